@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Every error the suite raises on purpose, and the exit code each one ends the program with.
+
+KmlbenchError                     1   something failed that is nobody's input
+├── InputError                    2   hosts.yaml, the command line, a stored campaign: the user can mend it
+├── MachineError                  3   this machine lacks something: QEMU, disk space, network, a package
+│   └── BuildError                3   a kernel or an image could not be built
+├── HostError                     4   a host did not answer, went away, or is not the one we know
+│   └── CommandTimeout            4   a command on a host outlived its deadline
+├── TrialError                    5   one trial failed; the campaign records it and goes on
+└── ProofError                    6   a trial's proof contradicts its cell; the campaign stops
+
+A message says what happened, when, and what to do about it. A traceback is a bug.
+"""
+
+
+class KmlbenchError(Exception):
+    """Base of all errors raised on purpose. `remedy` is a sentence for the user, or empty."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  remedy: {self.remedy}" if self.remedy else message
+
+
+class InputError(KmlbenchError):
+    """Bad input. `faults` holds every fault found, each with its place."""
+
+    exit_code = 2
+
+    def __init__(self, *faults: str, remedy: str = "") -> None:
+        super().__init__("\n".join(faults), remedy=remedy)
+        self.faults = faults
+
+
+class MachineError(KmlbenchError):
+    """This machine lacks something the suite needs."""
+
+    exit_code = 3
+
+
+class BuildError(MachineError):
+    """A kernel or a guest image could not be built."""
+
+
+class HostError(KmlbenchError):
+    """A host did not answer, went away, or is not the one we know."""
+
+    exit_code = 4
+
+
+class CommandTimeout(HostError):
+    """A command on a host outlived its deadline."""
+
+
+class TrialError(KmlbenchError):
+    """One trial failed. `stage` names the step (start server, prepare, measure, parse, ...)."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, stage: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.stage = stage
+
+
+class ProofError(KmlbenchError):
+    """A trial's proof contradicts its cell: its numbers would be wrong, so the campaign stops."""
+
+    exit_code = 6

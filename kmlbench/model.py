@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""The nouns of the experiment: frozen data that every other module speaks in. No input, no output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Kernel(StrEnum):
+    """The two kernels of the experiment: one source, one configuration, with and without the patches."""
+
+    STOCK = "stock"
+    KML = "kml"
+
+
+class Prefix(StrEnum):
+    """Where a program is started from. Below TRUSTED lie hard copies of the files below USR."""
+
+    USR = "/usr"
+    TRUSTED = "/trusted"
+
+    def path(self, relative: str) -> str:
+        """The absolute path of `relative` (such as "sbin/mysqld") below this prefix."""
+        return f"{self}/{relative}"
+
+
+class Server(StrEnum):
+    """The database servers the suite can drive."""
+
+    MYSQL = "mysql"
+    MARIADB = "mariadb"
+
+
+class Process(StrEnum):
+    """Whose resource a sample counts. TOGETHER is server plus client, as the 2005 article had it."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    TOGETHER = "together"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One cell of the experiment."""
+
+    kernel: Kernel
+    prefix: Prefix
+
+    @property
+    def kernel_mode(self) -> bool:
+        """Whether programs of this cell run at CPL 0."""
+        return self.kernel is Kernel.KML and self.prefix is Prefix.TRUSTED
+
+    def __str__(self) -> str:
+        return f"{self.kernel}:{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One planned measurement: one workload in one cell, in one boot of one block.
+
+    `boot` counts boots over the campaign and `position` trials over the campaign, both from 0.
+    """
+
+    block: int
+    boot: int
+    position: int
+    variant: Variant
+    workload: str
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in the campaign and safe as a directory name."""
+        cell = f"{self.variant.kernel}-{self.variant.prefix.removeprefix('/')}"
+        return f"{self.position:04d}-{cell}-{self.workload}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One number that a trial produced. Absent is absent: `value` is finite or the sample is not made.
+
+    `metric` is a word of the field (cpu_total, throughput, latency_p95, ...), `unit` its unit (s, ns,
+    1/s, instructions, ...), `driver` the program that produced the load (sysbench, getpid).
+    """
+
+    metric: str
+    unit: str
+    value: float
+    process: Process
+    driver: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"sample {self.metric} is {self.value}, not a number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was seen from inside the guest: the treatment that was applied, not the one that was asked for.
+
+    `cpl` is read from CS by a program started from the trial's prefix. The kernel modes come from
+    /proc/<pid>/status of the measured processes; None means that the trial has no such process, False
+    also stands for a kernel without the field.
+    """
+
+    kernel_release: str
+    cpl: int
+    client_kernel_mode: bool | None = None
+    server_kernel_mode: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A trial that ended with numbers and a proof."""
+
+    trial: Trial
+    proof: Proof
+    samples: tuple[Sample, ...]
+    started_utc: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A trial that did not end with numbers. `stage` names the step that failed."""
+
+    trial: Trial
+    stage: str
+    cause: str
+    started_utc: str
+    elapsed_s: float
+
+
+Outcome = Completed | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """What a command on a host left behind."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    elapsed_s: float
+
+
+class ByteStream(Protocol):
+    """The part of a socket that PyMySQL needs; a paramiko channel has it."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def settimeout(self, timeout: float | None, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class Host(Protocol):
+    """A machine that the suite works on. Its life is a context manager of the module that makes it."""
+
+    name: str
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
+        """Run `argv` without a shell of its own. A non-zero exit is a result, not an error.
+
+        Raises CommandTimeout after `timeout_s` of this machine's time, HostError when the host is gone.
+        """
+
+    def put(self, source: Path, destination: str) -> None:
+        """Copy a local file to the host."""
+
+    def get(self, source: str, destination: Path) -> None:
+        """Copy a file of the host to this machine."""
+
+    def dial(self, port: int) -> ByteStream:
+        """A stream to a TCP port of the host's own loopback interface."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command of a workload on a host.
+
+    A measured step runs under workloads/measure, which reports the resources of the client and the
+    server; the others (creating and filling tables) do not.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    timeout_s: float
+    measured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What an adapter may know when it names its steps: where things are on the host."""
+
+    prefix: Prefix
+    socket: str
+    user: str
+    password_file: str
+    seed: int
+    scale: float = 1.0
+
+
+class Adapter(Protocol):
+    """A workload: how to run it and how to read what it printed. Pure: no input, no output.
+
+    `dataset` names what kmlbench.dataset loads into the server before the steps, or is None.
+    """
+
+    name: str
+    driver: str
+    needs_server: bool
+    dataset: str | None
+
+    def steps(self, setting: Setting) -> tuple[Step, ...]:
+        """The commands of one trial, in order."""
+
+    def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
+        """The numbers in the steps' output, in the order of `steps`. Raises TrialError(stage="parse")."""
