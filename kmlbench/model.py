@@ -36,6 +36,20 @@ class Server(StrEnum):
     MARIADB = "mariadb"
 
 
+class Clock(StrEnum):
+    """What a guest's nanoseconds are: INSTRUCTIONS counts executed instructions (QEMU TCG with -icount)."""
+
+    INSTRUCTIONS = "instructions"
+    TIME = "time"
+
+
+class Acceleration(StrEnum):
+    """Who executes a guest's instructions: QEMU's translator, or the processor under KVM."""
+
+    TCG = "tcg"
+    KVM = "kvm"
+
+
 class Process(StrEnum):
     """Whose resource a sample counts. TOGETHER is server plus client, as the 2005 article had it."""
 
