@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Building kernels and guest images, once each, into a cache keyed by content."""

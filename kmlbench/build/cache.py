@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""The user's cache of built things: a directory per content key, whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kmlbench.errors import MachineError
+
+KEY_FILE = "key.json"
+KEY_LENGTH = 20
+BYTES_PER_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """Where one entry lives: `whole` once it is built, `partial` while it is, `lock` for who builds.
+
+    The partial directory is named after its process: a compiler that outlives a killed build writes
+    into nobody else's.
+    """
+
+    whole: Path
+    partial: Path
+    lock: Path
+
+
+class Cache:
+    """Directories by kind and content key. Safe to use from several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: Mapping[str, str]) -> Path:
+        """Where the entry of this key is, or would be."""
+        return self.root / kind / content_key(key)
+
+    def ensure(
+        self, kind: str, key: Mapping[str, str], build: Callable[[Path], None], *, need_gib: float = 4.0
+    ) -> Path:
+        """The directory of this key; built by `build(empty directory)` if it is not there.
+
+        Whoever comes second waits for the first. An entry appears whole, by a rename; what an interrupted
+        build left is removed by the next. Raises MachineError with less than `need_gib` GiB of free disk.
+        """
+        entry = self._entry(kind, key)
+        if entry.whole.exists():
+            return entry.whole
+        with self._building(entry):
+            if not entry.whole.exists():
+                self._build(entry, key, build, need_gib=need_gib)
+        return entry.whole
+
+    def forget(self, kind: str, key: Mapping[str, str]) -> None:
+        """Remove the entry of this key, so that the next `ensure` builds it anew."""
+        entry = self._entry(kind, key)
+        with self._building(entry):
+            if entry.whole.exists():
+                # Renamed first: an entry that is seen is whole.
+                entry.whole.rename(entry.partial)
+                _remove(entry.partial)
+
+    def _entry(self, kind: str, key: Mapping[str, str]) -> _Entry:
+        whole = self.path(kind, key)
+        return _Entry(
+            whole=whole,
+            partial=whole.with_name(f".{whole.name}.partial-{os.getpid()}"),
+            lock=whole.with_name(f".{whole.name}.lock"),
+        )
+
+    @contextmanager
+    def _building(self, entry: _Entry) -> Iterator[None]:
+        """Hold the entry's lock, with nothing half-made left over. The lock dies with its process."""
+        with _machine_errors(entry.lock):
+            entry.lock.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(entry.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            for leftover in entry.whole.parent.glob(f".{entry.whole.name}.partial-*"):
+                _remove(leftover)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _build(
+        self, entry: _Entry, key: Mapping[str, str], build: Callable[[Path], None], *, need_gib: float
+    ) -> None:
+        require_space(entry.partial.parent, need_gib=need_gib)
+        try:
+            with _machine_errors(entry.partial):
+                entry.partial.mkdir()
+                build(entry.partial)
+                (entry.partial / KEY_FILE).write_text(json.dumps(dict(key), indent=2, sort_keys=True) + "\n")
+                entry.partial.rename(entry.whole)
+        finally:
+            _remove(entry.partial)
+
+
+def default_cache() -> Cache:
+    """The cache of this user: $XDG_CACHE_HOME/kmlbench, or ~/.cache/kmlbench."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Cache(Path(base) / "kmlbench")
+
+
+def content_key(key: Mapping[str, str]) -> str:
+    """A short name for this content: the first hexadecimal digits of a SHA-256."""
+    return hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """One SHA-256 over names and contents of these files, whatever order they come in."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.parent.name}/{path.name} {content}\n".encode())
+    return total.hexdigest()
+
+
+def require_space(directory: Path, *, need_gib: float) -> None:
+    """Raises MachineError when the disk under `directory` has less than `need_gib` GiB free."""
+    free_gib = shutil.disk_usage(directory).free / BYTES_PER_GIB
+    if free_gib < need_gib:
+        raise MachineError(
+            f"{directory} has {free_gib:.1f} GiB free, {need_gib:.1f} GiB are needed to build there",
+            remedy="free disk space, or set XDG_CACHE_HOME to a directory on a larger disk",
+        )
+
+
+@contextmanager
+def _machine_errors(place: Path) -> Iterator[None]:
+    """A full or read-only disk is this machine's fault, not a bug."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+            raise
+        raise MachineError(
+            f"{place} could not be written: {error.strerror}",
+            remedy="free disk space there, or set XDG_CACHE_HOME to a directory you can write",
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
