@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""The stored form of the nouns, format 1: what a line of outcomes.jsonl and campaign.json look like.
+
+Readers raise ValueError with the name of the field that is missing or of the wrong type; the caller knows
+the file and the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kmlbench import fields
+from kmlbench.fields import Record
+from kmlbench.model import Completed, Failed, Kernel, Outcome, Prefix, Process, Proof, Sample, Trial, Variant
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What was planned and with what: everything that is known before the first trial.
+
+    `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";
+    `control` marks an A/A campaign; `options` are the command's options as the user could give them
+    again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
+    """
+
+    id: str
+    started_utc: str
+    title: str
+    platform: str
+    control: bool
+    seed: int
+    options: Mapping[str, str]
+    plan: tuple[Trial, ...]
+    git_commit: str
+    tools: Mapping[str, str]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFacts:
+    """What one boot said about itself, before any trial of it."""
+
+    boot: int
+    kernel: Kernel
+    facts: Mapping[str, str]
+
+
+def campaign_record(campaign: Campaign) -> Record:
+    """The content of campaign.json."""
+    return {
+        "format": campaign.format,
+        "id": campaign.id,
+        "started_utc": campaign.started_utc,
+        "title": campaign.title,
+        "platform": campaign.platform,
+        "control": campaign.control,
+        "seed": campaign.seed,
+        "options": dict(campaign.options),
+        "git_commit": campaign.git_commit,
+        "tools": dict(campaign.tools),
+        "plan": [trial_record(trial) for trial in campaign.plan],
+    }
+
+
+def read_campaign(record: Record) -> Campaign:
+    """The campaign in `record`. Raises ValueError, also for a format this version does not know."""
+    require_format(record)
+    return Campaign(
+        id=fields.text(record, "id"),
+        started_utc=fields.text(record, "started_utc"),
+        title=fields.text(record, "title"),
+        platform=fields.text(record, "platform"),
+        control=fields.flag(record, "control"),
+        seed=fields.integer(record, "seed"),
+        options=fields.texts(record, "options"),
+        plan=tuple(read_trial(trial) for trial in fields.mappings(record, "plan")),
+        git_commit=fields.text(record, "git_commit"),
+        tools=fields.texts(record, "tools"),
+    )
+
+
+def facts_record(boot: BootFacts) -> Record:
+    """The content of facts.json."""
+    return {"format": FORMAT, "boot": boot.boot, "kernel": str(boot.kernel), "facts": dict(boot.facts)}
+
+
+def read_facts(record: Record) -> BootFacts:
+    """The facts in `record`. Raises ValueError."""
+    require_format(record)
+    kernel = Kernel(fields.text(record, "kernel"))
+    return BootFacts(boot=fields.integer(record, "boot"), kernel=kernel, facts=fields.texts(record, "facts"))
+
+
+def require_format(record: Record) -> None:
+    """Raise ValueError unless `record` has the format that this version writes."""
+    found = fields.integer(record, "format")
+    if found != FORMAT:
+        raise ValueError(f"format {found} is unknown; this version of kmlbench reads format {FORMAT}")
+
+
+def trial_record(trial: Trial) -> Record:
+    """A trial, in campaign.json's plan and in every outcome."""
+    return {
+        "position": trial.position,
+        "block": trial.block,
+        "boot": trial.boot,
+        "kernel": str(trial.variant.kernel),
+        "prefix": str(trial.variant.prefix),
+        "workload": trial.workload,
+    }
+
+
+def read_trial(record: Record) -> Trial:
+    """The trial in `record`. Raises ValueError."""
+    variant = Variant(
+        kernel=Kernel(fields.text(record, "kernel")), prefix=Prefix(fields.text(record, "prefix"))
+    )
+    return Trial(
+        block=fields.integer(record, "block"),
+        boot=fields.integer(record, "boot"),
+        position=fields.integer(record, "position"),
+        variant=variant,
+        workload=fields.text(record, "workload"),
+    )
+
+
+def outcome_record(outcome: Outcome) -> Record:
+    """One line of outcomes.jsonl."""
+    common = {
+        "trial": trial_record(outcome.trial),
+        "started_utc": outcome.started_utc,
+        "elapsed_s": outcome.elapsed_s,
+    }
+    match outcome:
+        case Completed():
+            samples = [_sample_record(sample) for sample in outcome.samples]
+            proof = _proof_record(outcome.proof)
+            return {"status": "completed", **common, "proof": proof, "samples": samples}
+        case Failed():
+            return {"status": "failed", **common, "stage": outcome.stage, "cause": outcome.cause}
+
+
+def read_outcome(record: Record) -> Outcome:
+    """The outcome in `record`. Raises ValueError."""
+    match fields.text(record, "status"):
+        case "completed":
+            return _read_completed(record)
+        case "failed":
+            return _read_failed(record)
+        case status:
+            raise ValueError(f'field "status" is "{status}", not "completed" or "failed"')
+
+
+def _read_completed(record: Record) -> Completed:
+    return Completed(
+        trial=read_trial(fields.mapping(record, "trial")),
+        proof=_read_proof(fields.mapping(record, "proof")),
+        samples=tuple(_read_sample(sample) for sample in fields.mappings(record, "samples")),
+        started_utc=fields.text(record, "started_utc"),
+        elapsed_s=fields.number(record, "elapsed_s"),
+    )
+
+
+def _read_failed(record: Record) -> Failed:
+    return Failed(
+        trial=read_trial(fields.mapping(record, "trial")),
+        stage=fields.text(record, "stage"),
+        cause=fields.text(record, "cause"),
+        started_utc=fields.text(record, "started_utc"),
+        elapsed_s=fields.number(record, "elapsed_s"),
+    )
+
+
+def _sample_record(sample: Sample) -> Record:
+    return {
+        "metric": sample.metric,
+        "unit": sample.unit,
+        "value": sample.value,
+        "process": str(sample.process),
+        "driver": sample.driver,
+    }
+
+
+def _read_sample(record: Record) -> Sample:
+    return Sample(
+        metric=fields.text(record, "metric"),
+        unit=fields.text(record, "unit"),
+        value=fields.number(record, "value"),
+        process=Process(fields.text(record, "process")),
+        driver=fields.text(record, "driver"),
+    )
+
+
+def _proof_record(proof: Proof) -> Record:
+    return {
+        "kernel_release": proof.kernel_release,
+        "cpl": proof.cpl,
+        "client_kernel_mode": proof.client_kernel_mode,
+        "server_kernel_mode": proof.server_kernel_mode,
+    }
+
+
+def _read_proof(record: Record) -> Proof:
+    return Proof(
+        kernel_release=fields.text(record, "kernel_release"),
+        cpl=fields.integer(record, "cpl"),
+        client_kernel_mode=fields.optional_flag(record, "client_kernel_mode"),
+        server_kernel_mode=fields.optional_flag(record, "server_kernel_mode"),
+    )
