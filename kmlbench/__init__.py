@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
+
+`load("results/latest")` gives the samples of a stored campaign as a tidy frame. Both names are looked up
+when they are first used: the command line must not wait for pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kmlbench.frames import load
+
+    __version__: str
+
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> object:
+    match name:
+        case "load":
+            return import_module("kmlbench.frames").load
+        case "__version__":
+            return version("kmlbench")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
