@@ -52,7 +52,7 @@ class Verdict(StrEnum):
 def mean_interval(values_by_block: Values, *, confidence: float = CONFIDENCE) -> Estimate:
     """The mean of the block means, in the unit of the values."""
     if not values_by_block:
-        return Absent(reason="no completed trial")
+        return Absent(reason="no value")
     return _t_interval([fmean(values) for values in values_by_block.values()], confidence)
 
 

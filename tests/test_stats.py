@@ -138,7 +138,7 @@ def test_a_ratio_that_does_not_exist_says_why(treated: Values, control: Values, 
 
 
 def test_a_mean_of_nothing_says_why() -> None:
-    assert mean_interval({}) == Absent(reason="no completed trial")
+    assert mean_interval({}) == Absent(reason="no value")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Numbers as a reader wants them: four significant digits, with the interval or the reason for none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from kmlbench.stats import Absent, Estimate, Interval
+
+SIGNIFICANT_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One table cell: a value with its interval (or why it has none) beside it in `aside`."""
+
+    text: str
+    aside: str = ""
+
+
+def value(estimate: Estimate) -> Cell:
+    """A mean: 0.1381 [0.1379, 0.1383]."""
+    match estimate:
+        case Absent():
+            return Cell(text="–", aside=estimate.reason)
+        case Interval():
+            places = decimals(estimate.estimate)
+            return Cell(text=plain(estimate.estimate, places), aside=_bounds(estimate, places))
+
+
+def change(ratio: Estimate) -> Cell:
+    """A ratio as a change in percent: −3.35 % [−4.10, −2.60]."""
+    match ratio:
+        case Absent():
+            return Cell(text="–", aside=ratio.reason)
+        case Interval():
+            low, high = ratio.low, ratio.high
+            if low is None or high is None:
+                return Cell(text=f"{percent(ratio.estimate)} %", aside="one block: no interval")
+            return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
+
+
+def percent(ratio: float) -> str:
+    """0.9665 as −3.35, without the unit."""
+    change_percent = (ratio - 1) * 100
+    places = 2 if abs(change_percent) < 100 else 0
+    text = f"{change_percent:+.{places}f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def plain(number: float, places: int) -> str:
+    """A number with `places` decimals; negative places round before the decimal point."""
+    return f"{round(number, places):,.{max(0, places)}f}".replace("-", "−")
+
+
+def decimals(number: float) -> int:
+    """How many decimals give `number` its significant digits. Counts of a few digits stay whole."""
+    if number == 0:
+        return 0
+    if number.is_integer() and abs(number) < 10**SIGNIFICANT_DIGITS:
+        return 0
+    return SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(number)))
+
+
+def _bounds(interval: Interval, places: int) -> str:
+    if interval.low is None or interval.high is None:
+        return "one block: no interval"
+    return f"[{plain(interval.low, places)}, {plain(interval.high, places)}]"

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The platforms a campaign can run on, and what a figure measured there means. Never mixed, always named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """Where a campaign ran. The values stand in campaign.json and in the report's title."""
+
+    INSTRUCTIONS = "QEMU TCG, instruction clock"
+    REAL_TIME = "QEMU TCG, real time"
+    KVM = "QEMU KVM"
+    HOSTS = "real hosts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What figures of a platform are.
+
+    `quantity` and `less`, `more` complete "used 3 % less CPU time"; `claim` is false where a ratio says
+    nothing about speed at all; `units` renames the stored units for the reader.
+    """
+
+    quantity: str
+    less: str
+    more: str
+    claim: bool
+    can: str
+    cannot: str
+    units: Mapping[str, str]
+
+
+_HARDWARE = Meaning(
+    quantity="CPU time",
+    less="less CPU time",
+    more="more CPU time",
+    claim=True,
+    can="Seconds, nanoseconds and cycles are those of this hardware, with its caches and its mitigations.",
+    cannot="What another processor pays for SYSCALL, SWAPGS and IRET, and hence what it would gain.",
+    units={},
+)
+
+_INSTRUCTIONS = Meaning(
+    quantity="instructions executed",
+    less="fewer instructions",
+    more="more instructions",
+    claim=True,
+    can=(
+        "The guest's clock advances by one nanosecond with every instruction executed. While the guest is "
+        "busy, its nanoseconds are instructions and its CPU seconds are 10⁹ instructions each: repeatable, "
+        "and untouched by whatever else the machine was doing."
+    ),
+    cannot=(
+        "What an instruction costs: SYSCALL, SWAPGS and IRET count one each, like an addition. So nothing "
+        "here is a speed-up in time. Idle time (disk, network, sleeping clients) passes in real time, hence "
+        "wall time, throughput and latency mix instructions with the speed of the emulator. The cycle "
+        "counter follows the same clock and counts no hardware cycles."
+    ),
+    units={
+        "s": "10⁹ instructions",
+        "ns": "instructions",
+        "cycles": "ticks of the emulated counter",
+        "1/s": "per guest second",
+        "ms": "guest ms",
+        "s per pass": "10⁹ instructions per pass",
+    },
+)
+
+_REAL_TIME = Meaning(
+    quantity="emulated CPU time",
+    less="less emulated CPU time",
+    more="more emulated CPU time",
+    claim=False,
+    can="That the kernels, the server and the workloads work, and that the suite measures them.",
+    cannot=(
+        "Anything about speed: real time under emulation is the time of the emulator, and varies by a factor "
+        "of two from minute to minute."
+    ),
+    units={"s": "s, emulated", "ns": "ns, emulated", "cycles": "ticks, emulated", "1/s": "1/s, emulated"},
+)
+
+MEANINGS: Mapping[Platform, Meaning] = {
+    Platform.INSTRUCTIONS: _INSTRUCTIONS,
+    Platform.REAL_TIME: _REAL_TIME,
+    Platform.KVM: _HARDWARE,
+    Platform.HOSTS: _HARDWARE,
+}
