@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""hosts.yaml as frozen data: the machines, and what a campaign does by default.
+
+Every fault of the file is reported at once, as `hosts.yaml:LINE: ...`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kmlbench.errors import InputError
+from kmlbench.model import Clock, Kernel, Server
+from kmlbench.yamlfile import NAME, Faults, Fields, Value, parse, suggestion
+
+ADAPTERS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
+HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+) [A-Za-z0-9+/]+=*( .*)?")
+
+
+class Kind(StrEnum):
+    """How a host is reached: a guest that the project boots, or a machine that is already running."""
+
+    QEMU = "qemu"
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QemuHostSpec:
+    """A guest. `clock` INSTRUCTIONS needs one CPU and TCG; memory is in MiB."""
+
+    name: str
+    kernel: Kernel
+    memory_mb: int
+    cpus: int
+    cpu_model: str
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshHostSpec:
+    """A running machine. `host_key` is its public key ("ssh-ed25519 AAAA..."), `key` a file that logs in."""
+
+    name: str
+    kernel: Kernel
+    address: str
+    port: int
+    user: str
+    key: Path
+    host_key: str
+
+
+HostSpec = QemuHostSpec | SshHostSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignSpec:
+    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start."""
+
+    stock: str
+    kml: str
+    server: Server
+    workloads: tuple[str, ...]
+    blocks: int
+    scale: float
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    path: Path
+    hosts: tuple[HostSpec, ...]
+    campaign: CampaignSpec
+
+    def host(self, name: str) -> HostSpec:
+        """The host called `name`. Raises InputError with a suggestion."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        names = [host.name for host in self.hosts]
+        raise InputError(f"{self.path}: no host is called {name!r}{suggestion(name, names)}")
+
+
+def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
+    """Read the file at `path`; `campaign` holds options of the command line that replace its defaults.
+
+    Raises InputError with every fault of the file and of the options.
+    """
+    faults = Faults()
+    top = Fields(parse(path), faults, "file")
+    hosts = _hosts(top, faults)
+    section = top.value("campaign")
+    spec = _campaign(Fields(section, faults, "campaign"), hosts, campaign or {}) if section else None
+    top.finish()
+    faults.check()
+    assert spec is not None
+    return Config(path=path, hosts=hosts, campaign=spec)
+
+
+def _hosts(top: Fields, faults: Faults) -> tuple[HostSpec, ...]:
+    section = top.value("hosts")
+    if section is None:
+        return ()
+    return tuple(_host(name, value, faults) for name, value in Fields(section, faults, "hosts"))
+
+
+def _host(name: str, value: Value, faults: Faults) -> HostSpec:
+    if not NAME.fullmatch(name):
+        faults.add(value.place, f"hosts: {name!r} is not a name (letters, digits, '.', '_', '-')")
+    fields = Fields(value, faults, f"host {name!r}")
+    match fields.choice("kind", Kind):
+        case Kind.QEMU:
+            host: HostSpec = _qemu(name, fields)
+        case Kind.SSH:
+            host = _ssh(name, fields, Path(value.source).parent)
+    fields.finish()
+    return host
+
+
+def _qemu(name: str, fields: Fields) -> QemuHostSpec:
+    spec = QemuHostSpec(
+        name=name,
+        kernel=fields.choice("kernel", Kernel),
+        memory_mb=fields.integer("memory_mb", minimum=512, maximum=1 << 20),
+        cpus=fields.integer("cpus", minimum=1, maximum=64),
+        cpu_model=fields.text("cpu_model"),
+        clock=fields.choice("clock", Clock),
+    )
+    if spec.cpus > 1 and spec.clock is Clock.INSTRUCTIONS:
+        fields.fault("cpus", "a clock that counts instructions needs one CPU; use clock: time for more")
+    return spec
+
+
+def _ssh(name: str, fields: Fields, directory: Path) -> SshHostSpec:
+    spec = SshHostSpec(
+        name=name,
+        kernel=fields.choice("kernel", Kernel),
+        address=fields.text("address"),
+        port=fields.integer("port", minimum=1, maximum=65535),
+        user=fields.text("user"),
+        key=_file(fields.text("key"), directory),
+        host_key=fields.text("host_key"),
+    )
+    if spec.host_key and not HOST_KEY.fullmatch(spec.host_key):
+        fields.fault("host_key", "must be the host's public key, such as 'ssh-ed25519 AAAA...'")
+    return spec
+
+
+def _file(text: str, directory: Path) -> Path:
+    """A file that the user named: `~` is the home directory, a relative path starts beside hosts.yaml."""
+    path = Path(text)
+    home = Path.home() if path.parts[:1] == ("~",) else None
+    return home.joinpath(*path.parts[1:]) if home else directory / path
+
+
+def _campaign(fields: Fields, hosts: tuple[HostSpec, ...], given: Mapping[str, Value]) -> CampaignSpec:
+    fields.override(given)
+    spec = CampaignSpec(
+        stock=_host_name(fields, Kernel.STOCK, hosts),
+        kml=_host_name(fields, Kernel.KML, hosts),
+        server=fields.choice("server", Server),
+        workloads=fields.names("workloads", ADAPTERS),
+        blocks=fields.integer("blocks", minimum=1, maximum=1000),
+        scale=fields.number("scale", minimum=0.001, maximum=1000),
+        seed=fields.integer("seed", minimum=0, maximum=2**32 - 1) if fields.has("seed") else None,
+    )
+    _alike(fields, spec, hosts)
+    fields.finish()
+    return spec
+
+
+def _alike(fields: Fields, spec: CampaignSpec, hosts: tuple[HostSpec, ...]) -> None:
+    """The two hosts of a campaign may differ in the kernel, not in the machine."""
+    chosen = {host.name: host for host in hosts}
+    match chosen.get(spec.stock), chosen.get(spec.kml):
+        case QemuHostSpec() as stock, QemuHostSpec() as kml:
+            for key in ("memory_mb", "cpus", "cpu_model", "clock"):
+                ours, theirs = getattr(stock, key), getattr(kml, key)
+                if ours != theirs:
+                    pair = f"hosts {stock.name!r} and {kml.name!r} differ in {key} ({ours}, {theirs})"
+                    fields.fault("kml", f"{pair}; only the kernel may")
+
+
+def _host_name(fields: Fields, kernel: Kernel, hosts: tuple[HostSpec, ...]) -> str:
+    name = fields.name(str(kernel), {host.name for host in hosts})
+    for host in hosts:
+        if host.name == name and host.kernel is not kernel:
+            fields.fault(str(kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}")
+    return name

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Reads a YAML file field by field, and keeps every fault with its place instead of stopping at the first.
+
+After a fault a reader returns a placeholder, so that the reading can go on; `Faults.check` sees to it
+that nobody ever meets a placeholder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from kmlbench.errors import InputError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+TAG = "tag:yaml.org,2002:"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """What the user may have meant by `word`, as the end of a sentence."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names) or 'none'}"
+
+
+@dataclass(slots=True)
+class Faults:
+    """Everything that is wrong with the input, each line with its place."""
+
+    found: list[str] = field(default_factory=list)
+
+    def add(self, place: str, text: str) -> None:
+        self.found.append(f"{place}: {text}")
+
+    def check(self) -> None:
+        """Raise all faults at once as InputError, if there are any."""
+        if self.found:
+            raise InputError(*self.found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One value and where it stands: a line of the file, or (`line` None) an option of the command line."""
+
+    node: Node
+    source: str
+    line: int | None
+
+    @property
+    def place(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    def inner(self, node: Node) -> Value:
+        """A part of this value, at its own line."""
+        line = None if self.line is None else node.start_mark.line + 1
+        return Value(node=node, source=self.source, line=line)
+
+    @property
+    def text(self) -> str | None:
+        """The scalar as written, or None for a list, a mapping or nothing at all."""
+        if isinstance(self.node, ScalarNode) and self.node.tag != TAG + "null":
+            return str(self.node.value)
+        return None
+
+    @property
+    def plain(self) -> str:
+        """The scalar as written without quotes; empty for everything else."""
+        return (self.text or "") if getattr(self.node, "style", None) is None else ""
+
+
+def option(name: str, text: str) -> Value:
+    """A value from the command line."""
+    return Value(node=ScalarNode(TAG + "str", text), source=name, line=None)
+
+
+def options(name: str, texts: Iterable[str]) -> Value:
+    """A list of values from the command line."""
+    nodes = [ScalarNode(TAG + "str", text) for text in texts]
+    return Value(node=SequenceNode(TAG + "seq", nodes), source=name, line=None)
+
+
+def parse(path: Path) -> Value:
+    """The document in the file at `path`. Raises InputError when it cannot be read or is not YAML."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
+    return Value(node=node or ScalarNode(TAG + "null", ""), source=str(path), line=1)
+
+
+class Fields:
+    """The fields of one mapping. `finish` reports the fields that nobody asked for."""
+
+    def __init__(self, value: Value, faults: Faults, what: str) -> None:
+        self.place = value.place
+        self._faults = faults
+        self._what = what
+        self._values: dict[str, Value] = {}
+        self._asked: set[str] = set()
+        if isinstance(value.node, MappingNode):
+            self._index(value)
+        else:
+            faults.add(value.place, f"{what} must be a mapping of names to values")
+
+    def _index(self, value: Value) -> None:
+        for key, entry in value.node.value:
+            name, inner = value.inner(key), value.inner(entry)
+            if name.text is None or key.tag != TAG + "str":
+                self._faults.add(name.place, f"{self._what}: a key must be a word")
+            elif name.text in self._values:
+                self._faults.add(name.place, f"{self._what}: the key {name.text!r} is there twice")
+            else:
+                self._values[name.text] = Value(node=entry, source=inner.source, line=name.line)
+
+    def __iter__(self) -> Iterator[tuple[str, Value]]:
+        self._asked.update(self._values)
+        return iter(self._values.items())
+
+    def override(self, values: Mapping[str, Value]) -> None:
+        """Let options of the command line stand for fields of the file."""
+        self._values.update(values)
+
+    def fault(self, key: str, text: str) -> None:
+        """Report `text` at the place of the field `key`."""
+        place = self._values[key].place if key in self._values else self.place
+        self._faults.add(place, f"{self._what}: {key}: {text}")
+
+    def has(self, key: str) -> bool:
+        """Whether the field is there; asking counts as knowing it."""
+        self._asked.add(key)
+        return key in self._values
+
+    def value(self, key: str) -> Value | None:
+        """The field itself; a fault when it is missing."""
+        if self.has(key):
+            return self._values[key]
+        self._faults.add(self.place, f"{self._what}: the key {key!r} is missing")
+        return None
+
+    def integer(self, key: str, *, minimum: int, maximum: int) -> int:
+        """A whole number in the closed range."""
+        value = self.value(key)
+        if value is not None:
+            if not re.fullmatch(r"-?[0-9]{1,20}", value.plain, re.ASCII):
+                self.fault(key, "must be a whole number")
+            elif not minimum <= int(value.plain) <= maximum:
+                self.fault(key, f"{value.plain} is not between {minimum} and {maximum}")
+            else:
+                return int(value.plain)
+        return minimum
+
+    def number(self, key: str, *, minimum: float, maximum: float) -> float:
+        """A number in the closed range; never NaN or infinite."""
+        value = self.value(key)
+        if value is not None:
+            number = float(value.plain) if re.fullmatch(r"-?[0-9]*\.?[0-9]+", value.plain) else math.nan
+            if math.isnan(number):
+                self.fault(key, "must be a number")
+            elif not minimum <= number <= maximum:
+                self.fault(key, f"{value.plain} is not between {minimum:g} and {maximum:g}")
+            else:
+                return number
+        return minimum
+
+    def text(self, key: str) -> str:
+        """A text that is not empty."""
+        value = self.value(key)
+        text = value.text if value is not None and value.node.tag == TAG + "str" else None
+        if value is not None and not text:
+            self.fault(key, "must be a text")
+        return text or ""
+
+    def choice(self, key: str, kind: type[Choice]) -> Choice:
+        """A member of a closed set."""
+        known = [str(member) for member in kind]
+        return kind(self.name(key, known) or known[0])
+
+    def name(self, key: str, known: Collection[str]) -> str:
+        """One of the known names; empty after a fault."""
+        text = self.text(key)
+        if text and text not in known:
+            self.fault(key, f"unknown: {text!r}{suggestion(text, known)}")
+            return ""
+        return text
+
+    def names(self, key: str, known: Collection[str]) -> tuple[str, ...]:
+        """A list of known names, none twice and at least one."""
+        value = self.value(key)
+        if value is None:
+            return ()
+        if not isinstance(value.node, SequenceNode) or not value.node.value:
+            self.fault(key, "must be a list of at least one name")
+            return ()
+        items = [value.inner(node) for node in value.node.value]
+        return tuple(self._listed(key, item, items[:index], known) for index, item in enumerate(items))
+
+    def _listed(self, key: str, item: Value, before: list[Value], known: Collection[str]) -> str:
+        text = item.text or ""
+        if not text:
+            self._faults.add(item.place, f"{self._what}: {key}: every entry must be a name")
+        elif text not in known:
+            self._faults.add(item.place, f"{self._what}: {key}: unknown: {text!r}{suggestion(text, known)}")
+        elif text in [other.text for other in before]:
+            self._faults.add(item.place, f"{self._what}: {key}: {text!r} is there twice")
+        return text
+
+    def finish(self) -> None:
+        """Report the fields that nobody asked for."""
+        for key in self._values.keys() - self._asked:
+            self.fault(key, f"unknown key{suggestion(key, self._asked)}")

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""hosts.yaml: what is read, and that every fault is told at once with its line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kmlbench import config
+from kmlbench.errors import InputError
+from kmlbench.model import Clock, Kernel, Server
+from kmlbench.yamlfile import option, options
+
+REPOSITORY = Path(__file__).parent.parent
+
+GOOD = """\
+hosts:
+  plain:
+    kind: qemu
+    kernel: stock
+    memory_mb: 2048
+    cpus: 1
+    cpu_model: max
+    clock: instructions
+  far:
+    kind: ssh
+    kernel: kml
+    address: 192.0.2.7
+    port: 22
+    user: root
+    key: keys/far
+    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5
+campaign:
+  stock: plain
+  kml: far
+  server: mysql
+  workloads: [getpid, wisconsin]
+  blocks: 3
+  scale: 0.5
+"""
+
+
+def load(directory: Path, text: str) -> config.Config:
+    path = directory / "hosts.yaml"
+    path.write_text(text, encoding="utf-8")
+    return config.load(path)
+
+
+def faults(directory: Path, text: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load(directory, text)
+    return [fault.removeprefix(f"{directory}/") for fault in caught.value.faults]
+
+
+def test_the_hosts_yaml_of_the_repository_is_good() -> None:
+    loaded = config.load(REPOSITORY / "hosts.yaml")
+    assert {host.kernel for host in loaded.hosts} == {Kernel.STOCK, Kernel.KML}
+    assert loaded.campaign.server is Server.MYSQL
+
+
+def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
+    loaded = load(tmp_path, GOOD)
+    assert loaded.host("plain") == config.QemuHostSpec(
+        name="plain",
+        kernel=Kernel.STOCK,
+        memory_mb=2048,
+        cpus=1,
+        cpu_model="max",
+        clock=Clock.INSTRUCTIONS,
+    )
+    assert loaded.host("far") == config.SshHostSpec(
+        name="far",
+        kernel=Kernel.KML,
+        address="192.0.2.7",
+        port=22,
+        user="root",
+        key=tmp_path / "keys/far",
+        host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+    )
+    assert loaded.campaign.workloads == ("getpid", "wisconsin")
+    assert (loaded.campaign.blocks, loaded.campaign.scale, loaded.campaign.seed) == (3, 0.5, None)
+
+
+def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("kernel: stock", "kernel: stok")
+        .replace("memory_mb: 2048", "memory: 2048")
+        .replace("cpus: 1", "cpus: many")
+        .replace("port: 22", "port: 70000")
+        .replace("workloads: [getpid, wisconsin]", "workloads: [getpit, wisconsin, wisconsin]")
+        .replace("kml: far", "kml: fra")
+        .replace("scale: 0.5", "scale: 0.5\n  scale: 2")
+    )
+    assert set(faults(tmp_path, text)) == {
+        "hosts.yaml:4: host 'plain': kernel: unknown: 'stok'; did you mean 'stock'?",
+        "hosts.yaml:2: host 'plain': the key 'memory_mb' is missing",
+        "hosts.yaml:5: host 'plain': memory: unknown key; did you mean 'memory_mb'?",
+        "hosts.yaml:6: host 'plain': cpus: must be a whole number",
+        "hosts.yaml:13: host 'far': port: 70000 is not between 1 and 65535",
+        "hosts.yaml:21: campaign: workloads: unknown: 'getpit'; did you mean 'getpid'?",
+        "hosts.yaml:21: campaign: workloads: 'wisconsin' is there twice",
+        "hosts.yaml:19: campaign: kml: unknown: 'fra'; did you mean 'far'?",
+        "hosts.yaml:24: campaign: the key 'scale' is there twice",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("cpus: 1", "cpus: 2", "hosts.yaml:6: host 'plain': cpus: a clock that counts instructions"),
+        ("blocks: 3", "blocks: 0", "hosts.yaml:22: campaign: blocks: 0 is not between 1 and 1000"),
+        ("blocks: 3", "blocks: '3'", "hosts.yaml:22: campaign: blocks: must be a whole number"),
+        ("scale: 0.5", "scale: .nan", "hosts.yaml:23: campaign: scale: must be a number"),
+        ("stock: plain", "stock: far", "hosts.yaml:18: campaign: stock: host 'far' has the kml kernel"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),
+        ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a name"),
+        ("[getpid, wisconsin]", "getpid", "hosts.yaml:21: campaign: workloads: must be a list"),
+    ],
+)
+def test_one_fault(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(found.startswith(fault) for found in faults(tmp_path, GOOD.replace(old, new)))
+
+
+def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path: Path) -> None:
+    guest = "    kind: qemu\n    kernel: {}\n    memory_mb: {}\n    cpus: 1\n"
+    guest += "    cpu_model: max\n    clock: time\n"
+    text = "hosts:\n  a:\n" + guest.format("stock", 1024) + "  b:\n" + guest.format("kml", 2048)
+    text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("far", "b")
+    told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may"
+    assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {told}"]
+    assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == "b"
+
+
+def test_options_of_the_command_line_replace_the_file_and_are_checked_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(GOOD.replace("cpus: 1", "cpus: none"))
+    given_options = {"blocks": option("--blocks", "x"), "workloads": options("--workloads", ["oltp"])}
+    with pytest.raises(InputError) as caught:
+        config.load(path, campaign=given_options)
+    assert [fault.split(": ")[0] for fault in caught.value.faults] == [
+        f"{path}:6",
+        "--workloads",
+        "--blocks",
+    ]
+    path.write_text(GOOD)
+    loaded = config.load(path, campaign={"blocks": option("--blocks", "7")})
+    assert loaded.campaign.blocks == 7
+
+
+def test_an_unknown_host_gets_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no host is called 'plan'; did you mean 'plain'"):
+        load(tmp_path, GOOD).host("plan")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        config.load(tmp_path / "none.yaml")
+
+
+LINES = GOOD.splitlines()
+MUTATED = st.lists(
+    st.sampled_from([*LINES, "  - 1", "x: &a [*a]", "? {a: b}", "  ? [1]", "<<: *b"]), max_size=30
+)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(), st.binary(), MUTATED.map("\n".join)))
+@example("[" * 3000)
+@example("a: &a 1\nb: &a 2\n")
+@example("hosts: &h {a: *h}\ncampaign: *h\n")
+@example("%YAML 9.9\n---\na: 1")
+@example("a: !!binary x\n--- \n b: 1")
+@example("hosts: 2001-99-99\n")
+def test_any_file_gives_a_config_or_an_input_error(content: str | bytes) -> None:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "hosts.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
+        with suppress(InputError):
+            assert isinstance(config.load(path), config.Config)
