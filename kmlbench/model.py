@@ -226,10 +226,14 @@ class Adapter(Protocol):
     `dataset` names what kmlbench.dataset loads into the server before the steps, or is None.
     """
 
-    name: str
-    driver: str
-    needs_server: bool
-    dataset: str | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def needs_server(self) -> bool: ...
+    @property
+    def dataset(self) -> str | None: ...
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         """The commands of one trial, in order."""

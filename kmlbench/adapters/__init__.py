@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""The workloads: how to run each and how to read what it printed. A new one is a line here."""
+
+from __future__ import annotations
+
+from kmlbench.adapters.getpid import Getpid
+from kmlbench.adapters.oltp import Oltp, mixes
+from kmlbench.adapters.wisconsin import Wisconsin
+from kmlbench.model import Adapter
+
+_ALL: tuple[Adapter, ...] = (Getpid(), *(Oltp(name, mix) for name, mix in mixes().items()), Wisconsin())
+
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""The workloads' data files: where they lie, read once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from kmlbench.errors import MachineError
+
+WORKLOADS = Path(__file__).resolve().parents[1] / "workloads"
+
+
+@cache
+def read(relative: str) -> str:
+    """The text of a file below workloads/. Raises MachineError when the package runs without its tree."""
+    try:
+        return (WORKLOADS / relative).read_text(encoding="utf-8")
+    except OSError as error:
+        raise MachineError(
+            f"cannot read the workload's data: {error}",
+            remedy="run kmlbench from a clone of its repository (pip install --editable)",
+        ) from error

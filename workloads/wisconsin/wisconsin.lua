@@ -1,0 +1,68 @@
+#!/usr/bin/env sysbench
+-- SPDX-License-Identifier: MIT
+-- The Wisconsin benchmark as a sysbench script: `--events=1` is one whole run. Each query runs `loops` times
+-- back to back and all its rows are fetched, then every modification runs once. Prints one line a statement,
+-- "wisconsin: NUMBER KIND ROWS", ROWS being what each execution of a query returned; the rows that the
+-- modifications changed show in the closing count of writes (sysbench counts only those that changed one).
+
+sysbench.cmdline.options = {
+   loops = {"How many times each query runs", 10},
+   statements = {"The file with the statements", "statements.sql"},
+}
+
+local function read_statements(path)
+   local list = {}
+   local kind
+   for line in io.lines(path) do
+      local announced = line:match("^%-%- (%l+) %d+$")
+      if announced then
+         kind = announced
+      elseif line:sub(1, 2) ~= "--" then
+         assert(kind, path .. ": a statement without its line of expectation")
+         table.insert(list, {kind = kind, text = line:match("^(.*);$")})
+         kind = nil
+      end
+   end
+   return list
+end
+
+local function fetch(result)
+   local rows = 0
+   while result:fetch_row() do
+      rows = rows + 1
+   end
+   result:free()
+   return rows
+end
+
+local function run_query(text)
+   local rows
+   for _ = 1, sysbench.opt.loops do
+      local fetched = fetch(connection:query(text))
+      assert(rows == nil or rows == fetched, "a query returned different numbers of rows: " .. text)
+      rows = fetched
+   end
+   return rows
+end
+
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "../oltp/report.lua")
+
+function thread_init()
+   statements = read_statements(sysbench.opt.statements)
+   connection = sysbench.sql.driver():connect()
+end
+
+function event()
+   for number, statement in ipairs(statements) do
+      if statement.kind == "query" then
+         print(string.format("wisconsin: %d query %d", number, run_query(statement.text)))
+      else
+         connection:query(statement.text)
+         print(string.format("wisconsin: %d modify -", number))
+      end
+   end
+end
+
+function thread_done()
+   connection:disconnect()
+end
