@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""The guest image: a Debian tree with a database server, the project's programs, and /trusted.
+
+Two levels of the cache: "debian" is what the mirror gave on the day it was built, and stays until
+`refresh`; "image" is that tree with everything of the project's, and follows every change of recipe.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from kmlbench import commands
+from kmlbench.artifacts import ImageArtifact
+from kmlbench.build.cache import Cache, content_key, hash_files
+from kmlbench.build.mirror import debian_mirror
+from kmlbench.errors import MachineError
+from kmlbench.model import Server
+from kmlbench.progress import Progress
+
+PROJECT = Path(__file__).resolve().parents[2]
+RECIPE = PROJECT / "guest"
+WORKLOADS = PROJECT / "workloads"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SUITE = "sid"
+COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
+BOOTSTRAP_TIMEOUT_S = 1800.0
+ASSEMBLE_TIMEOUT_S = 600.0
+NEED_GIB = 2.0
+NEED_MEMORY_GIB = 2.0
+
+
+def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
+    """The image with `server`, built if the cache does not have it.
+
+    `mirror` is only used when Debian's packages are fetched; without it, the machine's own is.
+    Raises BuildError with the end of the log, MachineError when this machine lacks something.
+    """
+    debian = cache.ensure(
+        "debian",
+        _debian_key(server),
+        lambda directory: _bootstrap(server, directory, cache=cache, progress=progress, mirror=mirror),
+        need_gib=NEED_GIB,
+    )
+    key = _image_key(server, debian)
+    entry = cache.ensure(
+        "image",
+        key,
+        lambda directory: _assemble(server, debian, directory, cache=cache, progress=progress),
+        need_gib=NEED_GIB,
+    )
+    return ImageArtifact(
+        server=server,
+        root=entry / "root.img",
+        packages=entry / "packages",
+        host_key=(entry / "host_key.pub").read_text().strip(),
+        client_key=entry / "client_key",
+        key=content_key(key),
+    )
+
+
+def refresh(server: Server, *, cache: Cache) -> None:
+    """Forget Debian's packages, so that the next `ensure` fetches today's."""
+    cache.forget("debian", _debian_key(server))
+
+
+def listed(name: str, server: Server) -> tuple[str, ...]:
+    """The lines of guest/common/NAME and guest/SERVER/NAME without comments and empty ones."""
+    files = (RECIPE / "common" / name, RECIPE / server / name)
+    lines = (line.strip() for file in files for line in file.read_text().splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def _debian_key(server: Server) -> Mapping[str, str]:
+    return {
+        "server": server,
+        "suite": SUITE,
+        "packages": " ".join(listed("packages.txt", server)),
+        "recipe": hash_files([RECIPE / "bootstrap"]),
+    }
+
+
+def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
+    return {
+        "debian": debian.name,
+        "manifest": hash_files([debian / "packages"]),
+        "recipe": hash_files([RECIPE / "assemble", RECIPE / server / "initialise"]),
+        "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
+        "trusted": " ".join(listed("trusted.txt", server)),
+        "workloads": hash_files([*_sources("*.c"), *_sources("*.h"), *_sources("*.lua")]),
+        "compiler": commands.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
+        "options": " ".join(COMPILE),
+    }
+
+
+def _bootstrap(
+    server: Server, directory: Path, *, cache: Cache, progress: Progress, mirror: str | None
+) -> None:
+    progress.stage(f"fetching Debian packages for the {server} guest")
+    require_memory()
+    if not KEYRING.exists():
+        raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
+    source = mirror or debian_mirror()
+    packages = ",".join(listed("packages.txt", server))
+    commands.check(
+        (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
+        timeout_s=BOOTSTRAP_TIMEOUT_S,
+        log=_fresh_log(cache, f"debian-{server}"),
+    )
+
+
+def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
+    progress.stage(f"assembling the {server} guest image")
+    require_memory()
+    stage = directory / "stage"
+    shutil.copytree(RECIPE / "files", stage)
+    _add_programs(stage)
+    _add_keys(stage, directory)
+    trusted = directory / "trusted.txt"
+    trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
+    image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
+    paths = (RECIPE / "assemble", image, tar, stage, trusted, initialise)
+    commands.check(
+        (*privately(), *map(str, paths)),
+        timeout_s=ASSEMBLE_TIMEOUT_S,
+        log=_fresh_log(cache, f"image-{server}"),
+    )
+    shutil.copy(debian / "packages", directory / "packages")
+    shutil.rmtree(stage)
+
+
+def _add_programs(stage: Path) -> None:
+    """The project's own programs, compiled by this machine's compiler, and its scripts."""
+    programs = stage / "usr/lib/kmlbench"
+    programs.mkdir(parents=True, exist_ok=True)
+    for source in _sources("*.c"):
+        commands.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
+    for script in _sources("*.lua"):
+        directory = stage / "usr/share/kmlbench" / script.parent.name
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copy(script, directory)
+
+
+def _add_keys(stage: Path, directory: Path) -> None:
+    """A host key and a client key of this image's own; the private client key stays outside of it."""
+    host_key = stage / "etc/ssh/ssh_host_ed25519_key"
+    client_key = directory / "client_key"
+    for path, comment in ((host_key, "kmlbench-guest"), (client_key, "kmlbench")):
+        argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
+        commands.check(argv, timeout_s=60)
+    authorized = stage / "root/.ssh/authorized_keys"
+    authorized.parent.mkdir(mode=0o700, parents=True)
+    shutil.move(client_key.with_name("client_key.pub"), authorized)
+    kind, key, _ = host_key.with_name(host_key.name + ".pub").read_text().split()
+    (directory / "host_key.pub").write_text(f"{kind} {key}\n")
+
+
+def privately() -> tuple[str, ...]:
+    """What runs a command as root of namespaces of its own, where mounts and children end with it."""
+    ordinary = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
+    return ("unshare", *ordinary, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+
+
+def require_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
+    """The trees are made in memory. Raises MachineError when there is too little of it."""
+    fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    available_gib = int(fields["MemAvailable"].split()[0]) / (1 << 20)
+    if available_gib < NEED_MEMORY_GIB:
+        raise MachineError(
+            f"{available_gib:.1f} GiB of memory are free, {NEED_MEMORY_GIB:.1f} GiB are needed for the image",
+            remedy="end other programs, or add swap",
+        )
+
+
+def _sources(pattern: str) -> list[Path]:
+    return sorted(WORKLOADS.glob(f"*/{pattern}"))
+
+
+def _fresh_log(cache: Cache, name: str) -> Path:
+    """Outside of the entry, so that the log of a failed build is there to read."""
+    log = cache.root / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    return log

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""Builds the two kernels: Debian's source, one lean configuration, with and without our patches."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cache as once
+from pathlib import Path
+
+from kmlbench import commands, kernels
+from kmlbench.artifacts import KernelArtifact
+from kmlbench.build.cache import Cache, hash_files
+from kmlbench.errors import BuildError, MachineError
+from kmlbench.model import Kernel
+from kmlbench.progress import Progress
+
+KERNEL = Path(__file__).resolve().parents[2] / "kernel"
+COMMON = ("common.config", "debian-price.config")
+BUILD_TIMEOUT_S = 3600.0
+STEP_TIMEOUT_S = 600.0
+NEED_GIB = 4.0
+# One source and configuration give one binary: no clock, user or host name in it.
+REPRODUCIBLE = {
+    "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
+    "KBUILD_BUILD_USER": "kmlbench",
+    "KBUILD_BUILD_HOST": "kmlbench",
+    "KBUILD_BUILD_VERSION": "1",
+    "LOCALVERSION": "",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tree:
+    """Where one build happens: the unpacked source, the objects, and the log of it all."""
+
+    source: Path
+    objects: Path
+    log: Path
+
+
+def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifact:
+    """The kernel from the cache, built first if anything that goes into it has changed.
+
+    Raises BuildError when a patch does not apply, an option got lost, the two configurations differ in
+    more than KML's own options, or the build fails; MachineError when a tool or the source is missing.
+    """
+    key = content(kernel)
+
+    def build(directory: Path) -> None:
+        _build(kernel, directory, progress=progress)
+
+    entry = cache.ensure("kernel", key, build, need_gib=NEED_GIB)
+    return KernelArtifact(
+        kernel=kernel,
+        release=(entry / "release").read_text().strip(),
+        image=entry / "bzImage",
+        config=entry / "config",
+        key=entry.name,
+    )
+
+
+def content(kernel: Kernel) -> dict[str, str]:
+    """What the binary of this kernel depends on, for its content key."""
+    return {
+        "kernel": kernel,
+        "source": source_version(),
+        "configuration": hashlib.sha256(fragment(kernel).encode()).hexdigest(),
+        "patches": hash_files(patches()) if kernel is Kernel.KML else "none",
+        "recipe": hash_files([Path(__file__)]),
+        "compiler": _first_line("gcc", "--version"),
+        "linker": _first_line("ld", "--version"),
+    }
+
+
+def source_version() -> str:
+    """The Debian package of the source with its version. Raises MachineError when it is not installed."""
+    package = (KERNEL / "base").read_text().strip()
+    result = commands.run(
+        ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
+    )
+    if result.returncode != 0 or not result.stdout.strip() or not _tarball().exists():
+        raise MachineError(f"Debian's package {package} is not installed", remedy="run `make setup`")
+    return result.stdout.strip()
+
+
+def patches() -> list[Path]:
+    """The patches in the order of kernel/series."""
+    return [KERNEL / "patches" / name for name in (KERNEL / "series").read_text().split()]
+
+
+def fragment(kernel: Kernel) -> str:
+    """The options that this kernel asks for, in the syntax of a kernel configuration."""
+    return "".join((KERNEL / "configs" / name).read_text() for name in (*COMMON, f"{kernel}.config"))
+
+
+@once
+def _first_line(*argv: str) -> str:
+    return commands.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
+
+
+def _tarball() -> Path:
+    return Path("/usr/src") / ((KERNEL / "base").read_text().strip() + ".tar.xz")
+
+
+def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
+    tree = _Tree(source=directory / "source", objects=directory / "objects", log=directory / "build.log")
+    progress.stage(f"kernel {kernel}: unpacking")
+    _unpack(tree, directory)
+    if kernel is Kernel.KML:
+        progress.stage(f"kernel {kernel}: patching")
+        apply(patches(), tree.source)
+    progress.stage(f"kernel {kernel}: configuring")
+    _configure(kernel, tree)
+    progress.stage(f"kernel {kernel}: compiling")
+    _make(tree, "bzImage", "vmlinux", jobs=os.cpu_count() or 1)
+    _keep(tree, directory)
+
+
+def _unpack(tree: _Tree, directory: Path) -> None:
+    commands.check(
+        ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
+        timeout_s=STEP_TIMEOUT_S,
+    )
+    _tarball_root = directory / _tarball().name.removesuffix(".tar.xz")
+    _tarball_root.rename(tree.source)
+    tree.objects.mkdir()
+
+
+def apply(series: list[Path], source: Path) -> None:
+    """Apply patches to a source tree, exactly: no fuzz, no rejects.
+
+    Raises BuildError naming the first patch that does not apply.
+    """
+    for patch in series:
+        argv = ("patch", "--strip=1", "--fuzz=0", "--batch", "--no-backup-if-mismatch", f"--input={patch}")
+        result = commands.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
+        if result.returncode != 0:
+            raise BuildError(
+                f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
+                remedy="carry the patch over to this source version (kernel/README.md says how)",
+            )
+
+
+def _configure(kernel: Kernel, tree: _Tree) -> None:
+    """Configure the tree, and check the result against what was asked for and against the other kernel."""
+    built = _configuration(kernel, tree)
+    kernels.require_asked_for(fragment(kernel), built)
+    if kernel is Kernel.KML:
+        kernels.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
+        _configuration(kernel, tree)
+
+
+def _configuration(kernel: Kernel, tree: _Tree) -> str:
+    wanted = tree.objects / "wanted.config"
+    wanted.write_text(fragment(kernel))
+    _make(tree, "allnoconfig", jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
+    return (tree.objects / ".config").read_text()
+
+
+def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
+    argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
+    commands.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
+
+
+def _keep(tree: _Tree, directory: Path) -> None:
+    """Leave only what a guest and a debugger need."""
+    (tree.objects / "arch/x86/boot/bzImage").rename(directory / "bzImage")
+    (tree.objects / "vmlinux").rename(directory / "vmlinux")
+    (tree.objects / "System.map").rename(directory / "System.map")
+    (tree.objects / ".config").rename(directory / "config")
+    (tree.objects / "include/config/kernel.release").rename(directory / "release")
+    shutil.rmtree(tree.source)
+    shutil.rmtree(tree.objects)
