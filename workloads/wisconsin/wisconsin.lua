@@ -8,6 +8,7 @@
 sysbench.cmdline.options = {
    loops = {"How many times each query runs", 10},
    statements = {"The file with the statements", "statements.sql"},
+   end_query = {"The query whose one row the command check prints", ""},
 }
 
 local function read_statements(path)
@@ -62,6 +63,15 @@ function event()
       end
    end
 end
+
+-- What tenk1 holds: `sysbench wisconsin.lua check`, unmeasured, after a run.
+local function check()
+   local connection = sysbench.sql.driver():connect()
+   print("wisconsin: end " .. table.concat({connection:query_row(sysbench.opt.end_query)}, " "))
+   connection:disconnect()
+end
+
+sysbench.cmdline.commands = {check = {check}}
 
 function thread_done()
    connection:disconnect()

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The generator against the published hashes, the statements against the published row counts."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from kmlbench import dataset, wisconsin
+from kmlbench.errors import InputError
+from kmlbench.wisconsin import ONEK, TENK, Generator, StatementKind
+
+HASHES = [
+    (ONEK, 64_300, "a11ee5e3fc36669c504a3142430b4cdb5c528384c5dcb2de7573eb6b3e74abc9"),
+    (TENK, 730_800, "f1340d43eb780a087c1cd194ead05e8a7272a97b8ffb03d0afd6ab09eb5ba112"),
+]
+
+
+@pytest.mark.parametrize(("spec", "size", "sha256"), HASHES)
+def test_the_generated_files_have_the_published_hashes(spec: Generator, size: int, sha256: str) -> None:
+    text = "".join(wisconsin.csv_line(row) for row in wisconsin.rows(spec)).encode()
+    assert len(text) == size
+    assert hashlib.sha256(text).hexdigest() == sha256
+
+
+@pytest.mark.parametrize(
+    ("spec", "first", "last"), [(ONEK, [147, 931, 714, 711], 278), (TENK, [8800, 1891, 3420, 9850], 2968)]
+)
+def test_the_permutation_begins_and_ends_as_published(spec: Generator, first: list[int], last: int) -> None:
+    unique1 = [row[0] for row in wisconsin.rows(spec)]
+    assert unique1[:4] == first
+    assert unique1[-1] == last
+    assert sorted(map(int, unique1)) == list(range(spec.rows))
+
+
+def test_the_tables_come_in_the_published_order_with_the_published_keys() -> None:
+    metadata = wisconsin.schema()
+    assert list(metadata.tables) == ["onek", "tenk1", "tenk2", "Bprime"]
+    for table in metadata.tables.values():
+        assert [column.name for column in table.columns] == list(wisconsin.COLUMNS)
+        assert {column.name for column in table.columns if not column.nullable} == set(wisconsin.NOT_NULL)
+        assert not list(table.primary_key.columns)
+        assert [[column.name for column in index.columns] for index in table.indexes] == [["hundred"]]
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = create_engine("sqlite://")
+    dataset.fill(engine)
+    return engine
+
+
+def test_all_statements_return_and_change_what_was_published(engine: Engine) -> None:
+    seen = []
+    cells = 0
+    with engine.begin() as connection:
+        for statement in wisconsin.statements():
+            result = connection.exec_driver_sql(statement.text)
+            if statement.kind is StatementKind.QUERY:
+                found = result.fetchall()
+                seen.append(len(found))
+                cells += sum(len(row) for row in found)
+            else:
+                seen.append(result.rowcount)
+            assert seen[-1] == statement.rows
+        end = connection.exec_driver_sql(wisconsin.END_QUERY).one()
+    assert seen == [100, 1000, 1, 100, 1000, 1000, 1000, 10000, 1000, 1] + [1] * 14
+    assert cells == 191_217
+    golden = wisconsin.GOLDEN_END
+    assert tuple(end) == (golden.rows, golden.sum_unique1, golden.sum_unique2)
+    engine.dispose()
+
+
+def test_bprime_keeps_a_thousand_rows_and_the_third_query_finds_5513(engine: Engine) -> None:
+    with engine.connect() as connection:
+        counts = [
+            connection.exec_driver_sql(f"SELECT COUNT(*) FROM {name}").scalar() for name in wisconsin.TABLES
+        ]
+        third = connection.exec_driver_sql(wisconsin.statements()[2].text).one()
+    assert counts == [1000, 10000, 10000, 1000]
+    assert third[0] == 5513
+    engine.dispose()
+
+
+def test_no_result_column_has_the_name_of_another() -> None:
+    engine = create_engine("sqlite://")
+    dataset.fill(engine)
+    with engine.connect() as connection:
+        for statement in wisconsin.statements():
+            if statement.kind is StatementKind.QUERY:
+                keys = list(connection.exec_driver_sql(statement.text).keys())
+                assert len(set(keys)) == len(keys)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("text", ["SELECT 1;\n", "-- query 1\nSELECT 1\n", "-- query one\nSELECT 1;\n"])
+def test_a_statement_without_its_expectation_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="expectation"):
+        wisconsin.parse_statements(text)
