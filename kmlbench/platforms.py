@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kmlbench.errors import InputError
+
 
 class Platform(StrEnum):
     """Where a campaign ran. The values stand in campaign.json and in the report's title."""
@@ -83,9 +85,20 @@ _REAL_TIME = Meaning(
     units={"s": "s, emulated", "ns": "ns, emulated", "cycles": "ticks, emulated", "1/s": "1/s, emulated"},
 )
 
-MEANINGS: Mapping[Platform, Meaning] = {
+_MEANINGS: Mapping[Platform, Meaning] = {
     Platform.INSTRUCTIONS: _INSTRUCTIONS,
     Platform.REAL_TIME: _REAL_TIME,
     Platform.KVM: _HARDWARE,
     Platform.HOSTS: _HARDWARE,
 }
+
+
+def meaning(platform: str) -> Meaning:
+    """What figures of `platform` mean. Raises InputError for a platform that nobody knows."""
+    try:
+        return _MEANINGS[Platform(platform)]
+    except ValueError as error:
+        known = ", ".join(f'"{one}"' for one in Platform)
+        raise InputError(
+            f'campaign.json: platform "{platform}" is unknown', remedy=f"known: {known}"
+        ) from error

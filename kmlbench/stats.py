@@ -16,6 +16,7 @@ from statistics import fmean, stdev
 from scipy import stats as scipy_stats
 
 CONFIDENCE = 0.95
+MOST_BLOCKS = 1000
 
 Values = Mapping[int, Sequence[float]]
 
@@ -91,13 +92,29 @@ def verdict(ratio: Interval, *, margin: float) -> Verdict:
     return Verdict.UNDECIDED
 
 
+def blocks_to_decide(ratio: Interval, *, margin: float) -> int | None:
+    """How many blocks as variable as these narrow the interval to the margin; None: unknown or too many."""
+    if ratio.low is None or ratio.high is None:
+        return None
+    half_width = math.log(ratio.high / ratio.low) / 2
+    deviation = half_width * math.sqrt(ratio.blocks) / _quantile(ratio.blocks, ratio.confidence)
+    candidates = range(2, MOST_BLOCKS + 1)
+    wanted = math.log1p(margin)
+    return next(
+        (n for n in candidates if _quantile(n, ratio.confidence) * deviation / math.sqrt(n) <= wanted), None
+    )
+
+
+def _quantile(blocks: int, confidence: float) -> float:
+    return float(scipy_stats.t.ppf((1 + confidence) / 2, blocks - 1))
+
+
 def _t_interval(means: Sequence[float], confidence: float) -> Interval:
     blocks = len(means)
     estimate = fmean(means)
     if blocks < 2:
         return Interval(estimate=estimate, low=None, high=None, blocks=blocks, confidence=confidence)
-    quantile = float(scipy_stats.t.ppf((1 + confidence) / 2, blocks - 1))
-    half_width = quantile * stdev(means) / math.sqrt(blocks)
+    half_width = _quantile(blocks, confidence) * stdev(means) / math.sqrt(blocks)
     return Interval(
         estimate=estimate,
         low=estimate - half_width,

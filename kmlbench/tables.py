@@ -83,6 +83,11 @@ class Source:
         treated = by_block(self.frame, measure, comparison.treated)
         return stats.ratio_interval(treated, by_block(self.frame, measure, comparison.control))
 
+    def block_ratios(self, measure: Measure, comparison: Comparison) -> tuple[float, ...]:
+        """The ratios of the single blocks: the points behind `ratio`."""
+        treated = by_block(self.frame, measure, comparison.treated)
+        return tuple(stats.block_ratios(treated, by_block(self.frame, measure, comparison.control)).values())
+
     def _hole(self, workload: str, variant: Variant) -> Absent:
         rows = self.frame[self.frame["workload"] == workload]
         ended = ((rows["kernel"] == variant.kernel) & (rows["prefix"] == variant.prefix)).any()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The report's first sentence: what the campaign says about its main question, and what it may not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kmlbench import numerals, stats
+from kmlbench.comparisons import PRIMARY, planned_workloads
+from kmlbench.frames import Measure
+from kmlbench.model import Process, Trial
+from kmlbench.platforms import Meaning, meaning
+from kmlbench.stats import Absent, Interval, Verdict
+from kmlbench.tables import Source
+
+MARGIN = 0.01  # the smallest relative difference that matters: the effect of 2005 was 3.35 %
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`sentence` answers, `figures` is the ratio behind it, `limit` what must be read beside it."""
+
+    sentence: str
+    figures: str
+    limit: str
+
+
+def answer(source: Source, platform: str) -> Answer:
+    """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
+    workload = main_workload(source.plan)
+    measure = Measure(workload=workload, metric="cpu_total", process=Process.TOGETHER)
+    ratio = source.ratio(measure, PRIMARY)
+    context = meaning(platform)
+    match ratio:
+        case Absent():
+            sentence = f"No answer: {PRIMARY} cannot be compared for {workload}: {ratio.reason}."
+            return Answer(sentence=sentence, figures="", limit=context.cannot)
+        case Interval():
+            sentence = _sentence(ratio, workload, context) if context.claim else _no_claim(workload)
+            return Answer(sentence=sentence, figures=_figures(ratio, context, platform), limit=context.cannot)
+
+
+def main_workload(plan: Sequence[Trial]) -> str:
+    """The Wisconsin benchmark, as in 2005; without it the first workload of the plan."""
+    workloads = planned_workloads(plan)
+    return next((name for name in workloads if is_wisconsin(name)), workloads[0] if workloads else "nothing")
+
+
+def is_wisconsin(workload: str) -> bool:
+    """Whether a workload is the Wisconsin benchmark or a variation of it."""
+    return workload.startswith("wisconsin")
+
+
+def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
+    subject = f"{workload}: server and client from {PRIMARY.treated}"
+    against = f"than from {PRIMARY.control}"
+    match stats.verdict(ratio, margin=MARGIN):
+        case Verdict.DIFFERENCE:
+            size = numerals.percent(ratio.estimate).lstrip("+−")
+            direction = context.less if ratio.estimate < 1 else context.more
+            return f"{subject} took {size} % {direction} {against}."
+        case Verdict.NO_DIFFERENCE:
+            return f"{subject} took as much {context.quantity} as from {PRIMARY.control}: {_margin()}."
+        case Verdict.UNDECIDED:
+            return f"{workload}: undecided whether {PRIMARY} differs in {context.quantity}. {_missing(ratio)}"
+
+
+def _margin() -> str:
+    return f"no difference larger than {MARGIN * 100:g} %"
+
+
+def _missing(ratio: Interval) -> str:
+    if ratio.low is None:
+        return "One block gives no interval; two are the least."
+    blocks = stats.blocks_to_decide(ratio, margin=MARGIN)
+    if blocks is None:
+        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to see {MARGIN * 100:g} %."
+    return f"About {blocks} blocks like these would narrow the interval to ±{MARGIN * 100:g} %."
+
+
+def _no_claim(workload: str) -> str:
+    return f"{workload} ran in all cells that are shown below. No claim about speed: emulated time is noise."
+
+
+def _figures(ratio: Interval, context: Meaning, platform: str) -> str:
+    places = 4
+    change = numerals.change(ratio)
+    bounds = "no interval"
+    if ratio.low is not None and ratio.high is not None:
+        bounds = f"[{numerals.plain(ratio.low, places)}, {numerals.plain(ratio.high, places)}]"
+    return (
+        f"Ratio of {context.quantity} {numerals.plain(ratio.estimate, places)} {bounds}"
+        f" (change {change.text} {change.aside}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
+        f" platform: {platform}."
+    )

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""What stands behind a campaign's numbers: the proofs by cell, the holes, and how to run it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kmlbench.comparisons import planned_cells
+from kmlbench.model import Failed, Proof, Trial
+from kmlbench.records import Campaign
+from kmlbench.store import StoredCampaign
+
+LONGEST_CAUSE = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRow:
+    """What the completed trials of one cell saw. `agrees`: every one saw what its cell says."""
+
+    cell: str
+    releases: str
+    cpls: str
+    client: str
+    server: str
+    trials: int
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """A planned trial without numbers, and why."""
+
+    trial: Trial
+    state: str
+    cause: str
+
+
+def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
+    """One row for each planned cell. A control campaign has the stock kernel in all of them."""
+    control = stored.campaign.control
+    return tuple(
+        _proof_row(
+            str(cell),
+            [one.proof for one in stored.completed if one.trial.variant == cell],
+            kernel_mode=cell.kernel_mode and not control,
+        )
+        for cell in planned_cells(stored.campaign.plan)
+    )
+
+
+def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
+    """The trials that failed and the ones that never ended, in the order of the plan."""
+    failed = [_failure(one) for one in stored.failed]
+    never = [
+        Hole(trial=one, state="never ended", cause="the campaign ended before it") for one in stored.missing
+    ]
+    return tuple(sorted((*failed, *never), key=lambda hole: hole.trial.position))
+
+
+def command(campaign: Campaign) -> str:
+    """The command line that runs the same campaign again."""
+    words = ["run-benchmark"]
+    for name, value in campaign.options.items():
+        words += [f"--{name.replace('_', '-')}", value]
+    return shlex.join(words)
+
+
+def _proof_row(cell: str, found: Sequence[Proof], *, kernel_mode: bool) -> ProofRow:
+    modes = {mode for proof in found for mode in (proof.client_kernel_mode, proof.server_kernel_mode)}
+    cpls = {proof.cpl for proof in found}
+    return ProofRow(
+        cell=cell,
+        releases=_distinct(proof.kernel_release for proof in found),
+        cpls=_distinct(str(cpl) for cpl in cpls),
+        client=_modes(proof.client_kernel_mode for proof in found),
+        server=_modes(proof.server_kernel_mode for proof in found),
+        trials=len(found),
+        agrees=bool(found) and modes <= {kernel_mode, None} and cpls == {0 if kernel_mode else 3},
+    )
+
+
+def _modes(modes: Iterable[bool | None]) -> str:
+    return _distinct("kernel mode" if mode else "user mode" for mode in modes if mode is not None)
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return ", ".join(sorted(set(texts))) or "–"
+
+
+def _failure(failed: Failed) -> Hole:
+    cause = failed.cause
+    if len(cause) > LONGEST_CAUSE:
+        cause = f"… {cause[-LONGEST_CAUSE:]}"
+    return Hole(trial=failed.trial, state=f"failed: {failed.stage}", cause=cause)

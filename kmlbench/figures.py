@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Which figures a campaign has: the measures of every workload by cell, and their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from kmlbench import frames, plots
+from kmlbench.comparisons import planned_cells, planned_comparisons, planned_workloads
+from kmlbench.frames import Measure, by_block
+from kmlbench.model import Process
+from kmlbench.platforms import meaning
+from kmlbench.plots import Series, Theme
+from kmlbench.stats import Interval
+from kmlbench.store import StoredCampaign
+from kmlbench.tables import Source
+
+# (name of the figure, metric, process): the first process that was measured is drawn.
+MEASURES = (
+    ("CPU", "cpu_total", (Process.TOGETHER, Process.CLIENT)),
+    ("getpid by SYSCALL", "getpid_syscall_ns", (Process.CLIENT,)),
+    ("getpid through libc", "getpid_libc_ns", (Process.CLIENT,)),
+    ("throughput", "throughput", (Process.CLIENT,)),
+    ("mean latency", "latency_mean", (Process.CLIENT,)),
+    ("95th percentile of latency", "latency_p95", (Process.CLIENT,)),
+)
+# Measures whose change is drawn as well; the others' stands in the tables.
+CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A figure that can be drawn for a light and for a dark page. `name` is safe as a file name."""
+
+    name: str
+    workload: str
+    metric: str
+    caption: str
+    alternative: str
+    draw: Callable[[Theme], Figure]
+
+
+def source(stored: StoredCampaign) -> Source:
+    """What figures and tables of a stored campaign are made of. Raises InputError: unknown platform."""
+    units = meaning(stored.campaign.platform).units
+    return Source(frame=frames.samples(stored), plan=stored.campaign.plan, units=units)
+
+
+def plots_of(data: Source) -> tuple[Plot, ...]:
+    """All figures of a campaign, by workload; nothing that was not measured."""
+    return tuple(
+        plot
+        for workload in planned_workloads(data.plan)
+        for name, metric, processes in MEASURES
+        if (measure := _first(data, workload, metric, processes))
+        for plot in _pair(data, measure, name)
+    )
+
+
+def _pair(data: Source, measure: Measure, name: str) -> tuple[Plot, ...]:
+    change = _changes(data, measure, name) if measure.metric in CHANGES else None
+    return tuple(plot for plot in (_cells(data, measure, name), change) if plot)
+
+
+def _first(data: Source, workload: str, metric: str, processes: tuple[Process, ...]) -> Measure | None:
+    measures = (Measure(workload=workload, metric=metric, process=process) for process in processes)
+    return next((measure for measure in measures if data.unit(measure)), None)
+
+
+def _cells(data: Source, measure: Measure, name: str) -> Plot:
+    def series(theme: Theme) -> list[Series]:
+        return [
+            Series(
+                label=str(variant),
+                points=[
+                    value for values in by_block(data.frame, measure, variant).values() for value in values
+                ],
+                estimate=estimate,
+                colour=theme.cells[variant],
+                marker=plots.MARKERS[variant],
+            )
+            for variant in planned_cells(data.plan)
+            if isinstance(estimate := data.mean(measure, variant), Interval)
+        ]
+
+    title, unit = f"{measure.workload}: {name}", data.unit(measure) or ""
+    return Plot(
+        name=f"{measure.workload}-{measure.metric}",
+        workload=measure.workload,
+        metric=measure.metric,
+        caption=f"{name} of every trial, and the mean of its cell with its 95 % interval.",
+        alternative=_alternative(title, unit, series(plots.LIGHT)),
+        draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
+    )
+
+
+def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
+    def series(theme: Theme) -> list[Series]:
+        return [
+            Series(
+                label=str(comparison),
+                points=[_percent(ratio) for ratio in data.block_ratios(measure, comparison)],
+                estimate=_as_percent(estimate),
+                colour=theme.comparison,
+                marker="o",
+            )
+            for comparison in planned_comparisons(data.plan)
+            if isinstance(estimate := data.ratio(measure, comparison), Interval)
+        ]
+
+    if not series(plots.LIGHT):
+        return None
+    title = f"{measure.workload}: change of {name}"
+    return Plot(
+        name=f"{measure.workload}-{measure.metric}-change",
+        workload=measure.workload,
+        metric=measure.metric,
+        caption=f"Change of {name} in every block, and their mean with its 95 % interval.",
+        alternative=_alternative(title, "%", series(plots.LIGHT)),
+        draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
+    )
+
+
+def _as_percent(ratio: Interval) -> Interval:
+    return Interval(
+        estimate=_percent(ratio.estimate),
+        low=None if ratio.low is None else _percent(ratio.low),
+        high=None if ratio.high is None else _percent(ratio.high),
+        blocks=ratio.blocks,
+        confidence=ratio.confidence,
+    )
+
+
+def _percent(ratio: float) -> float:
+    return (ratio - 1) * 100
+
+
+def _alternative(title: str, unit: str, series: list[Series]) -> str:
+    rows = "; ".join(f"{one.label} {one.estimate.estimate:.4g} {unit}" for one in series)
+    return f"{title}. {rows}."

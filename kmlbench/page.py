@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""The report as data: its sections in order, each with a note, tables and pictures."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kmlbench import layout, plots
+from kmlbench.answer import is_wisconsin
+from kmlbench.comparisons import planned_workloads
+from kmlbench.figures import Plot
+from kmlbench.tables import Section as Columns
+from kmlbench.tables import Source, Table, table
+
+TICKS = (
+    "CPU is the exact run time that the scheduler keeps. User and System are sampled by the timer tick "
+    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): their sum is right, their split is an estimate."
+)
+ARTICLE_NOTE = (
+    "Below the cells of this campaign stands Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
+    "Only its percentages compare: machine, kernel, server, amount of work and unit are others."
+)
+GETPID_NOTE = (
+    "SYSCALL: the instruction in the program itself; libc: the library's function. Clock: the guest's "
+    "nanoseconds; rdtsc: the processor's counter; counted: instructions, where a counter was there."
+)
+WALL_NOTE = "Time that includes waiting. CPU, above, is what the kernels can change."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure for a light and for a dark page, as data URIs."""
+
+    caption: str
+    alternative: str
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSection:
+    """A part of the report. `identifier` is its anchor."""
+
+    identifier: str
+    title: str
+    note: str
+    tables: tuple[Table, ...]
+    pictures: tuple[Picture, ...]
+
+
+def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
+    """The sections with numbers, and their figures drawn into `directory` as well."""
+    workloads = planned_workloads(source.plan)
+    wisconsin = [name for name in workloads if is_wisconsin(name)]
+    others = [name for name in workloads if not is_wisconsin(name)]
+    parts = (
+        ("table-2", "Table 2: CPU of the Wisconsin benchmark", f"{ARTICLE_NOTE} {TICKS}", wisconsin, "cpu"),
+        ("cpu", "CPU of the other workloads", TICKS, others, "cpu"),
+        ("getpid", "getpid", GETPID_NOTE, workloads, "getpid"),
+        ("performance", "Throughput and latency", WALL_NOTE, workloads, "performance"),
+        ("counters", "Context switches and page faults", "", workloads, "counters"),
+    )
+    return tuple(
+        PageSection(
+            identifier=identifier,
+            title=title,
+            note=note,
+            tables=_tables(source, names, kind),
+            pictures=tuple(
+                _picture(plot, directory)
+                for plot in figures
+                if plot.workload in names and plot.metric in METRICS[kind]
+            ),
+        )
+        for identifier, title, note, names, kind in parts
+    )
+
+
+COLUMNS: dict[str, tuple[Columns, ...]] = {
+    "cpu": layout.CPU,
+    "getpid": layout.GETPID,
+    "performance": layout.PERFORMANCE,
+    "counters": layout.COUNTERS,
+}
+METRICS = {
+    kind: {column.metric for section in columns for column in section.columns}
+    for kind, columns in COLUMNS.items()
+}
+
+
+def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table, ...]:
+    made = (
+        (name, table(source, name, COLUMNS[kind], caption=f"{name}: mean and 95 % interval"))
+        for name in workloads
+    )
+    return tuple(
+        _with_article(found) if kind == "cpu" and is_wisconsin(name) else found
+        for name, found in made
+        if found
+    )
+
+
+def _with_article(found: Table) -> Table:
+    together, *rest = found.groups
+    return replace(found, groups=(together, layout.ARTICLE, *rest))
+
+
+def _picture(plot: Plot, directory: Path) -> Picture:
+    drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
+    for suffix, text in drawn.items():
+        (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
+    return Picture(
+        caption=plot.caption,
+        alternative=plot.alternative,
+        light=_data_uri(drawn[""]),
+        dark=_data_uri(drawn["-dark"]),
+    )
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()

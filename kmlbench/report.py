@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The report of a stored campaign: derived files beside the record, one of them an offline HTML page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from kmlbench import evidence, facts, figures, frames, page, store
+from kmlbench.answer import MARGIN, answer
+from kmlbench.comparisons import planned_workloads
+from kmlbench.errors import MachineError
+from kmlbench.platforms import meaning
+from kmlbench.store import StoredCampaign
+from kmlbench.tables import Source
+
+REPORT, SAMPLES, FIGURES = "report.html", "samples.parquet", "figures"
+
+
+def write(directory: Path) -> Path:
+    """Derive samples.parquet, figures/ and report.html from the campaign in `directory`; the report's path.
+
+    Needs nothing but the directory. Raises InputError when the campaign is damaged, MachineError when the
+    files cannot be written.
+    """
+    stored = store.read(directory)
+    source = figures.source(stored)
+    with _writing(stored.directory):
+        frames.write_parquet(source.frame, stored.directory / SAMPLES)
+        text = _render(stored, source, _fresh(stored.directory / FIGURES))
+        return _replace(stored.directory / REPORT, text)
+
+
+def _render(stored: StoredCampaign, source: Source, drawings: Path) -> str:
+    environment = Environment(
+        loader=PackageLoader("kmlbench"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    campaign = stored.campaign
+    return environment.get_template("report.html.j2").render(
+        campaign=campaign,
+        name=stored.directory.name,
+        answer=answer(source, campaign.platform),
+        meaning=meaning(campaign.platform),
+        margin=MARGIN,
+        workloads=planned_workloads(campaign.plan),
+        counts=_counts(stored),
+        sections=page.sections(source, figures.plots_of(source), drawings),
+        facts=facts.compare(stored.facts),
+        proofs=evidence.proofs(stored),
+        holes=evidence.holes(stored),
+        command=evidence.command(campaign),
+    )
+
+
+def _counts(stored: StoredCampaign) -> dict[str, int]:
+    plan = stored.campaign.plan
+    return {
+        "planned": len(plan),
+        "completed": len(stored.completed),
+        "failed": len(stored.failed),
+        "missing": len(stored.missing),
+        "blocks": len({trial.block for trial in plan}),
+        "boots": len({trial.boot for trial in plan}),
+    }
+
+
+def _fresh(path: Path) -> Path:
+    """An empty directory: a figure that is no longer drawn must not look like one of this report."""
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir()
+    return path
+
+
+def _replace(path: Path, text: str) -> Path:
+    draft = path.with_suffix(".draft")
+    # A command's output may hold bytes that are no text; they are shown as \udcXX.
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+    draft.replace(path)
+    return path
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"the report could not be written to {directory}: {error.strerror}",
+            remedy="make the directory writable and leave it space, then run kmlbench report again",
+        ) from error

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Synthetic stored campaigns for tests: blocks with noise, failures, holes and hostile text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kmlbench import store
+from kmlbench.comparisons import CELLS
+from kmlbench.model import Completed, Failed, Kernel, Outcome, Process, Proof, Sample, Trial, Variant
+
+WORKLOADS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
+HOSTILE = (
+    '<script>alert("cause")</script><img src=x onerror=alert(1)> & \udcff\n'
+    + "no space to break " * 3
+    + "x" * 300
+)
+RELEASE: Mapping[Kernel, str] = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
+FACTS = {
+    "cpu_model": "QEMU TCG CPU version 2.5+",
+    "cpus": "1",
+    "memory_kib": "2036364",
+    "command_line": "console=ttyS0 root=/dev/vda ro quiet " + "mitigations=auto " * 6,
+    "server_sha256": "ab" * 32,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A synthetic campaign. `failing` and `missing` are positions of trials; `effect` multiplies CPU."""
+
+    blocks: int = 4
+    workloads: tuple[str, ...] = WORKLOADS
+    platform: str = "QEMU TCG, instruction clock"
+    title: str = "the default campaign"
+    control: bool = False
+    effect: float = 0.967
+    noise: float = 0.004
+    failing: Collection[int] = ()
+    missing: Collection[int] = ()
+    cells: tuple[Variant, ...] = CELLS
+    options: Mapping[str, str] = field(default_factory=lambda: {"blocks": "4", "seed": "7"})
+
+
+def plan(recipe: Recipe) -> tuple[Trial, ...]:
+    """Blocks of one boot per kernel, every second block reversed."""
+    trials: list[Trial] = []
+    for block in range(recipe.blocks):
+        kernels = (Kernel.STOCK, Kernel.KML) if block % 2 == 0 else (Kernel.KML, Kernel.STOCK)
+        for rank, kernel in enumerate(kernels):
+            trials += [
+                Trial(
+                    block=block,
+                    boot=2 * block + rank,
+                    position=len(trials) + index,
+                    variant=variant,
+                    workload=workload,
+                )
+                for index, (workload, variant) in enumerate(
+                    (workload, variant)
+                    for workload in recipe.workloads
+                    for variant in recipe.cells
+                    if variant.kernel is kernel
+                )
+            ]
+    return tuple(trials)
+
+
+def build(root: Path, recipe: Recipe | None = None) -> Path:
+    """Store a synthetic campaign below `root`; its directory."""
+    recipe = recipe or Recipe()
+    random = np.random.default_rng(7)
+    campaign = store.Campaign(
+        id="5e7",
+        started_utc="2025-11-23T01:02:03Z",
+        title=recipe.title,
+        platform=recipe.platform,
+        control=recipe.control,
+        seed=7,
+        options=recipe.options,
+        plan=plan(recipe),
+        git_commit="c0ffee" * 6 + "c0ff",
+        tools={"qemu": "7.2.22", "gcc": "12.2.0", "python": "3.11.2"},
+    )
+    with store.create(root, campaign) as directory:
+        for boot, kernel in sorted({(trial.boot, trial.variant.kernel) for trial in campaign.plan}):
+            directory.facts(boot, kernel, {**FACTS, "kernel_release": RELEASE[kernel]})
+        for trial in campaign.plan:
+            if trial.position not in recipe.missing:
+                directory.append(_outcome(trial, recipe, random))
+    return directory.path
+
+
+def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outcome:
+    started = "2025-11-23T01:03:00Z"
+    if trial.position in recipe.failing:
+        return Failed(trial=trial, stage="measure", cause=HOSTILE, started_utc=started, elapsed_s=3)
+    served = trial.workload != "getpid"
+    proof = Proof(
+        kernel_release=RELEASE[trial.variant.kernel],
+        cpl=0 if trial.variant.kernel_mode else 3,
+        client_kernel_mode=trial.variant.kernel_mode,
+        server_kernel_mode=trial.variant.kernel_mode if served else None,
+    )
+    return Completed(
+        trial=trial,
+        proof=proof,
+        samples=_samples(trial, recipe, random),
+        started_utc=started,
+        elapsed_s=12.5,
+    )
+
+
+def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple[Sample, ...]:
+    factor = (recipe.effect if trial.variant.kernel_mode else 1.0) * float(
+        np.exp(random.normal(0, recipe.noise))
+    )
+    if trial.workload == "getpid":
+        return (*_getpid(factor), *_resources(Process.CLIENT, 0.02 * factor, "getpid"))
+    driver = "sysbench"
+    server, client = 0.9 * factor, 0.4 * factor
+    return (
+        *_resources(Process.SERVER, server, driver),
+        *_resources(Process.CLIENT, client, driver),
+        *_cpu(Process.TOGETHER, server + client, driver),
+        _sample("wall", "s", 1.9 * factor, Process.TOGETHER, driver),
+        *(() if trial.workload == "wisconsin" else _performance(factor, driver)),
+    )
+
+
+def _getpid(factor: float) -> tuple[Sample, ...]:
+    values = {"getpid_syscall_ns": ("ns", 218.3), "getpid_libc_ns": ("ns", 221.9)}
+    values |= {"getpid_syscall_cycles": ("cycles", 218.4), "getpid_libc_cycles": ("cycles", 222.0)}
+    return tuple(
+        _sample(metric, unit, value * factor, Process.CLIENT, "getpid")
+        for metric, (unit, value) in values.items()
+    )
+
+
+def _performance(factor: float, driver: str) -> tuple[Sample, ...]:
+    return (
+        _sample("throughput", "1/s", 14523.0 / factor, Process.CLIENT, driver),
+        _sample("latency_mean", "ms", 0.0687 * factor, Process.CLIENT, driver),
+        _sample("latency_p95", "ms", 0.0712 * factor, Process.CLIENT, driver),
+        _sample("transactions", "1", 2000, Process.CLIENT, driver),
+    )
+
+
+def _resources(process: Process, seconds: float, driver: str) -> tuple[Sample, ...]:
+    counts = {"voluntary_switches": 4002, "involuntary_switches": 31, "minor_faults": 1200, "major_faults": 0}
+    counted = (_sample(metric, "1", count, process, driver) for metric, count in counts.items())
+    return (*_cpu(process, seconds, driver), *counted)
+
+
+def _cpu(process: Process, seconds: float, driver: str) -> tuple[Sample, ...]:
+    return (
+        _sample("cpu_total", "s", seconds, process, driver),
+        _sample("cpu_user", "s", round(seconds * 0.8, 2), process, driver),
+        _sample("cpu_system", "s", round(seconds * 0.2, 2), process, driver),
+    )
+
+
+def _sample(metric: str, unit: str, value: float, process: Process, driver: str) -> Sample:
+    return Sample(metric=metric, unit=unit, value=value, process=process, driver=driver)
