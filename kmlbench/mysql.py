@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A database server on a host, started from a prefix on a fresh copy of the pristine data, stopped cleanly."""
+"""A database server on a host: started from a prefix on a fresh copy of the pristine data, stopped again."""
 
 from __future__ import annotations
 
