@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from kmlbench.adapters import ADAPTERS
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Kernel, Server
 from kmlbench.yamlfile import NAME, Faults, Fields, Value, parse, suggestion
 
-ADAPTERS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
 HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+) [A-Za-z0-9+/]+=*( .*)?")
 
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What a boot says about itself, and whether the boots of a campaign may be compared.
+
+Every fact must be the same in all boots, with two exceptions: what names the kernel must differ between
+the kernels and only there (BY_KERNEL), and the memory that a kernel leaves over is equal to a percent
+(NEAR), since the kernels' own sizes differ. The kernels' configurations are split: the options of Kernel
+Mode Linux and the release's suffix must differ, the rest must be equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kmlbench.errors import ProofError
+from kmlbench.model import Kernel
+from kmlbench.records import BootFacts
+
+NEAR_SHARE = 0.01
+KML_OPTION = re.compile(r"CONFIG_(KERNEL_MODE_LINUX\w*|LOCALVERSION)")
+BY_KERNEL_FACTS = frozenset({"kernel_release", "kernel_build", "kernel_key", "config_kml"})
+NEAR_FACTS = frozenset({"memory_kib"})
+
+
+class Expectation(StrEnum):
+    """What a fact must be over the boots of a campaign."""
+
+    EQUAL = "equal"
+    NEAR = "equal within 1 %"
+    BY_KERNEL = "one value for each kernel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactRow:
+    """One fact over all boots. `values` holds the distinct values of each kernel, in order of boots."""
+
+    name: str
+    expectation: Expectation
+    values: Mapping[Kernel, tuple[str, ...]]
+    agrees: bool
+
+
+def compare(boots: Sequence[BootFacts]) -> tuple[FactRow, ...]:
+    """All facts of these boots, sorted by name. A fact that a boot lacks does not agree."""
+    names = sorted({name for boot in boots for name in boot.facts})
+    return tuple(_row(name, boots) for name in names)
+
+
+def require_agreement(boots: Sequence[BootFacts]) -> None:
+    """Raises ProofError that lists every fact that is not as it must be."""
+    wrong = [row for row in compare(boots) if not row.agrees]
+    if wrong:
+        told = "\n".join(f"  {row.name} ({row.expectation}): {_told(row)}" for row in wrong)
+        raise ProofError(
+            f"the boots of this campaign differ in what must not differ:\n{told}",
+            remedy="compare raw/boot-*/facts.json and raw/boot-*/config in the campaign's directory",
+        )
+
+
+def _row(name: str, boots: Sequence[BootFacts]) -> FactRow:
+    values = {
+        kernel: tuple(dict.fromkeys(boot.facts[name] for boot in boots if _has(boot, kernel, name)))
+        for kernel in dict.fromkeys(boot.kernel for boot in boots)
+    }
+    expectation = _expectation(name)
+    everywhere = all(name in boot.facts for boot in boots)
+    return FactRow(
+        name=name,
+        expectation=expectation,
+        values=values,
+        agrees=everywhere and _agrees(expectation, values),
+    )
+
+
+def _has(boot: BootFacts, kernel: Kernel, name: str) -> bool:
+    return boot.kernel is kernel and name in boot.facts
+
+
+def _expectation(name: str) -> Expectation:
+    if name in BY_KERNEL_FACTS:
+        return Expectation.BY_KERNEL
+    return Expectation.NEAR if name in NEAR_FACTS else Expectation.EQUAL
+
+
+def _agrees(expectation: Expectation, values: Mapping[Kernel, tuple[str, ...]]) -> bool:
+    seen = [value for distinct in values.values() for value in distinct]
+    match expectation:
+        case Expectation.EQUAL:
+            return len(set(seen)) == 1
+        case Expectation.NEAR:
+            numbers = [float(value) for value in seen]
+            return max(numbers) - min(numbers) <= NEAR_SHARE * max(numbers)
+        case Expectation.BY_KERNEL:
+            return all(len(distinct) == 1 for distinct in values.values()) and len(set(seen)) == len(values)
+
+
+def _told(row: FactRow) -> str:
+    return "; ".join(f"{kernel}: {' and '.join(values) or 'absent'}" for kernel, values in row.values.items())
+
+
+def configuration(text: str) -> Mapping[str, str]:
+    """A kernel's .config as option to value; "is not set" is the value n."""
+    found = re.findall(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$", text, re.MULTILINE)
+    return {name or unset: value if name else "n" for name, value, unset in found}
+
+
+def configuration_facts(text: str) -> Mapping[str, str]:
+    """The two halves of a configuration: what must be equal, as a hash, and what makes the kernel KML."""
+    options = configuration(text)
+    common = sorted(f"{name}={value}" for name, value in options.items() if not KML_OPTION.fullmatch(name))
+    own = sorted(f"{name}={value}" for name, value in options.items() if KML_OPTION.fullmatch(name))
+    return {"config_common_sha256": digest("\n".join(common)), "config_kml": " ".join(own)}
+
+
+def configuration_difference(left: str, right: str) -> tuple[str, ...]:
+    """The options, KML's aside, in which two configurations differ: "CONFIG_X: y against n"."""
+    ours, theirs = configuration(left), configuration(right)
+    return tuple(
+        f"{name}: {ours.get(name, 'absent')} against {theirs.get(name, 'absent')}"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name) and not KML_OPTION.fullmatch(name)
+    )
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What a host is asked, in which order, and what its answers become."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmlbench import inspection
+from kmlbench.errors import HostError, ProofError
+from kmlbench.hosts.fake import Exchange, FakeHost
+from kmlbench.model import Server
+
+SOURCES = """\
+/proc/cmdline:BOOT_IMAGE=/vmlinuz-6.12.117-kml console=ttyS0 root=/dev/vda
+/proc/cpuinfo:processor	: 0
+/proc/cpuinfo:model name	: QEMU TCG CPU version 2.5+
+/proc/cpuinfo:flags		: sse fpu
+/proc/cpuinfo:
+/proc/cpuinfo:processor	: 1
+/proc/cpuinfo:model name	: QEMU TCG CPU version 2.5+
+/proc/meminfo:MemTotal:        2036364 kB
+/sys/devices/system/cpu/vulnerabilities/spectre_v2:Mitigation: Retpolines; RSB filling
+/sys/devices/system/cpu/vulnerabilities/meltdown:Not affected
+"""
+PROGRAMS = ("sbin/mysqld", "bin/sysbench", "lib/kmlbench/getpid", "lib/kmlbench/cpl")
+
+
+def sums(*, wrong: str = "") -> str:
+    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
+    return "".join(f"{'0' if path == wrong else hash(path[-4:])}  {path}\n" for path in paths)
+
+
+def session(*, checksums: str = "", config_status: int = 0) -> list[Exchange]:
+    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
+    fallback = [Exchange(argv=("cat", "/boot/config-6.12.117-kml"), stdout="CONFIG_KERNEL_MODE_LINUX=y\n")]
+    return [
+        Exchange(argv=("grep", "-r", "", *inspection.SOURCES), stdout=SOURCES),
+        Exchange(argv=("uname", "-rv"), stdout="6.12.117-kml #1 SMP Mon Nov 23 00:00:00 UTC 2026\n"),
+        Exchange(
+            argv=("zcat", "/proc/config.gz"),
+            stdout="CONFIG_KERNEL_MODE_LINUX=y\n" if config_status == 0 else "",
+            returncode=config_status,
+        ),
+        *(fallback if config_status else []),
+        Exchange(argv=("sha256sum", *paths), stdout=checksums or sums()),
+        Exchange(argv=("/usr/sbin/mysqld", "--version"), stdout="/usr/sbin/mysqld  Ver 9.7.4 for Linux\n"),
+        Exchange(argv=("/usr/bin/sysbench", "--version"), stdout="sysbench 1.0.20\n"),
+    ]
+
+
+def test_the_answers_become_facts() -> None:
+    with FakeHost(script=session()) as host:
+        found = inspection.inspect(host, Server.MYSQL)
+    assert found.facts["kernel_release"] == "6.12.117-kml"
+    assert found.facts["kernel_build"].startswith("#1 SMP")
+    assert found.facts["command_line"] == "console=ttyS0 root=/dev/vda"
+    assert found.facts["memory_kib"] == "2036364"
+    assert found.facts["cpus"] == "2"
+    assert found.facts["cpu_model"] == "QEMU TCG CPU version 2.5+"
+    assert found.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
+    assert found.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
+    assert found.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
+    assert found.facts["mysqld_sha256"] == str(hash("sqld"))
+
+
+def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
+    host = FakeHost(script=session(checksums=sums(wrong="/trusted/bin/sysbench")))
+    with pytest.raises(ProofError, match="bin/sysbench is not the same file"):
+        inspection.inspect(host, Server.MYSQL)
+
+
+def test_a_distribution_kernel_keeps_its_configuration_in_boot() -> None:
+    with FakeHost(script=session(config_status=1)) as host:
+        assert inspection.inspect(host, Server.MYSQL).config == "CONFIG_KERNEL_MODE_LINUX=y\n"
+
+
+def test_a_question_that_fails_names_the_command_and_the_moment() -> None:
+    failing = Exchange(argv=("grep", "-r", "", *inspection.SOURCES), returncode=2, stderr="no such file")
+    with pytest.raises(HostError, match="ended with 2 while the host was asked for its facts: no such file"):
+        inspection.inspect(FakeHost(script=[failing]), Server.MYSQL)
