@@ -135,7 +135,7 @@ def apply(series: list[Path], source: Path) -> None:
     Raises BuildError naming the first patch that does not apply.
     """
     for patch in series:
-        argv = ("patch", "--strip=1", "--fuzz=0", "--batch", "--no-backup-if-mismatch", f"--input={patch}")
+        argv = ("patch", "--strip=1", "--fuzz=0", "--forward", "--no-backup-if-mismatch", f"--input={patch}")
         result = commands.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
         if result.returncode != 0:
             raise BuildError(

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Kernel mode as a program sees it: kernel/tests from both prefixes, on both kernels, in real guests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kmlbench import commands
+from kmlbench.build.kernel import KERNEL
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import CommandResult, Prefix
+
+PROGRAMS = ("privilege", "processes", "registers", "faults", "astray", "tracing")
+TIMEOUT_S = 300.0
+
+pytestmark = pytest.mark.guest
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("kernel-tests")
+    commands.check(("make", "-C", str(KERNEL / "tests"), f"OUT={out}"), timeout_s=TIMEOUT_S)
+    return out
+
+
+def install(guest: SshHost, programs: Path) -> SshHost:
+    for prefix in Prefix:
+        directory = prefix.path("lib/kmlbench/tests")
+        check(guest, "mkdir", "-p", directory)
+        for name in PROGRAMS:
+            guest.put(programs / name, f"{directory}/{name}")
+            check(guest, "chmod", "755", f"{directory}/{name}")
+    return guest
+
+
+@pytest.fixture(scope="module")
+def kml(kml_guest: SshHost, programs: Path) -> SshHost:
+    return install(kml_guest, programs)
+
+
+@pytest.fixture(scope="module")
+def stock(stock_guest: SshHost, programs: Path) -> SshHost:
+    return install(stock_guest, programs)
+
+
+@pytest.fixture(autouse=True)
+def quiet_kernel(kml_guest: SshHost) -> Iterator[None]:
+    yield
+    log = check(kml_guest, "dmesg").stdout
+    assert not [line for line in log.splitlines() if "BUG:" in line or "WARNING:" in line or "Oops" in line]
+
+
+def check(guest: SshHost, *argv: str) -> CommandResult:
+    result = guest.run(argv, timeout_s=TIMEOUT_S)
+    assert result.returncode == 0, (result.stdout, result.stderr)
+    return result
+
+
+def run(guest: SshHost, prefix: Prefix, name: str, *arguments: str) -> list[str]:
+    """The TAP lines of one test program."""
+    result = guest.run((prefix.path(f"lib/kmlbench/tests/{name}"), *arguments), timeout_s=TIMEOUT_S)
+    lines = result.stdout.splitlines()
+    assert lines, result.stderr
+    assert len(lines) == int(lines[0].removeprefix("1..")) + 1, (lines, result.stderr)
+    assert not [line for line in lines if line.startswith("not ok")], (lines, result.stderr)
+    assert result.returncode == 0
+    return lines
+
+
+@pytest.mark.parametrize("name", PROGRAMS[1:])
+def test_a_program_behaves_alike_everywhere(stock: SshHost, kml: SshHost, name: str) -> None:
+    expected = run(stock, Prefix.USR, name)
+    assert run(kml, Prefix.USR, name) == expected
+    assert run(kml, Prefix.TRUSTED, name) == expected
+
+
+def test_only_trusted_programs_of_the_kml_kernel_run_at_cpl_0(stock: SshHost, kml: SshHost) -> None:
+    run(stock, Prefix.USR, "privilege", "3")
+    run(stock, Prefix.TRUSTED, "privilege", "3")
+    run(kml, Prefix.USR, "privilege", "3")
+    run(kml, Prefix.TRUSTED, "privilege", "0")
+
+
+def test_the_distributions_bash_runs_in_kernel_mode(kml_guest: SshHost) -> None:
+    check(kml_guest, "cp", "/bin/bash", "/trusted/bin/bash")
+    script = "while read -r line; do case $line in KernelMode:*) echo $line;; esac; done < /proc/$$/status"
+    assert check(kml_guest, "/trusted/bin/bash", "-c", script).stdout.split() == ["KernelMode:", "1"]
+    assert check(kml_guest, "/bin/bash", "-c", script).stdout.split() == ["KernelMode:", "0"]
+
+
+def test_gdb_stops_a_kernel_mode_program_at_a_breakpoint(kml: SshHost) -> None:
+    program = Prefix.TRUSTED.path("lib/kmlbench/tests/privilege")
+    orders = ("break here", "run 0", "info registers cs", "backtrace", "stepi", "delete", "kill")
+    argv = ["gdb", "-batch", "-nx", "-ex", "set follow-fork-mode child"]
+    for order in orders:
+        argv += ["-ex", order]
+    said = check(kml, *argv, program).stdout
+    assert "Breakpoint 1, here" in said
+    assert "run_cases" in said
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (("chmod", "777"), "somebody other than root may change it"),
+        (("chown", "1"), "somebody other than root may change it"),
+        (("chmod", "4755"), "it changes its credentials"),
+    ],
+)
+def test_a_file_that_others_control_stays_in_user_mode(
+    kml_guest: SshHost, prepare: tuple[str, ...], why: str
+) -> None:
+    copy = f"/trusted/bin/cat-{'-'.join(prepare)}"
+    check(kml_guest, "cp", "/bin/cat", copy)
+    assert "KernelMode:\t1" in check(kml_guest, copy, "/proc/self/status").stdout
+    check(kml_guest, *prepare, copy)
+    assert "KernelMode:\t0" in check(kml_guest, copy, "/proc/self/status").stdout
+    assert why in check(kml_guest, "dmesg").stdout
+
+
+def test_a_link_out_of_trusted_stays_in_user_mode(kml_guest: SshHost) -> None:
+    check(kml_guest, "ln", "-sf", "/bin/cat", "/trusted/bin/linked-cat")
+    assert "KernelMode:\t0" in check(kml_guest, "/trusted/bin/linked-cat", "/proc/self/status").stdout
+
+
+def test_a_private_trusted_directory_stays_in_user_mode(kml_guest: SshHost) -> None:
+    script = (
+        "mkdir -p /tmp/mine && cp /bin/cat /tmp/mine/cat && mount --bind /tmp/mine /trusted && /trusted/cat"
+    )
+    argv = ("unshare", "--mount", "sh", "-c", f"{script} /proc/self/status")
+    assert "KernelMode:\t0" in check(kml_guest, *argv).stdout
+
+
+def test_nothing_runs_in_kernel_mode_while_it_is_disarmed(kml_guest: SshHost) -> None:
+    switch = "/proc/sys/kernel/kernel_mode_linux"
+    try:
+        check(kml_guest, "sh", "-c", f"echo 0 > {switch}")
+        assert "KernelMode:\t0" in check(kml_guest, "/trusted/bin/cat", "/proc/self/status").stdout
+    finally:
+        check(kml_guest, "sh", "-c", f"echo 1 > {switch}")
+    assert "KernelMode:\t1" in check(kml_guest, "/trusted/bin/cat", "/proc/self/status").stdout
