@@ -2,6 +2,7 @@
 """The kernel build stops at a patch that does not apply, and follows Debian where it says so."""
 
 import lzma
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from kmlbench import kernels
 from kmlbench.build import kernel as builder
 from kmlbench.errors import BuildError
 from kmlbench.model import Kernel
+from kmlbench.progress import Silent
 
 DEBIAN = Path("/usr/src/linux-config-6.12/config.amd64_none_amd64.xz")
 PATCH = """--- a/file
@@ -82,3 +84,25 @@ def test_a_change_of_configuration_patches_or_kernel_changes_the_key() -> None:
     assert stock["patches"] == "none" != kml["patches"]
     assert stock["configuration"] != kml["configuration"]
     assert stock["source"] == kml["source"]
+
+
+class Counter(Silent):
+    """Adds up what it is told."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def advance(self, count: int = 1) -> None:
+        self.units += count
+
+
+def test_a_growing_log_is_progress(tmp_path: Path) -> None:
+    progress = Counter()
+    log = tmp_path / "build.log"
+    deadline = time.monotonic() + 10.0
+    with builder.counting_lines(log, progress, interval_s=0.01):
+        log.write_text("one\ntwo\n")
+        while progress.units < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert progress.units == 2

@@ -6,6 +6,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
@@ -30,6 +33,9 @@ REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
     "LOCALVERSION": "",
 }
+CONFIGURATION = "allnoconfig"
+LOG = "build.log"
+TARGETS = ("bzImage", "vmlinux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,9 @@ def content(kernel: Kernel) -> dict[str, str]:
         "source": source_version(),
         "configuration": hashlib.sha256(fragment(kernel).encode()).hexdigest(),
         "patches": hash_files(patches()) if kernel is Kernel.KML else "none",
-        "recipe": hash_files([Path(__file__)]),
+        "recipe": " ".join(
+            (CONFIGURATION, *TARGETS, *(f"{name}={value}" for name, value in REPRODUCIBLE.items()))
+        ),
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
     }
@@ -106,7 +114,7 @@ def _tarball() -> Path:
 
 
 def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
-    tree = _Tree(source=directory / "source", objects=directory / "objects", log=directory / "build.log")
+    tree = _Tree(source=directory / "source", objects=directory / "objects", log=directory / LOG)
     progress.stage(f"kernel {kernel}: unpacking")
     _unpack(tree, directory)
     if kernel is Kernel.KML:
@@ -114,8 +122,9 @@ def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
         apply(patches(), tree.source)
     progress.stage(f"kernel {kernel}: configuring")
     _configure(kernel, tree)
-    progress.stage(f"kernel {kernel}: compiling")
-    _make(tree, "bzImage", "vmlinux", jobs=os.cpu_count() or 1)
+    progress.stage(f"kernel {kernel}: compiling", total=_lines_of_an_earlier_build(directory.parent))
+    with counting_lines(tree.log, progress):
+        _make(tree, *TARGETS, jobs=os.cpu_count() or 1)
     _keep(tree, directory)
 
 
@@ -156,13 +165,40 @@ def _configure(kernel: Kernel, tree: _Tree) -> None:
 def _configuration(kernel: Kernel, tree: _Tree) -> str:
     wanted = tree.objects / "wanted.config"
     wanted.write_text(fragment(kernel))
-    _make(tree, "allnoconfig", jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
+    _make(tree, CONFIGURATION, jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
     return (tree.objects / ".config").read_text()
 
 
 def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
     commands.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
+
+
+def _lines_of_an_earlier_build(kernels_built: Path) -> int | None:
+    """How many lines the log of another kernel has; the two kernels compile the same files."""
+    logs = sorted(kernels_built.glob("*/" + LOG))
+    return len(logs[-1].read_text(errors="replace").splitlines()) if logs else None
+
+
+@contextmanager
+def counting_lines(log: Path, progress: Progress, *, interval_s: float = 1.0) -> Iterator[None]:
+    """Report each new line of a growing log as a unit of progress."""
+    over = threading.Event()
+
+    def follow() -> None:
+        with log.open(errors="replace") as stream:
+            while not over.wait(interval_s):
+                if count := stream.read().count("\n"):
+                    progress.advance(count)
+
+    log.touch()
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        over.set()
+        follower.join()
 
 
 def _keep(tree: _Tree, directory: Path) -> None:
