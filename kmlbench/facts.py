@@ -10,17 +10,16 @@ Mode Linux and the release's suffix must differ, the rest must be equal.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from kmlbench.errors import ProofError
+from kmlbench.kernels import KML_OPTION, options
 from kmlbench.model import Kernel
 from kmlbench.records import BootFacts
 
 NEAR_SHARE = 0.01
-KML_OPTION = re.compile(r"CONFIG_(KERNEL_MODE_LINUX\w*|LOCALVERSION)")
 BY_KERNEL_FACTS = frozenset({"kernel_release", "kernel_build", "kernel_key", "config_kml"})
 NEAR_FACTS = frozenset({"memory_kib"})
 
@@ -101,28 +100,12 @@ def _told(row: FactRow) -> str:
     return "; ".join(f"{kernel}: {' and '.join(values) or 'absent'}" for kernel, values in row.values.items())
 
 
-def configuration(text: str) -> Mapping[str, str]:
-    """A kernel's .config as option to value; "is not set" is the value n."""
-    found = re.findall(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$", text, re.MULTILINE)
-    return {name or unset: value if name else "n" for name, value, unset in found}
-
-
 def configuration_facts(text: str) -> Mapping[str, str]:
     """The two halves of a configuration: what must be equal, as a hash, and what makes the kernel KML."""
-    options = configuration(text)
-    common = sorted(f"{name}={value}" for name, value in options.items() if not KML_OPTION.fullmatch(name))
-    own = sorted(f"{name}={value}" for name, value in options.items() if KML_OPTION.fullmatch(name))
+    lines = sorted(f"{name}={value}" for name, value in options(text).items() if value != "n")
+    own = [line for line in lines if KML_OPTION.fullmatch(line.partition("=")[0])]
+    common = [line for line in lines if line not in own]
     return {"config_common_sha256": digest("\n".join(common)), "config_kml": " ".join(own)}
-
-
-def configuration_difference(left: str, right: str) -> tuple[str, ...]:
-    """The options, KML's aside, in which two configurations differ: "CONFIG_X: y against n"."""
-    ours, theirs = configuration(left), configuration(right)
-    return tuple(
-        f"{name}: {ours.get(name, 'absent')} against {theirs.get(name, 'absent')}"
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name) and not KML_OPTION.fullmatch(name)
-    )
 
 
 def digest(text: str) -> str:

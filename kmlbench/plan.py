@@ -3,8 +3,10 @@
 
 A block boots each kernel once. Inside a block the kernels, the prefixes and the workloads stand in a
 random order, the same workload order in every cell, so that a workload has the same predecessor in each
-of the cells that it is compared between. The next block is the reverse of it (ABBA): a drift that is
-linear over the two cancels. An even number of blocks is balanced, an odd one has one block unmatched.
+of the cells that it is compared between. The workloads that need a server stand together, so that one
+server start serves them (the decision "one server start" in docs/decisions says why). The next block is
+the reverse of it (ABBA): a drift that is linear over the two cancels. An even number of blocks is
+balanced, an odd one has one block unmatched.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ VARIANTS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Consecutive trials of one boot with one prefix: they can share one server start."""
+    """Consecutive trials of one boot with one prefix that share a server start, or have no server."""
 
     prefix: Prefix
+    served: bool
     trials: tuple[Trial, ...]
 
 
@@ -49,20 +52,20 @@ class Boot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What the parts of a campaign take, in seconds of the controller's clock.
+    """What the parts of a campaign take, in seconds of the controller's clock; `trial_s` at scale 1."""
 
-    The defaults were measured on two cores without KVM, with guests that count instructions.
-    """
-
-    boot_s: float = 20.0
-    group_s: float = 15.0
-    trial_s: float = 12.0
+    boot_s: float
+    start_s: float
+    trial_s: float
 
 
 def make(
-    variants: Sequence[Variant], workloads: Sequence[str], *, blocks: int, seed: int
+    variants: Sequence[Variant], workloads: Mapping[str, bool], *, blocks: int, seed: int
 ) -> tuple[Trial, ...]:
-    """The trials of a campaign, in order. The same arguments give the same plan on every machine."""
+    """The trials of a campaign, in order. `workloads` tells of each workload whether it needs a server.
+
+    The same arguments give the same plan on every machine.
+    """
     cells = itertools.chain.from_iterable(_blocks(variants, workloads, blocks=blocks, seed=seed))
     trials: list[Trial] = []
     boot = -1
@@ -77,7 +80,7 @@ Cell = tuple[int, Variant, str]
 
 
 def _blocks(
-    variants: Sequence[Variant], workloads: Sequence[str], *, blocks: int, seed: int
+    variants: Sequence[Variant], workloads: Mapping[str, bool], *, blocks: int, seed: int
 ) -> Iterable[list[Cell]]:
     rng = random.Random(seed)
     order: list[tuple[Variant, str]] = []
@@ -87,11 +90,12 @@ def _blocks(
 
 
 def _draw(
-    variants: Sequence[Variant], workloads: Sequence[str], rng: random.Random
+    variants: Sequence[Variant], workloads: Mapping[str, bool], rng: random.Random
 ) -> list[tuple[Variant, str]]:
     kernels = _shuffled(dict.fromkeys(variant.kernel for variant in variants), rng)
     prefixes = _shuffled(dict.fromkeys(variant.prefix for variant in variants), rng)
-    drawn = _shuffled(workloads, rng)
+    halves = _shuffled((False, True), rng)
+    drawn = [name for half in halves for name in _shuffled(workloads, rng) if workloads[name] is half]
     grid = itertools.product(kernels, prefixes, drawn)
     cells = ((Variant(kernel=kernel, prefix=prefix), workload) for kernel, prefix, workload in grid)
     return [(variant, workload) for variant, workload in cells if variant in variants]
@@ -103,29 +107,28 @@ def _shuffled(items: Iterable[T], rng: random.Random) -> list[T]:
     return drawn
 
 
-def boots(plan: Sequence[Trial]) -> tuple[Boot, ...]:
-    """The plan as boots and, inside them, groups of trials that share a server start."""
+def boots(plan: Sequence[Trial], workloads: Mapping[str, bool]) -> tuple[Boot, ...]:
+    """The plan as boots and, inside them, groups. `workloads` as for `make`."""
     grouped = itertools.groupby(plan, key=lambda trial: trial.boot)
-    return tuple(_boot(tuple(trials)) for _, trials in grouped)
+    return tuple(_boot(tuple(trials), workloads) for _, trials in grouped)
 
 
-def _boot(trials: tuple[Trial, ...]) -> Boot:
-    by_prefix = itertools.groupby(trials, key=lambda trial: trial.variant.prefix)
+def _boot(trials: tuple[Trial, ...], workloads: Mapping[str, bool]) -> Boot:
+    grouped = itertools.groupby(trials, key=lambda one: (one.variant.prefix, workloads[one.workload]))
     first = trials[0]
     return Boot(
         index=first.boot,
         block=first.block,
         kernel=first.variant.kernel,
-        groups=tuple(Group(prefix=prefix, trials=tuple(members)) for prefix, members in by_prefix),
+        groups=tuple(
+            Group(prefix=prefix, served=served, trials=tuple(members))
+            for (prefix, served), members in grouped
+        ),
     )
 
 
-def estimate(
-    plan: Sequence[Trial], *, costs: Costs = Costs(), trial_s: Mapping[str, float] | None = None
-) -> float:
-    """How long the plan will take, in seconds. `trial_s` knows the workloads that have been seen before."""
-    known = trial_s or {}
-    listed = boots(plan)
-    groups = sum(len(boot.groups) for boot in listed)
-    trials = sum(known.get(trial.workload, costs.trial_s) for trial in plan)
-    return len(listed) * costs.boot_s + groups * costs.group_s + trials
+def estimate(plan: Sequence[Trial], workloads: Mapping[str, bool], *, scale: float, costs: Costs) -> float:
+    """How long the plan will take, in seconds of the controller's clock. `workloads` as for `make`."""
+    listed = boots(plan, workloads)
+    starts = sum(group.served for boot in listed for group in boot.groups)
+    return len(listed) * costs.boot_s + starts * costs.start_s + len(plan) * costs.trial_s * scale

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kmlbench import plan
 from kmlbench.model import Kernel, Prefix, Trial, Variant
 
-WORKLOADS = ("getpid", "oltp_point_select", "wisconsin")
+WORKLOADS = {"getpid": False, "oltp_point_select": True, "oltp_read_write": True, "wisconsin": True}
 
 
 def made(*, blocks: int = 4, seed: int = 7) -> tuple[Trial, ...]:
@@ -40,7 +40,7 @@ def test_positions_and_boots_count_from_zero_without_holes() -> None:
 
 
 def test_a_block_boots_each_kernel_once_even_when_its_neighbour_ends_with_the_same() -> None:
-    listed = plan.boots(made())
+    listed = plan.boots(made(), WORKLOADS)
     assert [boot.block for boot in listed] == [0, 0, 1, 1, 2, 2, 3, 3]
     for block in range(4):
         assert {boot.kernel for boot in listed if boot.block == block} == set(Kernel)
@@ -66,16 +66,23 @@ def test_a_linear_drift_cancels_between_the_cells_of_a_workload(seed: int) -> No
 @given(st.integers(min_value=0, max_value=2**32 - 1))
 def test_a_workload_has_the_same_predecessors_in_all_cells_of_a_block(seed: int) -> None:
     for boot_pair in ((0, 1), (2, 3)):
-        listed = [boot for boot in plan.boots(made(seed=seed)) if boot.index in boot_pair]
-        orders = {tuple(t.workload for t in group.trials) for boot in listed for group in boot.groups}
-        assert len(orders) == 1
+        listed = [boot for boot in plan.boots(made(seed=seed), WORKLOADS) if boot.index in boot_pair]
+        cells = [[t for t in boot.trials if t.variant.prefix is one] for boot in listed for one in Prefix]
+        assert len({tuple(trial.workload for trial in cell) for cell in cells}) == 1
 
 
-def test_the_trials_of_a_prefix_are_contiguous_so_that_they_can_share_a_server() -> None:
-    for boot in plan.boots(made()):
-        assert [group.prefix for group in boot.groups] in (list(Prefix), list(Prefix)[::-1])
-        assert all(len(group.trials) == len(WORKLOADS) for group in boot.groups)
-        assert boot.trials == tuple(t for t in made() if t.boot == boot.index)
+@given(st.integers(min_value=0, max_value=2**32 - 1))
+def test_the_trials_of_a_prefix_that_need_a_server_are_contiguous(seed: int) -> None:
+    trials = made(seed=seed)
+    for boot in plan.boots(trials, WORKLOADS):
+        assert sorted((group.prefix, group.served) for group in boot.groups) == [
+            ("/trusted", False),
+            ("/trusted", True),
+            ("/usr", False),
+            ("/usr", True),
+        ]
+        assert all(len(group.trials) == (3 if group.served else 1) for group in boot.groups)
+        assert boot.trials == tuple(trial for trial in trials if trial.boot == boot.index)
 
 
 def test_the_seed_decides_the_order() -> None:
@@ -85,7 +92,7 @@ def test_the_seed_decides_the_order() -> None:
 
 def test_the_order_of_a_seed_never_changes() -> None:
     """A recorded seed must give the recorded plan in every later version and Python."""
-    first = [trial.id for trial in plan.make(plan.VARIANTS, ("getpid", "wisconsin"), blocks=1, seed=1)]
+    first = [trial.id for trial in plan.make(plan.VARIANTS, WORKLOADS, blocks=1, seed=5)]
     assert first == GOLDEN
 
 
@@ -93,24 +100,30 @@ def test_a_plan_of_fewer_variants() -> None:
     only = tuple(variant for variant in plan.VARIANTS if variant.kernel is Kernel.STOCK)
     trials = plan.make(only, WORKLOADS, blocks=2, seed=3)
     assert {trial.variant for trial in trials} == set(only)
-    assert [boot.index for boot in plan.boots(trials)] == [0, 1]
+    assert [boot.index for boot in plan.boots(trials, WORKLOADS)] == [0, 1]
 
 
-def test_the_estimate_adds_boots_groups_and_trials() -> None:
-    trials = made(blocks=1)
-    costs = plan.Costs(boot_s=10, group_s=5, trial_s=2)
-    assert plan.estimate(trials, costs=costs) == pytest.approx(2 * 10 + 4 * 5 + 12 * 2)
-    seen = {"wisconsin": 30.0}
-    assert plan.estimate(trials, costs=costs, trial_s=seen) == pytest.approx(40 + 8 * 2 + 4 * 30)
+def test_the_estimate_adds_boots_server_starts_and_trials() -> None:
+    costs = plan.Costs(boot_s=100, start_s=10, trial_s=1)
+    seconds = plan.estimate(made(blocks=1), WORKLOADS, scale=0.5, costs=costs)
+    assert seconds == pytest.approx(2 * 100 + 4 * 10 + 16 * 0.5)
 
 
 GOLDEN = [
-    "0000-kml-trusted-getpid",
-    "0001-kml-trusted-wisconsin",
-    "0002-kml-usr-getpid",
-    "0003-kml-usr-wisconsin",
-    "0004-stock-trusted-getpid",
-    "0005-stock-trusted-wisconsin",
-    "0006-stock-usr-getpid",
-    "0007-stock-usr-wisconsin",
+    "0000-stock-usr-oltp_point_select",
+    "0001-stock-usr-oltp_read_write",
+    "0002-stock-usr-wisconsin",
+    "0003-stock-usr-getpid",
+    "0004-stock-trusted-oltp_point_select",
+    "0005-stock-trusted-oltp_read_write",
+    "0006-stock-trusted-wisconsin",
+    "0007-stock-trusted-getpid",
+    "0008-kml-usr-oltp_point_select",
+    "0009-kml-usr-oltp_read_write",
+    "0010-kml-usr-wisconsin",
+    "0011-kml-usr-getpid",
+    "0012-kml-trusted-oltp_point_select",
+    "0013-kml-trusted-oltp_read_write",
+    "0014-kml-trusted-wisconsin",
+    "0015-kml-trusted-getpid",
 ]
