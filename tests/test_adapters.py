@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""The workloads' command lines, and their parsers on real outputs and on garbage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmlbench.adapters import ADAPTERS, getpid
+from kmlbench.errors import TrialError
+from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting
+
+DATA = Path(__file__).parent / "data" / "workloads"
+GOLDEN: dict[str, list[str | None]] = {
+    "getpid": ["getpid.json"],
+    "oltp_point_select": [None, "oltp_point_select.txt"],
+    "oltp_read_write": [None, "oltp_read_write.txt"],
+    "wisconsin": ["wisconsin.txt", "wisconsin-check.txt"],
+}
+WORKLOADS = sorted(GOLDEN)
+
+
+def setting(prefix: Prefix = Prefix.USR, scale: float = 0.2) -> Setting:
+    return Setting(
+        prefix=prefix,
+        socket="/run/kmlbench/1/socket",
+        user="kmlbench",
+        password_file="/run/kmlbench/1/password",
+        seed=7,
+        scale=scale,
+    )
+
+
+def golden(workload: str) -> list[CommandResult]:
+    steps = ADAPTERS[workload].steps(setting())
+    files = GOLDEN[workload]
+    return [
+        CommandResult(
+            argv=step.argv,
+            returncode=0,
+            stdout=(DATA / name).read_text() if name else "",
+            stderr="",
+            elapsed_s=1.0,
+        )
+        for step, name in zip(steps, files, strict=True)
+    ]
+
+
+def measured(workload: str) -> int:
+    return [step.measured for step in ADAPTERS[workload].steps(setting())].index(True)
+
+
+def values(workload: str) -> dict[str, Sample]:
+    samples = ADAPTERS[workload].samples(golden(workload))
+    assert len({sample.metric for sample in samples}) == len(samples)
+    assert {sample.process for sample in samples} == {Process.CLIENT}
+    return {sample.metric: sample for sample in samples}
+
+
+def test_the_four_workloads_are_there() -> None:
+    assert sorted(ADAPTERS) == WORKLOADS
+    assert all(adapter.name == name for name, adapter in ADAPTERS.items())
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("prefix", list(Prefix))
+def test_every_program_starts_from_the_prefix_and_one_step_is_measured(workload: str, prefix: Prefix) -> None:
+    steps = ADAPTERS[workload].steps(setting(prefix))
+    assert all(step.argv[0].startswith(f"{prefix}/") for step in steps)
+    assert [step.measured for step in steps].count(True) == 1
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_larger_scale_does_more_work(workload: str) -> None:
+    small, large = (ADAPTERS[workload].steps(setting(scale=scale)) for scale in (1.0, 4.0))
+    index = measured(workload)
+    assert small[index].argv != large[index].argv
+    assert small[index].timeout_s < large[index].timeout_s
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_tiny_scale_still_does_something(workload: str) -> None:
+    argv = ADAPTERS[workload].steps(setting(scale=1e-9))[measured(workload)].argv
+    assert not any(argument.endswith("=0") and "events" in argument for argument in argv)
+
+
+def test_point_selects_command_line() -> None:
+    step = ADAPTERS["oltp_point_select"].steps(setting(Prefix.TRUSTED, scale=1.0))[1]
+    assert step.argv == (
+        "/trusted/bin/sysbench",
+        "/usr/share/kmlbench/oltp/point_select.lua",
+        "--config-file=/run/kmlbench/1/password",
+        "--db-driver=mysql",
+        "--mysql-socket=/run/kmlbench/1/socket",
+        "--mysql-user=kmlbench",
+        "--mysql-db=kmlbench",
+        "--rand-type=uniform",
+        "--rand-seed=7",
+        "--threads=1",
+        "--events=10000",
+        "--time=0",
+        "--percentile=95",
+        "--histogram=off",
+        "--table-size=10000",
+        "run",
+    )
+
+
+def test_getpid_subtracts_the_empty_loop_and_takes_the_median() -> None:
+    report = json.loads((DATA / "getpid.json").read_text())
+    found = values("getpid")
+    rounds = zip(report["syscall"]["nanoseconds"], report["empty"]["nanoseconds"], strict=True)
+    expected = sorted((total - empty) / report["calls"] for total, empty in rounds)[3]
+    assert found["getpid_syscall_ns"].value == expected
+    assert found["getpid_syscall_ns"].unit == "ns"
+    assert found["getpid_libc_cycles"].unit == "cycles"
+    assert found["getpid_unknown_ns"].value < found["getpid_syscall_ns"].value
+    assert "getpid_syscall_instructions" not in found
+
+
+def test_getpid_has_instructions_where_they_were_counted() -> None:
+    result = golden("getpid")[0]
+    report = json.loads(result.stdout)
+    for kind, count in {"empty": 5, "syscall": 225, "libc": 235, "unknown": 165}.items():
+        report[kind]["instructions"] = [count * report["calls"]] * report["repetitions"]
+    samples = ADAPTERS["getpid"].samples([replace(result, stdout=json.dumps(report))])
+    found = {sample.metric: sample for sample in samples}
+    assert found["getpid_syscall_instructions"].value == 220
+    assert found["getpid_libc_instructions"].unit == "instructions"
+
+
+def test_per_call_may_be_negative_but_is_never_absent() -> None:
+    assert getpid.per_call([10, 30, 20], [20, 20, 20], 10) == 0.0
+    assert getpid.per_call([10], [20], 10) == -1.0
+
+
+@pytest.mark.parametrize(
+    ("workload", "events", "queries"), [("oltp_point_select", 2000, 2000), ("oltp_read_write", 100, 2000)]
+)
+def test_oltp_reads_its_report(workload: str, events: int, queries: int) -> None:
+    found = values(workload)
+    assert (found["transactions"].value, found["queries"].value) == (events, queries)
+    assert found["throughput"].unit == "1/s"
+    assert found["latency_mean"].unit == found["latency_p95"].unit == "ms"
+    # One thread does nothing but events: their latencies add up to nearly all of the run.
+    busy_s = found["latency_mean"].value / 1e3 * events
+    assert 0.8 < busy_s * found["throughput"].value / events <= 1.0
+
+
+def test_wisconsin_reads_its_report() -> None:
+    found = values("wisconsin")
+    assert found["passes"].value == 1
+    assert found["queries"].value == 24
+    assert found["throughput"].value > 0
+
+
+REFUSED: list[tuple[str, int, Callable[[str], str], str]] = [
+    ("oltp_read_write", 1, lambda text: text.replace("reads 1400.", "reads 1399."), "another mix"),
+    ("oltp_read_write", 1, lambda text: text.replace("errors 0.", "errors 1."), "1 errors"),
+    ("oltp_read_write", 1, lambda text: text.replace("reconnects 0.", "reconnects 2."), "reconnected 2"),
+    ("oltp_read_write", 1, lambda text: text.replace("events 100.", "events 99."), "99 of 100 events"),
+    ("oltp_read_write", 1, lambda text: text.replace("events 100.0", "events 100.5"), "counted 100.5"),
+    ("oltp_read_write", 1, lambda text: text + "sysbench: events 100.000000000\n", "not whole"),
+    ("wisconsin", 0, lambda text: text.replace("8 query 10000", "8 query 9999"), "8: 9999 not 10000"),
+    ("wisconsin", 0, lambda text: text.replace("wisconsin: 24 modify -\n", ""), "23 of 24"),
+    ("wisconsin", 0, lambda text: text.replace("writes 14.", "writes 13."), "changing"),
+    ("wisconsin", 1, lambda text: text.replace("50284216", "50284217"), "left"),
+    ("getpid", 0, lambda text: text.replace('"repetitions": 7', '"repetitions": 6'), "not 6 readings"),
+    ("getpid", 0, lambda text: text.replace('"calls": 20000', '"calls": NaN'), "not a count"),
+    ("getpid", 0, lambda text: text.replace('"calls": 20000', '"calls": 0'), "nothing was counted"),
+]
+
+
+@pytest.mark.parametrize(("workload", "index", "spoil", "message"), REFUSED)
+def test_a_spoilt_output_is_refused(
+    workload: str, index: int, spoil: Callable[[str], str], message: str
+) -> None:
+    results = golden(workload)
+    spoilt = spoil(results[index].stdout)
+    assert spoilt != results[index].stdout
+    results[index] = replace(results[index], stdout=spoilt)
+    with pytest.raises(TrialError, match=message):
+        ADAPTERS[workload].samples(results)
+
+
+@pytest.mark.parametrize("workload", ["oltp_point_select", "wisconsin"])
+def test_no_line_of_sysbenchs_report_may_be_missing(workload: str) -> None:
+    results = golden(workload)
+    index = measured(workload)
+    lines = results[index].stdout.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.startswith("sysbench: "):
+            results[index] = replace(results[index], stdout="".join(lines[:number] + lines[number + 1 :]))
+            with pytest.raises(TrialError, match="not whole"):
+                ADAPTERS[workload].samples(results)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_failed_command_and_a_missing_one_are_refused(workload: str, index: int) -> None:
+    results = golden(workload)
+    with pytest.raises(TrialError, match="not 0"):
+        ADAPTERS[workload].samples([])
+    if index < len(results):
+        results[index] = replace(results[index], returncode=1, stderr="FATAL: no connection")
+        with pytest.raises(TrialError, match="FATAL: no connection"):
+            ADAPTERS[workload].samples(results)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@given(garbage=st.text())
+def test_garbage_is_a_trial_error_and_nothing_else(workload: str, garbage: str) -> None:
+    results = [replace(result, stdout=garbage) for result in golden(workload)]
+    with pytest.raises(TrialError):
+        ADAPTERS[workload].samples(results)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(key=st.sampled_from(["calls", "repetitions", "empty", "syscall", "libc", "unknown"]), value=JSON)
+def test_getpid_refuses_any_other_value_in_its_report(key: str, value: object) -> None:
+    result = golden("getpid")[0]
+    report = json.loads(result.stdout)
+    if key == "calls" and type(value) is int and value > 0:
+        return
+    report[key] = value
+    with pytest.raises(TrialError):
+        ADAPTERS["getpid"].samples([replace(result, stdout=json.dumps(report))])
