@@ -131,21 +131,26 @@ class End:
 GOLDEN_END = End(rows=10000, sum_unique1=50_069_518, sum_unique2=50_284_216)
 END_QUERY = "SELECT COUNT(*), SUM(unique1), SUM(unique2) FROM tenk1"
 
-_STATEMENT = re.compile(r"-- (query|modify) (\d+)\n([^\n]+);\n")
+_STATEMENT = re.compile(r'   \{kind = "(query|modify)", rows = (\d+), text = \[\[([^\n\]]+)\]\]\},')
 
 
 def statements() -> tuple[Statement, ...]:
-    """The statements of workloads/wisconsin/statements.sql, in order."""
-    return parse_statements(workload_data.read("wisconsin/statements.sql"))
+    """The statements of workloads/wisconsin/statements.lua, in order."""
+    return parse_statements(workload_data.read("wisconsin/statements.lua"))
 
 
 def parse_statements(text: str) -> tuple[Statement, ...]:
-    """Read the statement file. Raises InputError when a line is neither comment nor announced statement."""
-    found = tuple(
-        Statement(kind=StatementKind(kind), rows=int(count), text=statement)
-        for kind, count, statement in _STATEMENT.findall(text)
-    )
-    lines = [line for line in text.splitlines() if not line.startswith("--")]
-    if [statement.text + ";" for statement in found] != lines:
-        raise InputError("statements.sql: a statement lacks its line of expectation or its semicolon")
-    return found
+    """Read the statement file, a Lua table. Raises InputError when a line is not one whole entry of it."""
+    _, opening, rest = text.partition("\nreturn {\n")
+    lines, closing = rest.removesuffix("}\n").splitlines(), rest.endswith("}\n")
+    if not opening or not closing or not lines:
+        raise InputError("statements.lua: not a Lua table of one statement a line")
+    return tuple(_statement(line) for line in lines)
+
+
+def _statement(line: str) -> Statement:
+    match = _STATEMENT.fullmatch(line)
+    if match is None:
+        raise InputError(f"statements.lua: not a statement with its kind and its rows: {line.strip()[:60]}")
+    kind, count, text = match.groups()
+    return Statement(kind=StatementKind(kind), rows=int(count), text=text)

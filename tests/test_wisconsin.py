@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine
 
 from kmlbench import dataset, wisconsin
 from kmlbench.errors import InputError
-from kmlbench.wisconsin import ONEK, TENK, Generator, StatementKind
+from kmlbench.wisconsin import ONEK, TENK, Generator, Statement, StatementKind
 
 HASHES = [
     (ONEK, 64_300, "a11ee5e3fc36669c504a3142430b4cdb5c528384c5dcb2de7573eb6b3e74abc9"),
@@ -95,7 +95,24 @@ def test_no_result_column_has_the_name_of_another() -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("text", ["SELECT 1;\n", "-- query 1\nSELECT 1\n", "-- query one\nSELECT 1;\n"])
-def test_a_statement_without_its_expectation_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expectation"):
-        wisconsin.parse_statements(text)
+ENTRY = '   {kind = "query", rows = 1, text = [[SELECT 1]]},\n'
+
+
+def test_the_statement_file_is_read_line_by_line() -> None:
+    one = Statement(kind=StatementKind.QUERY, rows=1, text="SELECT 1")
+    assert wisconsin.parse_statements(f"-- text\nreturn {{\n{ENTRY}{ENTRY}}}\n") == (one, one)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        ENTRY.replace("rows = 1, ", ""),
+        ENTRY.replace("query", "quarry"),
+        ENTRY + "-- text\n",
+        ENTRY.replace("1", "x"),
+    ],
+)
+def test_a_statement_without_its_expectation_is_refused(body: str) -> None:
+    with pytest.raises(InputError, match=r"statements\.lua"):
+        wisconsin.parse_statements(f"-- text\nreturn {{\n{body}}}\n")

@@ -162,15 +162,8 @@ def test_measure_writes_no_report_of_what_it_did_not_see(
 
 
 def test_the_client_does_not_outlive_the_observer(programs: Programs, tmp_path: Path) -> None:
-    argv = [
-        programs["measure"],
-        "--report",
-        tmp_path / "report",
-        "--",
-        "/bin/sh",
-        "-c",
-        "echo $$; exec sleep 60",
-    ]
+    client_argv = ("/bin/sh", "-c", "echo $$; exec sleep 60")
+    argv = [str(programs["measure"]), "--report", str(tmp_path / "report"), "--", *client_argv]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as observer:
         assert observer.stdout is not None
         client = int(observer.stdout.readline())

@@ -34,8 +34,7 @@ class Wisconsin:
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         loops = max(1, round(LOOPS * setting.scale))
-        options = (f"--loops={loops}", f"--statements={sysbench.SCRIPTS}/wisconsin/statements.sql")
-        run = sysbench.run_argv(setting, SCRIPT, 1, *options)
+        run = sysbench.run_argv(setting, SCRIPT, 1, f"--loops={loops}")
         return (
             Step(name="run", argv=run, timeout_s=300.0 + 300.0 * setting.scale, measured=True),
             Step(name="check", argv=_check_argv(setting), timeout_s=60.0),

@@ -16,7 +16,7 @@
  * The server's context switches are summed over the threads alive at the end; threads that ended in between
  * take theirs with them and are counted in "threads_ended".
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>

@@ -7,25 +7,8 @@
 
 sysbench.cmdline.options = {
    loops = {"How many times each query runs", 10},
-   statements = {"The file with the statements", "statements.sql"},
    end_query = {"The query whose one row the command check prints", ""},
 }
-
-local function read_statements(path)
-   local list = {}
-   local kind
-   for line in io.lines(path) do
-      local announced = line:match("^%-%- (%l+) %d+$")
-      if announced then
-         kind = announced
-      elseif line:sub(1, 2) ~= "--" then
-         assert(kind, path .. ": a statement without its line of expectation")
-         table.insert(list, {kind = kind, text = line:match("^(.*);$")})
-         kind = nil
-      end
-   end
-   return list
-end
 
 local function fetch(result)
    local rows = 0
@@ -46,10 +29,11 @@ local function run_query(text)
    return rows
 end
 
-dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "../oltp/report.lua")
+local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
+local statements = dofile(directory .. "statements.lua")
+dofile(directory .. "../oltp/report.lua")
 
 function thread_init()
-   statements = read_statements(sysbench.opt.statements)
    connection = sysbench.sql.driver():connect()
 end
 
