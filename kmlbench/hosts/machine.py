@@ -56,6 +56,12 @@ class Machine:
         self.console.close()
         end(self.process.pid, waited=self._poll)
 
+    def abandon(self) -> None:
+        """Let go of the console. The machine lives on, and its log goes on being written."""
+        self.console.close()
+        # Python warns of a child that nobody waits for, which is the point here.
+        self.process.returncode = 0
+
     @contextmanager
     def explaining(self) -> Iterator[None]:
         """Add the end of the console to a HostError when the machine itself is the cause."""

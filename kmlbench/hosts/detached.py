@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Guests that outlive the command that boots them, until they are stopped by name."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kmlbench.errors import HostError, InputError
+from kmlbench.hosts.machine import end
+from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
+from kmlbench.hosts.ssh import SshHost, connect
+
+STATE = "guest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A guest that lives by itself. `started` is its process's start in clock ticks since the machine's."""
+
+    name: str
+    pid: int
+    started: str
+    port: int
+    key: str
+    host_key: str
+
+    def is_alive(self) -> bool:
+        """Whether that process still runs; another one with the same number is not it."""
+        return _start_of(self.pid) == self.started
+
+
+def default_directory(cache_root: Path) -> Path:
+    """Where the state of running guests is: the user's runtime directory, else below the cache."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return (Path(runtime) / "kmlbench") if runtime else cache_root / "guests"
+
+
+def start(spec: GuestSpec, *, root: Path) -> Running:
+    """Boot a guest to its login and leave it running. Raises InputError when it runs already."""
+    with _locked(spec.name, root) as directory:
+        running = _state(directory)
+        if running is not None:
+            raise InputError(
+                f"guest {spec.name} is running already (process {running.pid}, port {running.port})",
+                remedy=f"kmlbench guest stop {spec.name}",
+            )
+        return _boot(spec, directory)
+
+
+def find(name: str, *, root: Path) -> Running:
+    """The running guest of that name. Raises InputError when there is none."""
+    running = None
+    if "/" not in name and (root / name).is_dir():
+        with _locked(name, root) as directory:
+            running = _state(directory)
+    if running is None:
+        raise InputError(f"guest {name} is not running", remedy=f"kmlbench guest boot {name}")
+    return running
+
+
+def stop(name: str, *, root: Path) -> None:
+    """End the guest of that name. Raises InputError when there is none."""
+    running = find(name, root=root)
+    with _locked(name, root) as directory:
+        descriptor = os.pidfd_open(running.pid) if running.is_alive() else None
+        if descriptor is not None:
+            with os.fdopen(descriptor) as process:
+                end(
+                    running.pid, waited=lambda timeout_s: bool(select.select([process], [], [], timeout_s)[0])
+                )
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def connection(running: Running, *, deadline_s: float = LOGIN_DEADLINE_S) -> Iterator[SshHost]:
+    """A connection to a guest that lives by itself."""
+    with connect(
+        ADDRESS,
+        port=running.port,
+        user="root",
+        key=Path(running.key),
+        host_key=running.host_key,
+        deadline_s=deadline_s,
+        name=running.name,
+    ) as host:
+        yield host
+
+
+def _boot(spec: GuestSpec, directory: Path) -> Running:
+    with ExitStack() as unless_it_lives:
+        machine = power_on(spec, directory=directory)
+        unless_it_lives.callback(machine.stop)
+        machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        with machine.explaining(), login(spec, port=machine.port):
+            pass
+        running = Running(
+            name=spec.name,
+            pid=machine.process.pid,
+            started=_start_of(machine.process.pid),
+            port=machine.port,
+            key=str(spec.image.client_key),
+            host_key=spec.image.host_key,
+        )
+        (directory / STATE).write_text(json.dumps(asdict(running)) + "\n")
+        unless_it_lives.pop_all()
+        machine.abandon()
+    return running
+
+
+def _state(directory: Path) -> Running | None:
+    """The guest whose state is kept there; what a dead one left is removed."""
+    try:
+        running = Running(**json.loads((directory / STATE).read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise HostError(f"{directory / STATE} is damaged: {error}", remedy=f"remove {directory}") from error
+    if running.is_alive():
+        return running
+    (directory / STATE).unlink()
+    return None
+
+
+@contextmanager
+def _locked(name: str, root: Path) -> Iterator[Path]:
+    """The guest's own directory, for this process alone."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = root / name
+    descriptor = os.open(root / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        yield directory
+    finally:
+        os.close(descriptor)
+
+
+def _start_of(pid: int) -> str:
+    """When a process started; empty when there is none, or only its zombie (proc(5), fields 3 and 22)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

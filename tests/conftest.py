@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What the tests share: built kernels and images from the user's cache, and one guest of each kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kmlbench.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build import image, kernel
+from kmlbench.build.cache import Cache, default_cache
+from kmlbench.hosts.qemu import GuestSpec, boot
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import Acceleration, Clock, Kernel, Server
+from kmlbench.progress import Silent
+
+
+@pytest.fixture(scope="session")
+def cache() -> Cache:
+    return default_cache()
+
+
+@pytest.fixture(scope="session")
+def stock_kernel(cache: Cache) -> KernelArtifact:
+    return kernel.ensure(Kernel.STOCK, cache=cache, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def kml_kernel(cache: Cache) -> KernelArtifact:
+    return kernel.ensure(Kernel.KML, cache=cache, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def mysql_image(cache: Cache) -> ImageArtifact:
+    return image.ensure(Server.MYSQL, cache=cache, progress=Silent())
+
+
+def specification(built: KernelArtifact, root: ImageArtifact) -> GuestSpec:
+    """A guest for tests: emulated, in real time."""
+    return GuestSpec(
+        name=built.kernel,
+        kernel=built,
+        image=root,
+        memory_mb=2048,
+        cpus=1,
+        cpu_model="max",
+        clock=Clock.TIME,
+        acceleration=Acceleration.TCG,
+        seed=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def stock_spec(stock_kernel: KernelArtifact, mysql_image: ImageArtifact) -> GuestSpec:
+    return specification(stock_kernel, mysql_image)
+
+
+@pytest.fixture(scope="session")
+def kml_spec(kml_kernel: KernelArtifact, mysql_image: ImageArtifact) -> GuestSpec:
+    return specification(kml_kernel, mysql_image)
+
+
+@pytest.fixture(scope="session")
+def stock_guest(stock_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
+    with boot(stock_spec, directory=tmp_path_factory.mktemp("stock")) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def kml_guest(kml_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
+    with boot(kml_spec, directory=tmp_path_factory.mktemp("kml")) as host:
+        yield host
