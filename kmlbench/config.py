@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from kmlbench.model import Clock, Kernel, Server
 from kmlbench.yamlfile import NAME, Faults, Fields, Value, parse, suggestion
 
 HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+) [A-Za-z0-9+/]+=*( .*)?")
+ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
 
 
 class Kind(StrEnum):
@@ -101,6 +102,19 @@ def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
     return Config(path=path, hosts=hosts, campaign=spec)
 
 
+def with_clock(settings: Config, clock: Clock) -> Config:
+    """The same, with this clock in every guest. Raises InputError for a guest that cannot have it."""
+    faults = Faults()
+    for host in settings.hosts:
+        if isinstance(host, QemuHostSpec) and clock is Clock.INSTRUCTIONS and host.cpus > 1:
+            faults.add("--clock", f"host {host.name!r}: {ONE_CPU}")
+    faults.check()
+    hosts = (
+        replace(host, clock=clock) if isinstance(host, QemuHostSpec) else host for host in settings.hosts
+    )
+    return replace(settings, hosts=tuple(hosts))
+
+
 def _hosts(top: Fields, faults: Faults) -> tuple[HostSpec, ...]:
     section = top.value("hosts")
     if section is None:
@@ -131,7 +145,7 @@ def _qemu(name: str, fields: Fields) -> QemuHostSpec:
         clock=fields.choice("clock", Clock),
     )
     if spec.cpus > 1 and spec.clock is Clock.INSTRUCTIONS:
-        fields.fault("cpus", "a clock that counts instructions needs one CPU; use clock: time for more")
+        fields.fault("cpus", ONE_CPU)
     return spec
 
 
@@ -177,6 +191,8 @@ def _alike(fields: Fields, spec: CampaignSpec, hosts: tuple[HostSpec, ...]) -> N
     """The two hosts of a campaign may differ in the kernel, not in the machine."""
     chosen = {host.name: host for host in hosts}
     match chosen.get(spec.stock), chosen.get(spec.kml):
+        case (QemuHostSpec(), SshHostSpec()) | (SshHostSpec(), QemuHostSpec()):
+            fields.fault("kml", "one host is a guest and the other is not: they cannot be compared")
         case QemuHostSpec() as stock, QemuHostSpec() as kml:
             for key in ("memory_mb", "cpus", "cpu_model", "clock"):
                 ours, theirs = getattr(stock, key), getattr(kml, key)

@@ -35,9 +35,16 @@ hosts:
     user: root
     key: keys/far
     host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5
+  near:
+    kind: qemu
+    kernel: kml
+    memory_mb: 2048
+    cpus: 1
+    cpu_model: max
+    clock: instructions
 campaign:
   stock: plain
-  kml: far
+  kml: near
   server: mysql
   workloads: [getpid, wisconsin]
   blocks: 3
@@ -89,11 +96,11 @@ def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
 def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     text = (
         GOOD.replace("kernel: stock", "kernel: stok")
-        .replace("memory_mb: 2048", "memory: 2048")
-        .replace("cpus: 1", "cpus: many")
+        .replace("memory_mb: 2048", "memory: 2048", 1)
+        .replace("cpus: 1", "cpus: many", 1)
         .replace("port: 22", "port: 70000")
         .replace("workloads: [getpid, wisconsin]", "workloads: [getpit, wisconsin, wisconsin]")
-        .replace("kml: far", "kml: fra")
+        .replace("kml: near", "kml: naer")
         .replace("scale: 0.5", "scale: 0.5\n  scale: 2")
     )
     assert set(faults(tmp_path, text)) == {
@@ -102,24 +109,34 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         "hosts.yaml:5: host 'plain': memory: unknown key; did you mean 'memory_mb'?",
         "hosts.yaml:6: host 'plain': cpus: must be a whole number",
         "hosts.yaml:13: host 'far': port: 70000 is not between 1 and 65535",
-        "hosts.yaml:21: campaign: workloads: unknown: 'getpit'; did you mean 'getpid'?",
-        "hosts.yaml:21: campaign: workloads: 'wisconsin' is there twice",
-        "hosts.yaml:19: campaign: kml: unknown: 'fra'; did you mean 'far'?",
-        "hosts.yaml:24: campaign: the key 'scale' is there twice",
+        "hosts.yaml:28: campaign: workloads: unknown: 'getpit'; did you mean 'getpid'?",
+        "hosts.yaml:28: campaign: workloads: 'wisconsin' is there twice",
+        "hosts.yaml:26: campaign: kml: unknown: 'naer'; did you mean 'near'?",
+        "hosts.yaml:31: campaign: the key 'scale' is there twice",
     }
+
+
+def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> None:
+    changed = config.with_clock(load(tmp_path, GOOD), Clock.TIME)
+    clocks = [host.clock for host in changed.hosts if isinstance(host, config.QemuHostSpec)]
+    assert clocks == [Clock.TIME, Clock.TIME]
+    two = load(tmp_path, GOOD.replace("cpus: 1", "cpus: 2").replace("instructions", "time"))
+    with pytest.raises(InputError, match="--clock: host 'plain': a clock that counts instructions"):
+        config.with_clock(two, Clock.INSTRUCTIONS)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
         ("cpus: 1", "cpus: 2", "hosts.yaml:6: host 'plain': cpus: a clock that counts instructions"),
-        ("blocks: 3", "blocks: 0", "hosts.yaml:22: campaign: blocks: 0 is not between 1 and 1000"),
-        ("blocks: 3", "blocks: '3'", "hosts.yaml:22: campaign: blocks: must be a whole number"),
-        ("scale: 0.5", "scale: .nan", "hosts.yaml:23: campaign: scale: must be a number"),
-        ("stock: plain", "stock: far", "hosts.yaml:18: campaign: stock: host 'far' has the kml kernel"),
+        ("blocks: 3", "blocks: 0", "hosts.yaml:29: campaign: blocks: 0 is not between 1 and 1000"),
+        ("blocks: 3", "blocks: '3'", "hosts.yaml:29: campaign: blocks: must be a whole number"),
+        ("scale: 0.5", "scale: .nan", "hosts.yaml:30: campaign: scale: must be a number"),
+        ("stock: plain", "stock: far", "hosts.yaml:25: campaign: stock: host 'far' has the kml kernel"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),
+        ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: one host is a guest and the other is not"),
         ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a name"),
-        ("[getpid, wisconsin]", "getpid", "hosts.yaml:21: campaign: workloads: must be a list"),
+        ("[getpid, wisconsin]", "getpid", "hosts.yaml:28: campaign: workloads: must be a list"),
     ],
 )
 def test_one_fault(tmp_path: Path, old: str, new: str, fault: str) -> None:
@@ -130,7 +147,7 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
     guest = "    kind: qemu\n    kernel: {}\n    memory_mb: {}\n    cpus: 1\n"
     guest += "    cpu_model: max\n    clock: time\n"
     text = "hosts:\n  a:\n" + guest.format("stock", 1024) + "  b:\n" + guest.format("kml", 2048)
-    text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("far", "b")
+    text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
     told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may"
     assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {told}"]
     assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == "b"
@@ -138,7 +155,7 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
 
 def test_options_of_the_command_line_replace_the_file_and_are_checked_with_it(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
-    path.write_text(GOOD.replace("cpus: 1", "cpus: none"))
+    path.write_text(GOOD.replace("cpus: 1", "cpus: none", 1))
     given_options = {"blocks": option("--blocks", "x"), "workloads": options("--workloads", ["oltp"])}
     with pytest.raises(InputError) as caught:
         config.load(path, campaign=given_options)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""`run-benchmark`: one campaign, from hosts.yaml to the path of the report."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kmlbench import arms, config, plan, preflight, provenance, report, store
+from kmlbench.adapters import ADAPTERS
+from kmlbench.arms import Ready
+from kmlbench.build.cache import default_cache
+from kmlbench.config import CampaignSpec, Config, with_clock
+from kmlbench.errors import InputError, ProofError
+from kmlbench.model import Clock, Server, Trial
+from kmlbench.progress import Progress
+from kmlbench.records import Campaign as CampaignRecord
+from kmlbench.run import Campaign, Experiment
+from kmlbench.yamlfile import Faults, Value, option, options, suggestion
+
+# Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
+COSTS = plan.Costs(boot_s=25.0, start_s=20.0, trial_s=12.0)
+TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options. Their values stay texts: `config` judges them together with hosts.yaml."""
+    add = parser.add_argument
+    add("--hosts", type=Path, default=Path("hosts.yaml"), metavar="FILE", help="the hosts and the defaults")
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
+    add("--workloads", metavar="A,B", help=f"what to run, of {', '.join(ADAPTERS)}")
+    add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
+    add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
+    add("--scale", metavar="F", help="multiplies the work of every workload")
+    add("--server", metavar="NAME", help="mysql or mariadb")
+    add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
+    add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
+    parser.set_defaults(run=run, collects_faults=True)
+
+
+def run(arguments: argparse.Namespace, progress: Progress) -> int:
+    """Run the campaign that `arguments` and its hosts.yaml describe."""
+    settings = _settings(arguments)
+    spec = settings.campaign
+    seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
+    trials, told = _plan(spec, seed)
+    if arguments.dry_run:
+        print("\n".join([*(trial.id for trial in trials), told]))
+        return 0
+    preflight.check(arms.guest_hosts(settings), arguments.results)
+    progress.note(told)
+    ready = arms.prepare(settings, seed=seed, cache=default_cache(), progress=progress)
+    experiment = Experiment(
+        plan=trials, server=spec.server, scale=spec.scale, seed=seed, releases=ready.releases
+    )
+    campaign = _record(settings, experiment, ready, hosts=arguments.hosts)
+    print(_measure(campaign, experiment, ready, arguments.results, progress))
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Config:
+    """hosts.yaml with the options in place of its defaults. Raises InputError with the faults of all."""
+    faults = Faults(found=list(arguments.faults))
+    clock = _clock(arguments.clock, faults)
+    try:
+        settings = config.load(arguments.hosts, campaign=_given(arguments))
+    except InputError as error:
+        raise InputError(*faults.found, *error.faults, remedy="see `run-benchmark --help`") from error
+    faults.check()
+    return settings if clock is None else with_clock(settings, clock)
+
+
+def _clock(text: str | None, faults: Faults) -> Clock | None:
+    known = [str(clock) for clock in Clock]
+    if text is None or text in known:
+        return None if text is None else Clock(text)
+    faults.add("--clock", f"unknown: {text!r}{suggestion(text, known)}")
+    return None
+
+
+def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
+    """The options that stand for keys of hosts.yaml's campaign."""
+    texts = {name: getattr(arguments, name) for name in ("blocks", "seed", "scale", "server")}
+    given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
+    if arguments.workloads is not None:
+        given["workloads"] = options("--workloads", arguments.workloads.split(","))
+    return given
+
+
+def _plan(spec: CampaignSpec, seed: int) -> tuple[tuple[Trial, ...], str]:
+    """The trials, and a sentence about them."""
+    served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
+    trials = plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
+    seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS)
+    boots = len({trial.boot for trial in trials})
+    return trials, f"{len(trials)} trials in {boots} boots, about {seconds / 60:.0f} minutes; seed {seed}"
+
+
+def _record(settings: Config, experiment: Experiment, ready: Ready, *, hosts: Path) -> CampaignRecord:
+    spec = settings.campaign
+    given = {
+        "hosts": str(hosts),
+        "workloads": ",".join(spec.workloads),
+        "blocks": str(spec.blocks),
+        "seed": str(experiment.seed),
+        "scale": f"{spec.scale:g}",
+        "server": str(spec.server),
+        **({} if ready.clock is None else {"clock": str(ready.clock)}),
+    }
+    return CampaignRecord(
+        id=secrets.token_hex(4),
+        started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        title=f"Kernel Mode Linux and {TITLES[spec.server]}",
+        platform=str(ready.platform),
+        control=False,
+        seed=experiment.seed,
+        options=given,
+        plan=experiment.plan,
+        git_commit=provenance.git_commit(),
+        tools=provenance.tools(guests=bool(arms.guest_hosts(settings))),
+    )
+
+
+def _measure(
+    record: CampaignRecord, experiment: Experiment, ready: Ready, results: Path, progress: Progress
+) -> Path:
+    """Run the campaign; the path of its report. What was measured before an interruption stays."""
+    with store.create(results, record) as directory:
+        try:
+            Campaign(
+                experiment=experiment, machines=ready.machines, directory=directory, progress=progress
+            ).run()
+        except ProofError as error:
+            raise ProofError(f"{error}\n  {_kept(directory.path)}") from error
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_kept(directory.path)) from None
+    progress.stage("report")
+    return report.write(directory.path)
+
+
+def _kept(directory: Path) -> str:
+    return f"what was measured is in {directory}; `kmlbench report {directory}` shows it, as incomplete"

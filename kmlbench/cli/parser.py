@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""An argument parser that raises InputError instead of exiting, and names every unknown option at once."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from kmlbench.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations and without exits, other than those of --help."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **{**options, "allow_abbrev": False})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Raises InputError."""
+        raise InputError(message, remedy=f"see `{self.prog} --help`")
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. The faults of unknown ones are left in `faults`, so that others can be told with them.
+
+    Raises InputError for what makes the rest unreadable; a parser whose verb does not look at `faults`
+    raises it for unknown arguments, too.
+    """
+    arguments, unknown = parser.parse_known_args(argv)
+    known = [name for name in option_names(parser) if name.startswith("--")]
+    faults = [f"{word}: unknown {_what(word)}{_meant(word, known)}" for word in unknown]
+    if faults and not getattr(arguments, "collects_faults", False):
+        raise InputError(*faults, remedy=f"see `{parser.prog} --help`")
+    arguments.faults = faults
+    return arguments
+
+
+def option_names(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """All options of a parser and of its verbs."""
+    # argparse has no public way to list them.
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from option_names(inner)
+
+
+def _what(word: str) -> str:
+    return "option" if word.startswith("-") else "argument"
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench report`: derive the report of a stored campaign again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kmlbench import report
+from kmlbench.progress import Progress
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb `report` to the parser of `kmlbench`."""
+    parser = subparsers.add_parser("report", help="write the report of a stored campaign again")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace, progress: Progress) -> int:
+    progress.stage(f"report of {arguments.directory}")
+    print(report.write(arguments.directory))
+    return 0

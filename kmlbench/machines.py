@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""From a description of hosts to hosts that answer: one boot of the plan, as a context manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kmlbench import commands
+from kmlbench.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.config import QemuHostSpec, SshHostSpec
+from kmlbench.facts import digest
+from kmlbench.hosts import qemu
+from kmlbench.hosts.ssh import connect
+from kmlbench.model import Acceleration, Host, Kernel
+from kmlbench.plan import Boot
+
+SSH_DEADLINE_S = 60.0
+VERSION_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted:
+    """A host that answers, and what its controller knows of it (facts, as kmlbench.facts compares them)."""
+
+    host: Host
+    facts: Mapping[str, str]
+
+
+Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """What guests are made of: the kernels, the image, and how this machine runs them."""
+
+    kernels: Mapping[Kernel, KernelArtifact]
+    image: ImageArtifact
+    acceleration: Acceleration
+
+
+def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
+    """Boots a new guest for each boot of the plan. Both kernels of a block get the same QEMU seed."""
+    facts = {kernel: guest_facts(_guest(host, builds, seed=0)) for kernel, host in hosts.items()}
+
+    @contextmanager
+    def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
+        spec = _guest(hosts[planned.kernel], builds, seed=(seed + planned.block) % 2**31)
+        with qemu.boot(spec, directory=directory) as host:
+            yield Booted(host=host, facts=facts[planned.kernel])
+
+    return boot
+
+
+def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
+    """Connects to a machine that already runs the kernel: a boot of the plan is one connection to it."""
+
+    @contextmanager
+    def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
+        del directory
+        spec = hosts[planned.kernel]
+        with connect(
+            spec.address,
+            port=spec.port,
+            user=spec.user,
+            key=spec.key,
+            host_key=spec.host_key,
+            deadline_s=SSH_DEADLINE_S,
+            name=spec.name,
+        ) as host:
+            yield Booted(host=host, facts={})
+
+    return boot
+
+
+def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:
+    """What the controller knows of a guest. Only `kernel_key` may differ between the two kernels."""
+    version = commands.check((qemu.QEMU, "--version"), timeout_s=VERSION_TIMEOUT_S).stdout
+    return {
+        "accelerator": str(spec.acceleration),
+        "qemu_version": version.splitlines()[0],
+        "qemu_arguments": _arguments(spec),
+        "image": spec.image.key,
+        "packages_sha256": digest(spec.image.packages.read_text()),
+        "kernel_key": spec.kernel.key,
+        "controller_cpu": _processor(),
+    }
+
+
+def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
+    return qemu.GuestSpec(
+        name=host.name,
+        kernel=builds.kernels[host.kernel],
+        image=builds.image,
+        memory_mb=host.memory_mb,
+        cpus=host.cpus,
+        cpu_model=host.cpu_model,
+        clock=host.clock,
+        acceleration=builds.acceleration,
+        seed=seed,
+    )
+
+
+def _arguments(spec: qemu.GuestSpec) -> str:
+    """QEMU's arguments without what names the guest, its kernel and its port, or draws its randomness."""
+    arguments = list(qemu.qemu_argv(replace(spec, seed=0, name="guest"), port=0, console="console"))
+    kernel = arguments.index("-kernel")
+    del arguments[kernel : kernel + 2]
+    return " ".join(arguments).replace(str(spec.image.root), "root.img")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "unknown")

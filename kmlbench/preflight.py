@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What a campaign needs of this machine, asked before anything is started."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from kmlbench.commands import require
+from kmlbench.config import QemuHostSpec
+from kmlbench.errors import MachineError
+from kmlbench.hosts.qemu import QEMU
+
+RESULTS_MIB = 256
+# QEMU itself, beside the guest's memory.
+OVERHEAD_MIB = 512
+
+
+def check(guests: Iterable[QemuHostSpec], results: Path, *, meminfo: Path = Path("/proc/meminfo")) -> None:
+    """Raises MachineError that lists everything this machine lacks."""
+    listed = list(guests)
+    lacks = [*_space(results), *(_qemu() if listed else ()), *_memory(listed, meminfo)]
+    if lacks:
+        raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
+
+
+Lack = tuple[str, str]
+
+
+def _qemu() -> list[Lack]:
+    try:
+        require(QEMU)
+    except MachineError as error:
+        return [(error.args[0], error.remedy)]
+    return []
+
+
+def _space(results: Path) -> list[Lack]:
+    existing = next(place for place in (results, *results.absolute().parents) if place.exists())
+    free_mib = shutil.disk_usage(existing).free >> 20
+    if free_mib >= RESULTS_MIB:
+        return []
+    return [
+        (
+            f"{existing} has {free_mib} MiB free, a campaign needs {RESULTS_MIB}",
+            "free disk space, or give another directory with --results",
+        )
+    ]
+
+
+def _memory(guests: Iterable[QemuHostSpec], meminfo: Path) -> list[Lack]:
+    """One guest works at a time, so the largest counts."""
+    largest = max((guest.memory_mb for guest in guests), default=0)
+    found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
+    available = int(found[1]) >> 10 if found else None
+    if not largest or available is None or available >= largest + OVERHEAD_MIB:
+        return []
+    return [
+        (
+            f"{available} MiB of memory are available, a guest of {largest} MiB needs "
+            f"{largest + OVERHEAD_MIB}",
+            "end other programs, or lower memory_mb of both hosts in hosts.yaml",
+        )
+    ]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Walks a plan: boots, proves, measures, and stores every outcome before the next trial begins.
+
+The only module that knows both hosts and workloads. A failed trial is an outcome and the campaign goes
+on; a lost host fails what is left of its boot; a contradicted proof stops everything.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from kmlbench import facts, inspection, mysql, plan, trials
+from kmlbench.adapters import ADAPTERS
+from kmlbench.errors import CommandTimeout, HostError, KmlbenchError, ProofError, TrialError
+from kmlbench.machines import Booted, Machines
+from kmlbench.model import Completed, Failed, Host, Kernel, Outcome, Server, Setting, Trial
+from kmlbench.mysql import ServerHandle
+from kmlbench.plan import Boot, Group
+from kmlbench.progress import Progress
+from kmlbench.records import BootFacts
+from kmlbench.store import CampaignDirectory
+from kmlbench.trials import Bench
+from kmlbench.waiting import Stopwatch, Waited, WaitedHost
+
+ALIVE_TIMEOUT_S = 60.0
+DMESG_TIMEOUT_S = 60.0
+TIMING = "timing.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads."""
+
+    plan: tuple[Trial, ...]
+    server: Server
+    scale: float
+    seed: int
+    releases: Mapping[Kernel, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Campaign:
+    """A campaign that runs. `run` walks its plan once."""
+
+    experiment: Experiment
+    machines: Machines
+    directory: CampaignDirectory
+    progress: Progress
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    _ended: set[Trial] = field(default_factory=set)
+    _facts: list[BootFacts] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Walk the plan. Raises ProofError, after everything measured before it was stored."""
+        planned = self.experiment.plan
+        served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
+        self.progress.stage("campaign", total=len(planned))
+        try:
+            for boot in plan.boots(planned, served):
+                self._boot(boot)
+        finally:
+            self._store_timing()
+
+    def _boot(self, boot: Boot) -> None:
+        self.progress.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        started = _Moment()
+        machine = self.machines(boot, self.directory.boot(boot.index))
+        try:
+            with Waited(manager=machine, stopwatch=self.stopwatch) as booted:
+                self._on(booted, boot)
+        except HostError as error:
+            lost = [trial for trial in boot.trials if trial not in self._ended]
+            self.progress.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
+            for trial in lost:
+                self._fail(trial, "boot", error, started)
+
+    def _on(self, booted: Booted, boot: Boot) -> None:
+        host = WaitedHost(host=booted.host, stopwatch=self.stopwatch)
+        try:
+            release = self._inspect(host, booted, boot)
+            for group in boot.groups:
+                self._group(host, self.experiment.releases.get(boot.kernel, release), group)
+        finally:
+            with suppress(HostError):
+                said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
+                (self.directory.boot(boot.index) / "dmesg").write_text(said)
+
+    def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
+        """Store what the boot says of itself and compare it with the boots before; the kernel's release."""
+        seen = inspection.inspect(host, self.experiment.server)
+        found = {**booted.facts, **seen.facts}
+        raw = self.directory.boot(boot.index)
+        (raw / "config").write_text(seen.config)
+        (raw / "cpuinfo").write_text(seen.cpuinfo)
+        self.directory.facts(boot.index, boot.kernel, found)
+        self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found))
+        facts.require_agreement(self._facts)
+        return found["kernel_release"]
+
+    def _group(self, host: Host, release: str, group: Group) -> None:
+        left = group.trials
+        while left:
+            served = self._served if group.served else self._unserved
+            left = served(host, release, left)
+
+    def _served(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Run trials in one server until one fails; the ones that are left."""
+        started = _Moment()
+        ended = 0
+        try:
+            with mysql.running(host, left[0].variant.prefix, self.experiment.server) as handle:
+                for trial in left:
+                    started = _Moment()
+                    setting = handle.setting(seed=self._seed, scale=self.experiment.scale)
+                    self._attempt(self._bench(host, release, handle), trial, setting)
+                    ended += 1
+        except (TrialError, CommandTimeout) as error:
+            if ended == len(left):
+                self.progress.note(f"after {left[-1].id}: {error}")
+            else:
+                self._fail(left[ended], _stage(error), error, started)
+                ended += 1
+                _require_alive(host)
+        return tuple(left[ended:])
+
+    def _unserved(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Run one trial that has no server; the ones that are left."""
+        started = _Moment()
+        trial = left[0]
+        setting = trials.unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
+        try:
+            self._attempt(self._bench(host, release, None), trial, setting)
+        except (TrialError, CommandTimeout) as error:
+            self._fail(trial, _stage(error), error, started)
+            _require_alive(host)
+        return tuple(left[1:])
+
+    def _bench(self, host: Host, release: str, handle: ServerHandle | None) -> Bench:
+        return Bench(
+            host=host,
+            release=release,
+            server=self.experiment.server,
+            handle=handle,
+            directory=self.directory,
+        )
+
+    def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
+        started = _Moment()
+        try:
+            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], setting)
+        except ProofError as error:
+            self._fail(trial, "proof", error, started)
+            raise
+        self.progress.note(f"{_title(trial)}: {started.elapsed_s:.1f} s")
+        self._end(
+            Completed(
+                trial=trial,
+                proof=proof,
+                samples=samples,
+                started_utc=started.utc,
+                elapsed_s=started.elapsed_s,
+            )
+        )
+
+    def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: _Moment) -> None:
+        self.progress.note(f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}")
+        self._end(
+            Failed(
+                trial=trial,
+                stage=stage,
+                cause=str(error),
+                started_utc=started.utc,
+                elapsed_s=started.elapsed_s,
+            )
+        )
+
+    def _end(self, outcome: Outcome) -> None:
+        self.directory.append(outcome)
+        self._ended.add(outcome.trial)
+        self.progress.advance()
+
+    @property
+    def _seed(self) -> int:
+        """The workloads' seed: sysbench takes 0 as "none", and no more than 31 bits."""
+        return 1 + self.experiment.seed % (2**31 - 1)
+
+    def _store_timing(self) -> None:
+        watch = self.stopwatch
+        timing = {"total_s": watch.total_s, "waiting_s": watch.waited_s, "controller_s": watch.own_s}
+        (self.directory.path / TIMING).write_text(json.dumps(timing, indent=2) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """When something began."""
+
+    utc: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.clock
+
+
+def _title(trial: Trial) -> str:
+    return f"block {trial.block + 1}, {trial.variant}, {trial.workload}"
+
+
+def _stage(error: TrialError | CommandTimeout) -> str:
+    return error.stage if isinstance(error, TrialError) else "timeout"
+
+
+def _require_alive(host: Host) -> None:
+    """Raises HostError when the host does not answer any more: then its boot is lost, not one trial."""
+    host.run(("true",), timeout_s=ALIVE_TIMEOUT_S)
