@@ -35,10 +35,12 @@ def answer(source: Source, platform: str) -> Answer:
     match ratio:
         case Absent():
             sentence = f"No answer: {PRIMARY} cannot be compared for {workload}: {ratio.reason}."
-            return Answer(sentence=sentence, figures="", limit=context.cannot)
+            return Answer(sentence=sentence, figures="", limit=context.warning)
         case Interval():
             sentence = _sentence(ratio, workload, context) if context.claim else _no_claim(workload)
-            return Answer(sentence=sentence, figures=_figures(ratio, context, platform), limit=context.cannot)
+            return Answer(
+                sentence=sentence, figures=_figures(ratio, context, platform), limit=context.warning
+            )
 
 
 def main_workload(plan: Sequence[Trial]) -> str:

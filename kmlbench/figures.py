@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from kmlbench import frames, plots
 from kmlbench.comparisons import planned_cells, planned_comparisons, planned_workloads
-from kmlbench.frames import Measure, by_block
+from kmlbench.frames import Measure
 from kmlbench.model import Process
 from kmlbench.platforms import meaning
 from kmlbench.plots import Series, Theme
@@ -46,7 +46,13 @@ class Plot:
 def source(stored: StoredCampaign) -> Source:
     """What figures and tables of a stored campaign are made of. Raises InputError: unknown platform."""
     units = meaning(stored.campaign.platform).units
-    return Source(frame=frames.samples(stored), plan=stored.campaign.plan, units=units)
+    frame = frames.samples(stored)
+    return Source(
+        values=frames.by_cell(frame),
+        stored_units=frames.units(frame),
+        plan=stored.campaign.plan,
+        units=units,
+    )
 
 
 def plots_of(data: Source) -> tuple[Plot, ...]:
@@ -75,9 +81,7 @@ def _cells(data: Source, measure: Measure, name: str) -> Plot:
         return [
             Series(
                 label=str(variant),
-                points=[
-                    value for values in by_block(data.frame, measure, variant).values() for value in values
-                ],
+                points=[value for values in data.of(measure, variant).values() for value in values],
                 estimate=estimate,
                 colour=theme.cells[variant],
                 marker=plots.MARKERS[variant],
@@ -91,7 +95,7 @@ def _cells(data: Source, measure: Measure, name: str) -> Plot:
         name=f"{measure.workload}-{measure.metric}",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"{name} of every trial, and the mean of its cell with its 95 % interval.",
+        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its 95 % interval.",
         alternative=_alternative(title, unit, series(plots.LIGHT)),
         draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
     )
@@ -118,7 +122,7 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
         name=f"{measure.workload}-{measure.metric}-change",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"Change of {name} in every block, and their mean with its 95 % interval.",
+        caption=f"Change of {name} in every block; the mean with its 95 % interval.",
         alternative=_alternative(title, "%", series(plots.LIGHT)),
         draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
     )

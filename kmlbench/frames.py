@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from kmlbench import store
-from kmlbench.model import Completed, Process, Sample, Variant
+from kmlbench.errors import InputError
+from kmlbench.model import Completed, Kernel, Prefix, Process, Sample, Variant
 
 TYPES: Mapping[str, str] = {
     "campaign": "str",
@@ -36,6 +37,10 @@ class Measure:
     process: Process
 
 
+Cell = tuple[Measure, Variant]
+_MEASURE = ("workload", "metric", "process")
+
+
 def samples(stored: store.StoredCampaign) -> pd.DataFrame:
     """All samples of the completed trials, with the columns of TYPES; `unit` names the unit of `value`."""
     rows = [_row(stored, outcome, sample) for outcome in stored.completed for sample in outcome.samples]
@@ -52,25 +57,32 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     frame.to_parquet(path, engine="pyarrow", index=False)
 
 
-def by_block(frame: pd.DataFrame, measure: Measure, variant: Variant) -> dict[int, Sequence[float]]:
-    """The values of one measure in one cell, by block, in the order of the trials. Empty: never measured."""
-    chosen = of_measure(frame, measure)
-    chosen = chosen[(chosen["kernel"] == variant.kernel) & (chosen["prefix"] == variant.prefix)]
-    return {int(str(block)): tuple(values) for block, values in chosen.groupby("block")["value"]}
+def by_cell(frame: pd.DataFrame) -> dict[Cell, dict[int, list[float]]]:
+    """The values of every measure in every cell, by block, in the order of the trials."""
+    cells: dict[Cell, dict[int, list[float]]] = {}
+    columns = (*_MEASURE, "kernel", "prefix", "block", "value")
+    for workload, metric, process, kernel, prefix, block, value in zip(
+        *(frame[name] for name in columns), strict=True
+    ):
+        measure = Measure(workload=workload, metric=metric, process=Process(process))
+        variant = Variant(kernel=Kernel(kernel), prefix=Prefix(prefix))
+        cells.setdefault((measure, variant), {}).setdefault(block, []).append(value)
+    return cells
 
 
-def of_measure(frame: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """The rows of one measure, all cells."""
-    workload = frame["workload"] == measure.workload
-    return frame[workload & (frame["metric"] == measure.metric) & (frame["process"] == measure.process)]
-
-
-def unit(frame: pd.DataFrame, measure: Measure) -> str | None:
-    """The unit of a measure, or None where it was never measured. Raises ValueError if units are mixed."""
-    units = of_measure(frame, measure)["unit"].unique()
-    if len(units) > 1:
-        raise ValueError(f"{measure.workload} {measure.metric} has mixed units: {', '.join(sorted(units))}")
-    return str(units[0]) if len(units) else None
+def units(frame: pd.DataFrame) -> dict[Measure, str]:
+    """The unit of every measure. Raises InputError if a measure has two: they are never compared."""
+    found: dict[Measure, str] = {}
+    rows = frame[[*_MEASURE, "unit"]].drop_duplicates()
+    for workload, metric, process, unit in zip(*(rows[name] for name in rows.columns), strict=True):
+        measure = Measure(workload=workload, metric=metric, process=Process(process))
+        if measure in found:
+            raise InputError(
+                f"outcomes.jsonl: {workload} {metric} has mixed units: {found[measure]}, {unit}",
+                remedy="keep campaigns of different versions of kmlbench apart",
+            )
+        found[measure] = unit
+    return found
 
 
 def _row(stored: store.StoredCampaign, outcome: Completed, sample: Sample) -> tuple[object, ...]:

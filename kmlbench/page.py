@@ -16,16 +16,17 @@ from kmlbench.tables import Section as Columns
 from kmlbench.tables import Source, Table, table
 
 TICKS = (
-    "CPU is the exact run time that the scheduler keeps. User and System are sampled by the timer tick "
-    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): their sum is right, their split is an estimate."
+    "CPU is the exact run time that the scheduler keeps. User and System split it as the timer's ticks fell "
+    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse where the run is short."
 )
 ARTICLE_NOTE = (
     "Below the cells of this campaign stands Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
     "Only its percentages compare: machine, kernel, server, amount of work and unit are others."
 )
 GETPID_NOTE = (
-    "SYSCALL: the instruction in the program itself; libc: the library's function. Clock: the guest's "
-    "nanoseconds; rdtsc: the processor's counter; counted: instructions, where a counter was there."
+    "SYSCALL: the instruction in the program itself; libc: the library's function; unknown call: a number "
+    "without a body, hence the price of entering and leaving. Clock: the guest's nanoseconds; rdtsc: the "
+    "processor's counter; counted: instructions, where a counter was there."
 )
 WALL_NOTE = "Time that includes waiting. CPU, above, is what the kernels can change."
 
@@ -105,7 +106,7 @@ def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table,
 
 def _with_article(found: Table) -> Table:
     together, *rest = found.groups
-    return replace(found, groups=(together, layout.ARTICLE, *rest))
+    return replace(found, groups=(together, layout.article(found.metrics), *rest))
 
 
 def _picture(plot: Plot, directory: Path) -> Picture:

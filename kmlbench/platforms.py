@@ -23,14 +23,16 @@ class Platform(StrEnum):
 class Meaning:
     """What figures of a platform are.
 
-    `quantity` and `less`, `more` complete "used 3 % less CPU time"; `claim` is false where a ratio says
-    nothing about speed at all; `units` renames the stored units for the reader.
+    `warning` is the one sentence that must stand beside every answer. `quantity`, `less` and `more`
+    complete "took 3 % less CPU time". `claim` is false where a ratio says nothing about speed at all.
+    `units` renames stored units for the reader; a metric's own name there goes before its unit's.
     """
 
     quantity: str
     less: str
     more: str
     claim: bool
+    warning: str
     can: str
     cannot: str
     units: Mapping[str, str]
@@ -41,6 +43,7 @@ _HARDWARE = Meaning(
     less="less CPU time",
     more="more CPU time",
     claim=True,
+    warning="These are figures of this hardware; another processor pays other prices.",
     can="Seconds, nanoseconds and cycles are those of this hardware, with its caches and its mitigations.",
     cannot="What another processor pays for SYSCALL, SWAPGS and IRET, and hence what it would gain.",
     units={},
@@ -51,6 +54,7 @@ _INSTRUCTIONS = Meaning(
     less="fewer instructions",
     more="more instructions",
     claim=True,
+    warning="This is a count of instructions, which says nothing about time: it is no speed-up.",
     can=(
         "The guest's clock advances by one nanosecond with every instruction executed. While the guest is "
         "busy, its nanoseconds are instructions and its CPU seconds are 10⁹ instructions each: repeatable, "
@@ -68,7 +72,7 @@ _INSTRUCTIONS = Meaning(
         "cycles": "ticks of the emulated counter",
         "1/s": "per guest second",
         "ms": "guest ms",
-        "s per pass": "10⁹ instructions per pass",
+        "wall": "guest s",
     },
 )
 
@@ -77,6 +81,7 @@ _REAL_TIME = Meaning(
     less="less emulated CPU time",
     more="more emulated CPU time",
     claim=False,
+    warning="Real time under emulation is the emulator's: no figure here says anything about speed.",
     can="That the kernels, the server and the workloads work, and that the suite measures them.",
     cannot=(
         "Anything about speed: real time under emulation is the time of the emulator, and varies by a factor "

@@ -30,7 +30,7 @@ def write(directory: Path) -> Path:
     stored = store.read(directory)
     source = figures.source(stored)
     with _writing(stored.directory):
-        frames.write_parquet(source.frame, stored.directory / SAMPLES)
+        frames.write_parquet(frames.samples(stored), stored.directory / SAMPLES)
         text = _render(stored, source, _fresh(stored.directory / FIGURES))
         return _replace(stored.directory / REPORT, text)
 

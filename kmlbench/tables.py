@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from kmlbench import numerals, stats
 from kmlbench.comparisons import Comparison, planned_cells, planned_comparisons
-from kmlbench.frames import Measure, by_block, unit
+from kmlbench.frames import Measure
 from kmlbench.model import Process, Trial, Variant
 from kmlbench.numerals import Cell
-from kmlbench.stats import Absent, Estimate
+from kmlbench.stats import Absent, Estimate, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Columns that stand below one heading. All sections of a table have the same headings."""
+    """Columns that stand below one heading. All sections of a table have the same headings and metrics."""
 
     title: str
     columns: tuple[Column, ...]
@@ -53,44 +51,57 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table: column headings with their units, and groups of rows."""
+    """A table: column headings with their units, the metrics they show, and groups of rows."""
 
     caption: str
     columns: tuple[str, ...]
+    metrics: tuple[str, ...]
     groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What every table is made of: the samples, the plan, and the reader's names of stored units."""
+    """What tables and figures are made of.
 
-    frame: pd.DataFrame
+    `values` holds the numbers by measure and cell, then by block; `stored_units` their units; `units` the
+    reader's names of units, see platforms.Meaning.
+    """
+
+    values: Mapping[tuple[Measure, Variant], Values]
+    stored_units: Mapping[Measure, str]
     plan: tuple[Trial, ...]
     units: Mapping[str, str]
 
     def unit(self, measure: Measure) -> str | None:
         """The unit of a measure as the reader sees it; None where it was never measured."""
-        stored = unit(self.frame, measure)
-        return None if stored is None else self.units.get(stored, stored)
+        stored = self.stored_units.get(measure)
+        return None if stored is None else self.units.get(measure.metric, self.units.get(stored, stored))
+
+    def of(self, measure: Measure, variant: Variant) -> Values:
+        """The values of a measure in a cell, by block; empty where there are none."""
+        return self.values.get((measure, variant), {})
 
     def mean(self, measure: Measure, variant: Variant) -> Estimate:
         """The mean of a measure in a cell, or why there is none."""
-        values = by_block(self.frame, measure, variant)
+        values = self.of(measure, variant)
         return stats.mean_interval(values) if values else self._hole(measure.workload, variant)
 
     def ratio(self, measure: Measure, comparison: Comparison) -> Estimate:
         """The ratio of a measure between two cells, or why there is none."""
-        treated = by_block(self.frame, measure, comparison.treated)
-        return stats.ratio_interval(treated, by_block(self.frame, measure, comparison.control))
+        for variant in (comparison.treated, comparison.control):
+            if not self.of(measure, variant):
+                return Absent(reason=f"{variant}: {self._hole(measure.workload, variant).reason}")
+        return stats.ratio_interval(
+            self.of(measure, comparison.treated), self.of(measure, comparison.control)
+        )
 
     def block_ratios(self, measure: Measure, comparison: Comparison) -> tuple[float, ...]:
         """The ratios of the single blocks: the points behind `ratio`."""
-        treated = by_block(self.frame, measure, comparison.treated)
-        return tuple(stats.block_ratios(treated, by_block(self.frame, measure, comparison.control)).values())
+        treated, control = self.of(measure, comparison.treated), self.of(measure, comparison.control)
+        return tuple(stats.block_ratios(treated, control).values())
 
     def _hole(self, workload: str, variant: Variant) -> Absent:
-        rows = self.frame[self.frame["workload"] == workload]
-        ended = ((rows["kernel"] == variant.kernel) & (rows["prefix"] == variant.prefix)).any()
+        ended = any(one.workload == workload and cell == variant for one, cell in self.values)
         return Absent(reason="not measured" if ended else "no completed trial")
 
 
@@ -105,7 +116,8 @@ def table(source: Source, workload: str, sections: Sequence[Section], *, caption
         if any(texts)
     ]
     columns = tuple(heading for heading in headings if heading)
-    return Table(caption=caption, columns=columns, groups=tuple(groups)) if groups else None
+    metrics = tuple(sections[0].columns[index].metric for index in kept)
+    return Table(caption=caption, columns=columns, metrics=metrics, groups=tuple(groups)) if groups else None
 
 
 def _heading(source: Source, workload: str, column: Column) -> str | None:

@@ -128,16 +128,30 @@ def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple
         *_resources(Process.CLIENT, client, driver),
         *_cpu(Process.TOGETHER, server + client, driver),
         _sample("wall", "s", 1.9 * factor, Process.TOGETHER, driver),
-        *(() if trial.workload == "wisconsin" else _performance(factor, driver)),
+        *(_passes(factor) if trial.workload == "wisconsin" else _performance(factor, driver)),
     )
 
 
 def _getpid(factor: float) -> tuple[Sample, ...]:
-    values = {"getpid_syscall_ns": ("ns", 218.3), "getpid_libc_ns": ("ns", 221.9)}
-    values |= {"getpid_syscall_cycles": ("cycles", 218.4), "getpid_libc_cycles": ("cycles", 222.0)}
+    values = {
+        f"getpid_{kind}_{unit}": (unit, value)
+        for kind, value in (("syscall", 218.3), ("libc", 221.9), ("unknown", 154.2))
+        for unit in ("ns", "cycles")
+    }
     return tuple(
         _sample(metric, unit, value * factor, Process.CLIENT, "getpid")
         for metric, (unit, value) in values.items()
+    )
+
+
+def _passes(factor: float) -> tuple[Sample, ...]:
+    return (
+        _sample("passes", "1", 10, Process.CLIENT, "sysbench"),
+        _sample("throughput", "1/s", 5.2 / factor, Process.CLIENT, "sysbench"),
+        *(
+            _sample("pass_cpu", "s", seconds * factor, process, "sysbench")
+            for process, seconds in ((Process.TOGETHER, 0.13), (Process.SERVER, 0.09), (Process.CLIENT, 0.04))
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from kmlbench.stats import (
     Absent,
@@ -18,6 +19,7 @@ from kmlbench.stats import (
     Values,
     Verdict,
     block_ratios,
+    blocks_to_decide,
     mean_interval,
     ratio_interval,
     verdict,
@@ -155,3 +157,22 @@ def test_a_mean_of_nothing_says_why() -> None:
 def test_a_verdict_has_three_values(low: float, high: float, expected: Verdict) -> None:
     ratio = Interval(estimate=(low + high) / 2, low=low, high=high, blocks=5)
     assert verdict(ratio, margin=0.01) is expected
+
+
+def test_the_blocks_that_would_decide_follow_from_the_width() -> None:
+    ratio = ratio_interval({0: [1.0], 1: [1.04], 2: [0.97]}, {0: [1.0], 1: [1.0], 2: [1.0]})
+    assert isinstance(ratio, Interval)
+    blocks = blocks_to_decide(ratio, margin=0.01)
+    assert blocks is not None
+    deviation = float(np.std(np.log([1.0, 1.04, 0.97]), ddof=1))
+    half_widths = [float(student.ppf(0.975, n - 1)) * deviation / math.sqrt(n) for n in (blocks - 1, blocks)]
+    assert half_widths[0] > math.log(1.01) >= half_widths[1]
+
+
+def test_nobody_knows_how_many_blocks_one_block_needs() -> None:
+    assert blocks_to_decide(Interval(estimate=1.0, low=None, high=None, blocks=1), margin=0.01) is None
+
+
+def test_too_many_blocks_are_no_plan() -> None:
+    wild = Interval(estimate=1.0, low=0.001, high=1000.0, blocks=3)
+    assert blocks_to_decide(wild, margin=0.01) is None

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The first sentence says what the campaign can bear, and nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from campaigns import Recipe, build, plan
+
+from kmlbench import figures, store
+from kmlbench.answer import Answer, answer, main_workload
+from kmlbench.comparisons import STOCK_TRUSTED, STOCK_USR
+from kmlbench.errors import InputError
+
+
+def answer_to(root: Path, recipe: Recipe) -> Answer:
+    stored = store.read(build(root, recipe))
+    return answer(figures.source(stored), stored.campaign.platform)
+
+
+def test_a_difference_under_emulation_is_told_in_instructions(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=0.9, noise=0.00001))
+    assert found.sentence == (
+        "wisconsin: server and client from kml:/trusted took 10.00 % fewer instructions than from stock:/usr."
+    )
+    assert "Ratio of instructions executed 0.9" in found.figures
+    assert "blocks: 4, platform: QEMU TCG, instruction clock" in found.figures
+    assert "no speed-up" in found.limit
+    assert not any(word in found.sentence + found.figures for word in ("faster", "time", "second"))
+
+
+def test_a_difference_on_hardware_is_told_in_time(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=1.05, noise=0.0001, platform="real hosts"))
+    assert "took 5.0" in found.sentence
+    assert "% more CPU time than from stock:/usr." in found.sentence
+
+
+def test_emulated_real_time_makes_no_claim(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=0.5, platform="QEMU TCG, real time"))
+    assert "No claim about speed" in found.sentence
+    assert "less" not in found.sentence
+
+
+def test_no_difference_names_the_margin(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=1.0, noise=0.001, blocks=6))
+    assert "no difference larger than 1 %" in found.sentence
+
+
+def test_undecided_says_how_many_blocks_would_decide(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=1.0, noise=0.03, blocks=3))
+    assert "undecided" in found.sentence
+    assert "blocks like these would narrow the interval to ±1 %" in found.sentence
+
+
+def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(effect=0.5, blocks=1))
+    assert "undecided" in found.sentence
+    assert "One block gives no interval" in found.sentence
+
+
+def test_a_cell_that_was_not_planned_is_no_answer(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, Recipe(cells=(STOCK_USR, STOCK_TRUSTED)))
+    assert found.sentence == (
+        "No answer: kml:/trusted against stock:/usr cannot be compared for wisconsin: "
+        "kml:/trusted: no completed trial."
+    )
+    assert found.figures == ""
+
+
+def test_an_unknown_platform_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'platform "a toaster" is unknown'):
+        answer_to(tmp_path, Recipe(platform="a toaster"))
+
+
+@pytest.mark.parametrize(
+    ("workloads", "expected"),
+    [(("getpid", "wisconsin_cached"), "wisconsin_cached"), (("oltp", "getpid"), "getpid"), ((), "nothing")],
+)
+def test_the_main_workload_is_wisconsin_where_there_is_one(workloads: tuple[str, ...], expected: str) -> None:
+    assert main_workload(plan(Recipe(workloads=workloads))) == expected

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""The report is made of the stored campaign alone, shows its holes and believes none of its texts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from campaigns import Recipe, build
+
+import kmlbench
+from kmlbench import report
+from kmlbench.errors import InputError
+
+MEGABYTE = 2**20
+
+
+class Page(HTMLParser):
+    """The text of a page, its tags, and every address it refers to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "srcset", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+SMALL = Recipe(blocks=2, workloads=("getpid", "wisconsin"))
+
+
+def page(root: Path, recipe: Recipe = SMALL) -> Page:
+    return Page(report.write(build(root, recipe)))
+
+
+def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
+    path = build(tmp_path, SMALL)
+    record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
+
+    found = report.write(tmp_path / "latest")
+
+    assert found == path / "report.html"
+    assert {name: (path / name).read_bytes() for name in record} == record
+    pd.testing.assert_frame_equal(pd.read_parquet(path / "samples.parquet"), kmlbench.load(path))
+    assert (path / "figures" / "wisconsin-cpu_total.svg").read_text().startswith("<?xml")
+    assert (path / "figures" / "wisconsin-cpu_total-change-dark.svg").exists()
+
+
+def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
+    found = page(tmp_path, Recipe())
+    assert len(found.source.encode()) < 5 * MEGABYTE
+    assert all(address.startswith(("#", "data:")) for address in found.addresses)
+    assert "script" not in found.tags
+    assert "url(" not in found.source
+    assert "@import" not in found.source
+
+
+def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Path) -> None:
+    path = build(tmp_path, SMALL)
+    first = report.write(path).read_bytes()
+    (path / "figures" / "of-another-day.svg").write_text("<svg/>")
+
+    moved = tmp_path / "elsewhere" / path.name
+    shutil.copytree(path, moved)
+
+    assert report.write(moved).read_bytes() == first
+    assert not (moved / "figures" / "of-another-day.svg").exists()
+
+
+def test_the_title_names_the_platform(tmp_path: Path) -> None:
+    assert (
+        "<title>KML benchmark on QEMU KVM: the default campaign</title>"
+        in page(tmp_path, replace(SMALL, platform="QEMU KVM")).source
+    )
+
+
+def test_the_figures_of_2005_stand_beside_ours(tmp_path: Path) -> None:
+    text = page(tmp_path).text
+    for figure in (
+        "753.86",
+        "611.78",
+        "142.08",
+        "728.61",
+        "605.95",
+        "122.66",
+        "−3.35 %",
+        "−0.95 %",
+        "−13.7 %",
+    ):
+        assert figure in text
+    assert "no error bars" in text
+
+
+def test_an_instruction_is_never_called_a_second(tmp_path: Path) -> None:
+    text = page(tmp_path).text
+    assert "CPU, 10⁹ instructions" in text
+    assert "wall, guest s" in text
+    assert "CPU, s " not in text
+    assert "no speed-up" in text
+
+
+def test_a_real_host_measures_seconds(tmp_path: Path) -> None:
+    text = page(tmp_path, replace(SMALL, platform="real hosts")).text
+    assert "CPU, s " in text
+    assert "instructions" not in text.replace("counted: instructions", "")
+
+
+def test_a_whole_campaign_says_that_nothing_is_missing(tmp_path: Path) -> None:
+    text = page(tmp_path).text
+    assert "every planned trial completed" in text
+    assert "has holes" not in text
+
+
+def test_the_holes_are_shown(tmp_path: Path) -> None:
+    text = page(tmp_path, Recipe(blocks=1, failing={1}, missing={7, 8})).text
+    assert "Of 16 planned trials 13 completed, 1 failed and 2 never ended" in text
+    assert "failed: measure" in text
+    assert text.count("the campaign ended before it") == 2
+    assert "no completed trial" in text
+
+
+def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
+    hostile = Recipe(blocks=1, failing={1}, title="<b>bold</b>", options={"<i>": '"><script>x</script>'})
+    found = page(tmp_path, hostile)
+    assert '<script>alert("cause")</script><img src=x onerror=alert(1)> & \\udcff' in found.text
+    assert not {"script", "b", "i"} & set(found.tags)
+    assert "x" not in found.addresses
+
+
+def test_one_block_has_no_interval_anywhere(tmp_path: Path) -> None:
+    text = page(tmp_path, Recipe(blocks=1)).text
+    assert "one block: no interval" in text
+    assert "undecided" in text
+    assert not re.search(r"\[[−+]?[0-9]", text)
+
+
+def test_a_campaign_without_any_number_is_told_as_such(tmp_path: Path) -> None:
+    found = page(tmp_path, Recipe(blocks=1, missing=range(16)))
+    assert "No answer" in found.text
+    assert "Of 16 planned trials 0 completed, 0 failed and 16 never ended" in found.text
+    assert "img" not in found.tags
+    assert "753.86" not in found.text
+
+
+def test_a_control_campaign_is_called_one(tmp_path: Path) -> None:
+    assert "A/A control." in page(tmp_path, replace(SMALL, control=True)).text
+    assert "A/A control." not in page(tmp_path / "other").text
+
+
+def test_facts_that_do_not_agree_are_marked(tmp_path: Path) -> None:
+    path = build(tmp_path, SMALL)
+    facts = path / "raw" / "boot-0001" / "facts.json"
+    facts.write_text(facts.read_text().replace('"cpus": "1"', '"cpus": "2"'))
+    row = re.search(r"<tr><th scope=\"row\">cpus</th>.*?</tr>", report.write(path).read_text(), re.DOTALL)
+    assert row is not None
+    assert '<span class="wrong">no</span>' in row[0]
+
+
+def test_a_damaged_campaign_makes_no_report(tmp_path: Path) -> None:
+    path = build(tmp_path, SMALL)
+    outcomes = path / "outcomes.jsonl"
+    outcomes.write_bytes(outcomes.read_bytes()[:-5])
+    with pytest.raises(InputError, match="15 whole outcomes precede"):
+        report.write(path)
+    assert not (path / "report.html").exists()
+
+
+def test_headings_and_tables_are_marked_up_for_everybody(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert found.tags.count("h1") == 1
+    assert found.tags.count("caption") == found.tags.count("table")
+    assert "<th>" not in found.source
+    assert all(match for match in re.findall(r'<img [^>]*alt="([^"]*)"', found.source))
