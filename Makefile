@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+# The two commands of the README are `make benchmark` and `make test`.
+# ARGS are handed to run-benchmark or pytest: make benchmark ARGS="--blocks 4"
+
+BIN := .venv/bin
+
+.PHONY: benchmark test check lint setup lock clean
+
+## from nothing to a report: set up, build what is missing, run the default campaign
+benchmark: setup
+	@$(BIN)/run-benchmark $(ARGS)
+
+## set up, then linters, types, unit tests, and the tests that boot guests or open a browser
+test: lint
+	@$(BIN)/pytest $(ARGS)
+
+## the part of `test` that needs no guest and no browser
+check: lint
+	@$(BIN)/pytest -q -m "not guest and not browser" $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+
+## install what is missing; costs a fraction of a second when nothing is
+setup:
+	@tools/setup
+
+## pin the newest dependencies that pyproject.toml allows
+lock:
+	@tools/lock
+
+## remove what was made in this tree; the cache of kernels and images stays
+clean:
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
