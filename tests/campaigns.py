@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from kmlbench import store
 from kmlbench.comparisons import CELLS
 from kmlbench.model import Completed, Failed, Kernel, Outcome, Process, Proof, Sample, Trial, Variant
 
+REAL = Path(__file__).parent / "data" / "campaign"
 WORKLOADS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
 HOSTILE = (
     '<script>alert("cause")</script><img src=x onerror=alert(1)> & \udcff\n'
@@ -93,6 +95,11 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
             if trial.position not in recipe.missing:
                 directory.append(_outcome(trial, recipe, random))
     return directory.path
+
+
+def stored_campaign(root: Path) -> Path:
+    """A campaign that was really run, copied below `root`; a synthetic one while none is kept."""
+    return Path(shutil.copytree(REAL, root / "campaign")) if REAL.exists() else build(root)
 
 
 def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outcome:

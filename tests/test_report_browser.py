@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""The report in a real browser: it fits a desk and a telephone, by day and by night, without a complaint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from campaigns import Recipe, build, stored_campaign
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+from kmlbench import report
+
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--disable-dev-shm-usage",
+)
+HOLES = Recipe(
+    blocks=2, workloads=("getpid", "wisconsin"), failing={1}, missing={7, 8}, title="with <i>holes"
+)
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("results")
+    return {
+        "stored": report.write(stored_campaign(root / "stored")),
+        "holes": report.write(build(root / "holes", HOLES)),
+    }
+
+
+@contextmanager
+def browser(page: Path, profile: Path, *, width: int, scheme: str = "light") -> Iterator[Chrome]:
+    """The page, open in Chromium. The width is set by the debugger: a window has a least width."""
+    options = ChromeOptions()
+    options.binary_location = _program("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with Chrome(options=options, service=Service(_program("chromedriver"))) as driver:
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        driver.get(page.as_uri())
+        yield driver
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found, f"{name} is not installed: run `make setup`"
+    return found
+
+
+@pytest.mark.parametrize("name", ["stored", "holes"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_and_nothing_complains(
+    pages: dict[str, Path], tmp_path: Path, name: str, width: int
+) -> None:
+    with browser(pages[name], tmp_path, width=width) as driver:
+        assert driver.execute_script("return innerWidth") == width
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        assert driver.get_log("browser") == []
+        assert "QEMU TCG, instruction clock" in driver.title
+        broken = "return [...document.images].filter(image => !image.complete || !image.naturalWidth).length"
+        assert driver.execute_script(broken) == 0
+        assert driver.execute_script("return document.images.length") > 0
+
+
+def test_a_wide_table_scrolls_in_its_own_box(pages: dict[str, Path], tmp_path: Path) -> None:
+    with browser(pages["holes"], tmp_path, width=400) as driver:
+        scrolling = (
+            "return [...document.querySelectorAll('.scroll')].some(e => e.scrollWidth > e.clientWidth)"
+        )
+        assert driver.execute_script(scrolling)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_figures_follow_the_scheme(pages: dict[str, Path], tmp_path: Path, scheme: str) -> None:
+    with browser(pages["holes"], tmp_path, width=1280, scheme=scheme) as driver:
+        ground, ink = driver.execute_script(
+            "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color]"
+        )
+        assert (brightness(ground) > brightness(ink)) == (scheme == "light")
+        assert abs(brightness(ground) - brightness(ink)) > 150
+        shown, dark = driver.execute_script(
+            "return [document.images[0].currentSrc, document.querySelector('picture source').srcset]"
+        )
+        assert (shown == dark) == (scheme == "dark")
+
+
+def brightness(colour: str) -> float:
+    """The mean of "rgb(27, 31, 36)"."""
+    parts = [float(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    return sum(parts) / len(parts)
