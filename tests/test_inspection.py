@@ -4,52 +4,16 @@
 from __future__ import annotations
 
 import pytest
+from sessions import inspecting, sums
 
 from kmlbench import inspection
 from kmlbench.errors import HostError, ProofError
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.model import Server
 
-SOURCES = """\
-/proc/cmdline:BOOT_IMAGE=/vmlinuz-6.12.117-kml console=ttyS0 root=/dev/vda
-/proc/cpuinfo:processor	: 0
-/proc/cpuinfo:model name	: QEMU TCG CPU version 2.5+
-/proc/cpuinfo:flags		: sse fpu
-/proc/cpuinfo:
-/proc/cpuinfo:processor	: 1
-/proc/cpuinfo:model name	: QEMU TCG CPU version 2.5+
-/proc/meminfo:MemTotal:        2036364 kB
-/sys/devices/system/cpu/vulnerabilities/spectre_v2:Mitigation: Retpolines; RSB filling
-/sys/devices/system/cpu/vulnerabilities/meltdown:Not affected
-"""
-PROGRAMS = ("sbin/mysqld", "bin/sysbench", "lib/kmlbench/getpid", "lib/kmlbench/cpl")
-
-
-def sums(*, wrong: str = "") -> str:
-    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
-    return "".join(f"{'0' if path == wrong else hash(path[-4:])}  {path}\n" for path in paths)
-
-
-def session(*, checksums: str = "", config_status: int = 0) -> list[Exchange]:
-    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
-    fallback = [Exchange(argv=("cat", "/boot/config-6.12.117-kml"), stdout="CONFIG_KERNEL_MODE_LINUX=y\n")]
-    return [
-        Exchange(argv=("grep", "-r", "", *inspection.SOURCES), stdout=SOURCES),
-        Exchange(argv=("uname", "-rv"), stdout="6.12.117-kml #1 SMP Mon Nov 23 00:00:00 UTC 2026\n"),
-        Exchange(
-            argv=("zcat", "/proc/config.gz"),
-            stdout="CONFIG_KERNEL_MODE_LINUX=y\n" if config_status == 0 else "",
-            returncode=config_status,
-        ),
-        *(fallback if config_status else []),
-        Exchange(argv=("sha256sum", *paths), stdout=checksums or sums()),
-        Exchange(argv=("/usr/sbin/mysqld", "--version"), stdout="/usr/sbin/mysqld  Ver 9.7.4 for Linux\n"),
-        Exchange(argv=("/usr/bin/sysbench", "--version"), stdout="sysbench 1.0.20\n"),
-    ]
-
 
 def test_the_answers_become_facts() -> None:
-    with FakeHost(script=session()) as host:
+    with FakeHost(script=inspecting()) as host:
         found = inspection.inspect(host, Server.MYSQL)
     assert found.facts["kernel_release"] == "6.12.117-kml"
     assert found.facts["kernel_build"].startswith("#1 SMP")
@@ -60,17 +24,17 @@ def test_the_answers_become_facts() -> None:
     assert found.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
     assert found.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
     assert found.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
-    assert found.facts["mysqld_sha256"] == str(hash("sqld"))
+    assert found.facts["mysqld_sha256"] == "mysqld-sum"
 
 
 def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
-    host = FakeHost(script=session(checksums=sums(wrong="/trusted/bin/sysbench")))
+    host = FakeHost(script=inspecting(checksums=sums(wrong="/trusted/bin/sysbench")))
     with pytest.raises(ProofError, match="bin/sysbench is not the same file"):
         inspection.inspect(host, Server.MYSQL)
 
 
 def test_a_distribution_kernel_keeps_its_configuration_in_boot() -> None:
-    with FakeHost(script=session(config_status=1)) as host:
+    with FakeHost(script=inspecting(config_status=1)) as host:
         assert inspection.inspect(host, Server.MYSQL).config == "CONFIG_KERNEL_MODE_LINUX=y\n"
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +21,14 @@ class UnexpectedSessionError(AssertionError):
 class Exchange:
     """One command that must come, and what it answers. "*" in `argv` stands for any one argument.
 
-    `raises` is raised instead of an answer.
+    `leaves` are the files the command leaves behind; `raises` is raised instead of an answer.
     """
 
     argv: tuple[str, ...]
     stdout: str = ""
     stderr: str = ""
     returncode: int = 0
+    leaves: Mapping[str, bytes] = field(default_factory=dict)
     raises: KmlbenchError | KeyboardInterrupt | None = None
 
     def expects(self, argv: Sequence[str]) -> bool:
@@ -66,6 +67,7 @@ class FakeHost:
         exchange = self.script.pop(0)
         if exchange.raises is not None:
             raise exchange.raises
+        self.files.update(exchange.leaves)
         return CommandResult(
             argv=tuple(argv),
             returncode=exchange.returncode,
