@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inser
 from sqlalchemy.exc import SQLAlchemyError
 
 from kmlbench import wisconsin
-from kmlbench.errors import TrialError
+from kmlbench.errors import HostError, TrialError
 from kmlbench.model import ByteStream, Host
 from kmlbench.mysql import ServerHandle
 
@@ -24,14 +24,14 @@ TIMEOUT_S = 120.0
 def load(name: str, host: Host, handle: ServerHandle) -> None:
     """Create and fill the tables of the data set `name` in the server of `handle`.
 
-    Raises TrialError(stage="load") when the server refuses or the stream breaks.
+    Raises TrialError(stage="load") when the server refuses, is not there, or the stream breaks.
     """
     if name != wisconsin.DATASET:
         raise TrialError(f"there is no data set {name!r}, only {wisconsin.DATASET!r}", stage="load")
     engine = create_engine("mysql+pymysql://", creator=lambda: _connect(host, handle))
     try:
         fill(engine)
-    except (SQLAlchemyError, pymysql.MySQLError, OSError) as error:
+    except (SQLAlchemyError, pymysql.MySQLError, OSError, HostError) as error:
         raise TrialError(f"loading {name}: {error}", stage="load") from error
     finally:
         engine.dispose()

@@ -13,7 +13,7 @@ from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 from kmlbench.wisconsin import Statement, StatementKind
 
-LOOPS = 3
+LOOPS = 8
 SCRIPT = "wisconsin/wisconsin.lua"
 
 _LINE = re.compile(r"^wisconsin: (\d+) (query|modify) (\d+|-)$", re.MULTILINE | re.ASCII)
