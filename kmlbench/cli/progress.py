@@ -35,6 +35,9 @@ def shown(stream: TextIO | None = None) -> Iterator[Progress]:
         TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(file=chosen),
         speed_estimate_period=900.0,
+        transient=True,
+        # What goes to a file stays out of the bar's hands.
+        redirect_stdout=sys.stdout.isatty(),
     )
     with bar:
         yield Bar(bar)

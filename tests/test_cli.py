@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""The two commands: their faults, exit codes and outputs, and that the README knows every option."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from campaigns import build
+
+from kmlbench import cli, report
+from kmlbench.cli import benchmark, benchmark_parser, kmlbench_parser, main, run_benchmark
+from kmlbench.cli.parser import option_names
+from kmlbench.cli.progress import Plain, shown
+from kmlbench.errors import BuildError, HostError, KmlbenchError, MachineError, ProofError
+
+REPOSITORY = Path(__file__).parent.parent
+HOSTS = str(REPOSITORY / "hosts.yaml")
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that gets as far as the machine has failed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("something was started")
+
+    monkeypatch.setattr(benchmark.preflight, "check", refuse)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("option", [*option_names(benchmark_parser()), *option_names(kmlbench_parser())])
+def test_the_readme_knows_every_option(option: str) -> None:
+    if option not in {"-h", "--help"}:
+        assert f"`{option}" in (REPOSITORY / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_every_fault_of_options_and_file_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = tmp_path / "hosts.yaml"
+    hosts.write_text(Path(HOSTS).read_text().replace("cpu_model: max", "cpu_modell: max", 1))
+    options = [
+        "--bloks",
+        "--blocks",
+        "0",
+        "--workloads",
+        "getpid,sysbench",
+        "--clock",
+        "fast",
+        "--scale",
+        "x",
+    ]
+    assert run_benchmark(["--hosts", str(hosts), *options, "--server", "postgres"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    for fault in (
+        "--bloks: unknown option; did you mean --blocks?",
+        "--blocks: campaign: blocks: 0 is not between 1 and 1000",
+        "--workloads: campaign: workloads: unknown: 'sysbench'",
+        "--clock: unknown: 'fast'; known: instructions, time",
+        "--scale: campaign: scale: must be a number",
+        "--server: campaign: server: unknown: 'postgres'",
+        f"{hosts}:6: host 'stock': the key 'cpu_model' is missing",
+        "unknown key; did you mean 'cpu_model'?",
+    ):
+        assert fault in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("arguments", [["--blocks"], ["extra"], ["--block", "3"]])
+@pytest.mark.usefixtures("nothing_starts")
+def test_unknown_arguments_and_missing_values(arguments: list[str]) -> None:
+    assert run_benchmark(["--hosts", HOSTS, *arguments]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["report"], ["kernel", "build", "other"], ["report", "a", "b"]]
+)
+def test_bad_verbs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "--help" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_prints_the_plan_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--blocks", "1", "--seed", "5", "--workloads", "getpid,wisconsin", "--dry-run"]
+    assert run_benchmark(["--hosts", HOSTS, *options]) == 0
+    *trials, summary = capsys.readouterr().out.splitlines()
+    assert len(trials) == 8
+    assert trials[0].startswith("0000-")
+    assert summary.startswith("8 trials in 2 boots, about ")
+    assert summary.endswith("; seed 5")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_seed_is_drawn_when_none_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    seeds = set()
+    for _ in range(3):
+        run_benchmark(["--hosts", HOSTS, "--dry-run"])
+        seeds.add(capsys.readouterr().out.splitlines()[-1].rpartition(" ")[2])
+    assert len(seeds) == 3
+
+
+def test_a_report_is_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = build(tmp_path)
+    assert main(["report", str(directory)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(directory / "report.html")]
+    assert (directory / "report.html").stat().st_size < 5_000_000
+
+
+def test_a_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "remedy: give the directory of a campaign" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KmlbenchError("broken"), 1),
+        (MachineError("no QEMU", remedy="install it"), 3),
+        (BuildError("a patch does not apply"), 3),
+        (HostError("the host is gone"), 4),
+        (ProofError("another cell"), 6),
+        (KeyboardInterrupt("what was measured is in results/x"), 130),
+    ],
+)
+def test_errors_become_exit_codes_without_a_traceback(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Path) -> Path:
+        raise error
+
+    monkeypatch.setattr(report, "write", fail)
+    assert main(["report", "anywhere"]) == code
+    told = capsys.readouterr().err
+    assert str(error) in told
+    assert "Traceback" not in told
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> Path:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(report, "write", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["report", "anywhere"])
+
+
+def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **more: None if "qemu" in name else which(name, **more))
+    assert run_benchmark(["--hosts", HOSTS, "--results", str(tmp_path / "results")]) == 3
+    told = capsys.readouterr().err
+    assert "qemu-system-x86_64 is not on this machine" in told
+    assert "remedy: run `make setup`" in told
+    assert not (tmp_path / "results").exists()
+
+
+def test_plain_progress_is_lines() -> None:
+    stream = io.StringIO()
+    with shown(stream) as progress:
+        assert isinstance(progress, Plain)
+        progress.stage("campaign", total=20)
+        for _ in range(20):
+            progress.advance()
+        progress.note("a note")
+        progress.stage("report")
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[0:00] campaign, 20 to do"
+    assert lines[1].startswith("[0:00] campaign: 2 of 20, about 0:00 left")
+    assert lines[-2:] == ["[0:00] a note", "[0:00] report"]
+    assert len(lines) == 13
+
+
+def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with shown(stream) as progress:
+        progress.stage("campaign", total=2)
+        progress.advance()
+        progress.note("[stock] is not markup")
+    assert "campaign" in stream.getvalue()
+    assert "1/2" in stream.getvalue()
+    assert "[stock] is not markup" in stream.getvalue()
+
+
+def test_the_console_scripts_are_these_functions() -> None:
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    assert 'kmlbench = "kmlbench.cli:main"' in text
+    assert 'run-benchmark = "kmlbench.cli:run_benchmark"' in text
+    assert cli.main is main
+    assert cli.run_benchmark is run_benchmark

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What the controller says of a guest, and which parts of it may differ between the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kmlbench import machines, plan
+from kmlbench.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.config import QemuHostSpec, SshHostSpec
+from kmlbench.hosts import qemu
+from kmlbench.hosts.fake import FakeHost
+from kmlbench.machines import Builds
+from kmlbench.model import Acceleration, Clock, Kernel, Server
+
+WORKLOADS = {"getpid": False}
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    packages = tmp_path / "packages"
+    packages.write_text("mysql-server-core 9.7\n")
+    image = ImageArtifact(
+        server=Server.MYSQL,
+        root=tmp_path / "root.img",
+        packages=packages,
+        host_key="ssh-ed25519 AAAA",
+        client_key=tmp_path / "key",
+        key="image-key",
+    )
+    return Builds(
+        kernels={kernel: _kernel(kernel, tmp_path) for kernel in Kernel},
+        image=image,
+        acceleration=Acceleration.TCG,
+    )
+
+
+def _kernel(kernel: Kernel, directory: Path) -> KernelArtifact:
+    return KernelArtifact(
+        kernel=kernel,
+        release=f"6.12.117-{kernel}",
+        image=directory / kernel / "bzImage",
+        config=directory / kernel / "config",
+        key=f"{kernel}-key",
+    )
+
+
+def hosts(**changed: int) -> dict[Kernel, QemuHostSpec]:
+    return {
+        kernel: QemuHostSpec(
+            name=f"{kernel}-guest",
+            kernel=kernel,
+            memory_mb=changed.get("memory_mb", 1024) if kernel is Kernel.KML else 1024,
+            cpus=1,
+            cpu_model="max",
+            clock=Clock.INSTRUCTIONS,
+        )
+        for kernel in Kernel
+    }
+
+
+@pytest.fixture
+def booted(monkeypatch: pytest.MonkeyPatch) -> list[qemu.GuestSpec]:
+    """The specifications of the guests that were booted."""
+    specs: list[qemu.GuestSpec] = []
+
+    @contextmanager
+    def boot(spec: qemu.GuestSpec, *, directory: Path) -> Iterator[FakeHost]:
+        assert directory == Path("boot")
+        specs.append(spec)
+        yield FakeHost()
+
+    monkeypatch.setattr(qemu, "boot", boot)
+    return specs
+
+
+def test_the_guests_of_a_block_differ_in_the_kernel_alone(
+    builds: Builds, booted: list[qemu.GuestSpec]
+) -> None:
+    boot = machines.guests(hosts(), builds, seed=9)
+    facts = {}
+    trials = plan.make(plan.VARIANTS, WORKLOADS, blocks=2, seed=9)
+    for planned in plan.boots(trials, WORKLOADS):
+        with boot(planned, Path("boot")) as found:
+            facts[planned.kernel] = found.facts
+    assert {name for name, value in facts[Kernel.STOCK].items() if facts[Kernel.KML][name] != value} == {
+        "kernel_key"
+    }
+    assert [spec.seed for spec in booted] == [9, 9, 10, 10]
+    assert {spec.kernel.kernel for spec in booted[:2]} == set(Kernel)
+
+
+def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list[qemu.GuestSpec]) -> None:
+    boot = machines.guests(hosts(memory_mb=2048), builds, seed=9)
+    trials = plan.make(plan.VARIANTS, WORKLOADS, blocks=1, seed=9)
+    arguments = set()
+    for planned in plan.boots(trials, WORKLOADS):
+        with boot(planned, Path("boot")) as found:
+            arguments.add(found.facts["qemu_arguments"])
+    assert len(arguments) == len(booted) == 2
+
+
+def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[dict[str, object]] = []
+
+    @contextmanager
+    def connect(address: str, **more: object) -> Iterator[FakeHost]:
+        asked.append({"address": address, **more})
+        yield FakeHost(name="far")
+
+    monkeypatch.setattr(machines, "connect", connect)
+    spec = SshHostSpec(
+        name="far",
+        kernel=Kernel.KML,
+        address="192.0.2.7",
+        port=2222,
+        user="root",
+        key=tmp_path / "key",
+        host_key="ssh-ed25519 AAAA",
+    )
+    boot = machines.running_hosts({Kernel.KML: spec})
+    planned = plan.Boot(index=0, block=0, kernel=Kernel.KML, groups=())
+    with boot(planned, tmp_path) as found:
+        assert found.host.name == "far"
+    assert asked[0]["port"] == 2222
+    assert asked[0]["host_key"] == "ssh-ed25519 AAAA"

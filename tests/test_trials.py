@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The steps of one trial, in order, on a host with a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sessions import DATA
+
+from kmlbench import store, trials
+from kmlbench.adapters import ADAPTERS
+from kmlbench.errors import ProofError, TrialError
+from kmlbench.hosts.fake import Exchange, FakeHost
+from kmlbench.model import Kernel, Prefix, Server, Trial, Variant
+from kmlbench.mysql import ServerHandle
+from kmlbench.records import Campaign
+from kmlbench.store import CampaignDirectory
+from kmlbench.trials import Bench
+
+RELEASE = "6.12.117-kml"
+TRIAL = Trial(
+    block=0,
+    boot=0,
+    position=0,
+    variant=Variant(kernel=Kernel.KML, prefix=Prefix.TRUSTED),
+    workload="oltp_point_select",
+)
+ADAPTER = ADAPTERS["oltp_point_select"]
+HANDLE = ServerHandle(
+    pid=77,
+    prefix=Prefix.TRUSTED,
+    directory="/run/d",
+    socket="/run/d/socket",
+    port=13306,
+    user="kmlbench",
+    database="kmlbench",
+    password="secret",
+    password_file="/run/d/password",
+)
+OUTPUT = (DATA / "oltp_point_select.txt").read_text()
+EVENTS = int(OUTPUT.split("sysbench: events ")[1].split(".")[0])
+# The scale at which the captured run did its events.
+SCALE = EVENTS / next(
+    int(word.removeprefix("--events="))
+    for word in ADAPTER.steps(HANDLE.setting(seed=3, scale=1.0))[1].argv
+    if word.startswith("--events=")
+)
+SETTING = HANDLE.setting(seed=3, scale=SCALE)
+STEPS = ADAPTER.steps(SETTING)
+
+EMPTY = Exchange(
+    argv=(
+        "/usr/bin/mysql",
+        "--defaults-file=/run/d/password",
+        "--socket=/run/d/socket",
+        "--user=kmlbench",
+        "--execute=DROP DATABASE IF EXISTS kmlbench; CREATE DATABASE kmlbench",
+    )
+)
+PREPARE = Exchange(argv=STEPS[0].argv)
+MEASURED = (trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--", *STEPS[1].argv)
+
+
+def report(*, server_mode: bool) -> bytes:
+    found = json.loads((DATA / "measure.json").read_text())
+    found["client"]["kernel_mode"] = True
+    found["server"]["kernel_mode"] = server_mode
+    return json.dumps(found).encode()
+
+
+def measured(*, server_mode: bool = True) -> Exchange:
+    return Exchange(argv=MEASURED, stdout=OUTPUT, leaves={trials.REPORT: report(server_mode=server_mode)})
+
+
+PROBE = Exchange(
+    argv=("/trusted/lib/kmlbench/cpl",),
+    stdout=f'{{"cpl": 0, "pid": 9, "kernel_mode": true, "release": "{RELEASE}"}}\n',
+)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[CampaignDirectory]:
+    campaign = Campaign(
+        id="test",
+        started_utc="2026-11-23T00:00:00Z",
+        title="a test",
+        platform="QEMU TCG, instruction clock",
+        control=False,
+        seed=2,
+        options={},
+        plan=(TRIAL,),
+        git_commit="unknown",
+        tools={},
+    )
+    with store.create(tmp_path, campaign) as made:
+        yield made
+
+
+def bench(directory: CampaignDirectory, *script: Exchange) -> Bench:
+    host = FakeHost(script=list(script))
+    return Bench(host=host, release=RELEASE, server=Server.MYSQL, handle=HANDLE, directory=directory)
+
+
+def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: CampaignDirectory) -> None:
+    on = bench(directory, EMPTY, PREPARE, measured(), PROBE)
+    proof, samples = trials.perform(on, TRIAL, ADAPTER, SETTING)
+    assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, True, True)
+    found = {(sample.process, sample.metric) for sample in samples}
+    assert {("client", "throughput"), ("server", "cpu_total"), ("together", "cpu_total")} <= found
+    raw = directory.raw(TRIAL)
+    assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", "00-prepare", "01-run"}
+    assert (raw / "01-run" / "stdout").read_text() == OUTPUT
+
+
+def test_a_server_that_ran_in_the_other_mode_is_no_trial_of_this_cell(directory: CampaignDirectory) -> None:
+    on = bench(directory, EMPTY, PREPARE, measured(server_mode=False), PROBE)
+    with pytest.raises(ProofError, match="kml:/trusted: the server ran outside kernel mode"):
+        trials.perform(on, TRIAL, ADAPTER, SETTING)
+
+
+def test_a_schema_that_cannot_be_emptied(directory: CampaignDirectory) -> None:
+    gone = Exchange(argv=EMPTY.argv, returncode=1, stderr="Can't connect to local server")
+    with pytest.raises(TrialError, match="could not be emptied: Can't connect") as caught:
+        trials.perform(bench(directory, gone), TRIAL, ADAPTER, SETTING)
+    assert caught.value.stage == "prepare"
+    assert json.loads((directory.raw(TRIAL) / "commands.json").read_text())[1] == list(MEASURED)
+
+
+def test_a_step_that_fails_leaves_its_raw_output(directory: CampaignDirectory) -> None:
+    failing = Exchange(argv=MEASURED, returncode=1, stderr="FATAL: Lost connection to MySQL server")
+    with pytest.raises(TrialError, match="sysbench ended with 1: FATAL: Lost connection") as caught:
+        trials.perform(bench(directory, EMPTY, PREPARE, failing), TRIAL, ADAPTER, SETTING)
+    assert caught.value.stage == "run"
+    assert "Lost connection" in (directory.raw(TRIAL) / "01-run" / "stderr").read_text()
