@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import signal
 import socket
@@ -139,33 +140,24 @@ def test_when_somebody_else_has_the_port_another_is_taken(
 
 
 CONTROLLER = """
-import sys
+import pickle, sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
-from conftest import specification
-from kmlbench.build import image, kernel
-from kmlbench.build.cache import default_cache
 from kmlbench.hosts.machine import tied
-from kmlbench.hosts.qemu import READY, power_on
-from kmlbench.model import Kernel, Server
-from kmlbench.progress import Silent
-cache = default_cache()
-spec = specification(
-    kernel.ensure(Kernel.STOCK, cache=cache, progress=Silent()),
-    image.ensure(Server.MYSQL, cache=cache, progress=Silent()),
-)
-machine = power_on(spec, directory=Path({directory!r}), argv_prefix=tied())
+from kmlbench.hosts.qemu import power_on
+directory = Path(sys.argv[1])
+spec = pickle.loads((directory / "spec").read_bytes())
+machine = power_on(spec, directory=directory, argv_prefix=tied())
 print(machine.process.pid, flush=True)
 machine.wait_for("never said", deadline_s=600)
 """
 
 
 @pytest.mark.guest
-@pytest.mark.usefixtures("stock_spec")
-def test_a_guest_dies_with_its_controller(tmp_path: Path) -> None:
+def test_a_guest_dies_with_its_controller(stock_spec: GuestSpec, tmp_path: Path) -> None:
     """Even when the controller is killed and can run no cleanup."""
-    script = CONTROLLER.format(tests=str(Path(__file__).parent), directory=str(tmp_path))
-    with subprocess.Popen((sys.executable, "-c", script), stdout=subprocess.PIPE) as controller:
+    (tmp_path / "spec").write_bytes(pickle.dumps(stock_spec))
+    argv = (sys.executable, "-c", CONTROLLER, str(tmp_path))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as controller:
         assert controller.stdout is not None
         with os.fdopen(os.pidfd_open(int(controller.stdout.readline()))) as guest:
             controller.send_signal(signal.SIGKILL)

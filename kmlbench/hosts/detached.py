@@ -58,7 +58,7 @@ def start(spec: GuestSpec, *, root: Path) -> Running:
 def find(name: str, *, root: Path) -> Running:
     """The running guest of that name. Raises InputError when there is none."""
     running = None
-    if "/" not in name and (root / name).is_dir():
+    if "/" not in name and (root / name / STATE).is_file():
         with _locked(name, root) as directory:
             running = _state(directory)
     if running is None:

@@ -20,6 +20,7 @@ from kmlbench.errors import CommandTimeout, HostError
 PORT_TRIES = 10
 LISTEN_GRACE_S = 10.0
 STOP_GRACE_S = 5.0
+DEATH_GRACE_S = 1.0
 CONSOLE_LINES = 25
 PANIC = "Kernel panic"
 PORT_TAKEN = "Could not set up host forwarding rule"
@@ -70,9 +71,10 @@ class Machine:
         except CommandTimeout:
             raise
         except HostError as error:
-            if isinstance(error.__cause__, HostError) or self.process.poll() is None:
+            # The connection breaks a moment before QEMU has ended.
+            if not self._poll(DEATH_GRACE_S):
                 raise
-            raise self.failure(f"{error}; QEMU has ended") from error
+            raise self.failure(f"{error.args[0]}; QEMU has ended") from error
 
     def failure(self, cause: str) -> HostError:
         """An error that shows what the machine said last."""
