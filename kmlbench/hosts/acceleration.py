@@ -59,7 +59,7 @@ def _boot(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
         image=image,
         memory_mb=1024,
         cpus=1,
-        cpu_model="host",
+        cpu_model="max",
         clock=Clock.TIME,
         acceleration=Acceleration.KVM,
         seed=0,
@@ -72,7 +72,7 @@ def _boot(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
             finally:
                 machine.stop()
         except HostError as error:
-            cause = str(error).splitlines()[0]
+            cause = "; ".join(str(error.args[0]).splitlines()[:2])
             return Answer(acceleration=Acceleration.TCG, reason=f"KVM does not run the guest: {cause}")
     return Answer(acceleration=Acceleration.KVM, reason="KVM booted the guest")
 

@@ -18,7 +18,7 @@ from kmlbench.commands import require, tail
 from kmlbench.errors import CommandTimeout, HostError
 
 PORT_TRIES = 10
-LISTEN_GRACE_S = 10.0
+LISTEN_GRACE_S = 5.0
 STOP_GRACE_S = 5.0
 DEATH_GRACE_S = 1.0
 CONSOLE_LINES = 25
