@@ -21,7 +21,10 @@ ADDRESS = "127.0.0.1"
 READY = "kmlbench: ready"
 BOOT_DEADLINE_S = 120.0
 LOGIN_DEADLINE_S = 60.0
-KERNEL_COMMAND_LINE = "root=/dev/vda rw console=ttyS0 panic=-1 quiet init=/usr/lib/kmlbench/init"
+# The stock kernel does not know kernel_mode_linux; it gets it because the command lines must be equal.
+KERNEL_COMMAND_LINE = (
+    "root=/dev/vda rw console=ttyS0 panic=-1 quiet init=/usr/lib/kmlbench/init kernel_mode_linux=on"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
