@@ -47,7 +47,7 @@ GOLDEN = (
     "qemu-system-x86_64 -name kml -nodefaults -no-user-config -no-reboot -display none -monitor none "
     "-M pc -accel tcg -cpu max -m 1024M -smp 1 -seed 7 -icount shift=0,sleep=on -rtc base=utc,clock=vm "
     "-kernel /k/bzImage -append|root=/dev/vda rw console=ttyS0 panic=-1 quiet "
-    "init=/usr/lib/kmlbench/init kernel_mode=on|"
+    "init=/usr/lib/kmlbench/init kernel_mode_linux=on kernel_mode=on|"
     "-drive file=/i,,1/root.img,format=raw,if=virtio,snapshot=on "
     "-netdev user,id=net0,ipv6=off,hostfwd=tcp:127.0.0.1:2222-:22 "
     "-device virtio-net-pci,netdev=net0,romfile= -chardev null,id=console -serial chardev:console"
