@@ -13,6 +13,7 @@ from kmlbench.facts import configuration_facts, digest
 from kmlbench.model import CommandResult, Host, Prefix, Server
 
 COMMAND_TIMEOUT_S = 120.0
+NOTES = "/sys/kernel/notes"
 VULNERABILITIES = "/sys/devices/system/cpu/vulnerabilities"
 SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
@@ -34,7 +35,9 @@ def inspect(host: Host, server: Server) -> Inspection:
     """Ask `host`. Raises HostError when it does not answer, ProofError when its two copies differ."""
     sources = _sources(host)
     cpuinfo = sources["/proc/cpuinfo"]
-    release, build = _output(host, "uname", "-rv").rstrip("\n").split(" ", 1)
+    release = _output(host, "uname", "-r").strip()
+    # The notes hold the build ID, which is another for each binary.
+    build, _, _ = _output(host, "sha256sum", NOTES).partition(" ")
     config = _configuration(host, release)
     facts = {
         "kernel_release": release,

@@ -39,7 +39,8 @@ def inspecting(
     fallback = [Exchange(argv=("cat", f"/boot/config-{release}"), stdout=f"{own(release)}\n")]
     return [
         Exchange(argv=("grep", "-r", "", *inspection.SOURCES), stdout=SOURCES),
-        Exchange(argv=("uname", "-rv"), stdout=f"{release} #1 SMP {release}\n"),
+        Exchange(argv=("uname", "-r"), stdout=f"{release}\n"),
+        Exchange(argv=("sha256sum", inspection.NOTES), stdout=f"notes-of-{release}  {inspection.NOTES}\n"),
         Exchange(
             argv=("zcat", "/proc/config.gz"),
             stdout=f"{own(release)}\n" if config_status == 0 else "",
