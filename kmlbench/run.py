@@ -53,10 +53,14 @@ class Campaign:
     progress: Progress
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _ended: set[Trial] = field(default_factory=set)
+    _failed: int = 0
     _facts: list[BootFacts] = field(default_factory=list)
 
-    def run(self) -> None:
-        """Walk the plan. Raises ProofError, after everything measured before it was stored."""
+    def run(self) -> int:
+        """Walk the plan; the number of trials that failed.
+
+        Raises ProofError, after everything measured before it was stored.
+        """
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
         self.progress.stage("campaign", total=len(planned))
@@ -65,6 +69,7 @@ class Campaign:
                 self._boot(boot)
         finally:
             self._store_timing()
+        return self._failed
 
     def _boot(self, boot: Boot) -> None:
         self.progress.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
@@ -156,7 +161,6 @@ class Campaign:
         except ProofError as error:
             self._fail(trial, "proof", error, started)
             raise
-        self.progress.note(f"{_title(trial)}: {started.elapsed_s:.1f} s")
         self._end(
             Completed(
                 trial=trial,
@@ -166,8 +170,10 @@ class Campaign:
                 elapsed_s=started.elapsed_s,
             )
         )
+        self.progress.note(f"{_title(trial)}: {started.elapsed_s:.1f} s")
 
     def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: _Moment) -> None:
+        self._failed += 1
         self.progress.note(f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}")
         self._end(
             Failed(

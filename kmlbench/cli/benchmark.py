@@ -14,7 +14,7 @@ from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
 from kmlbench.build.cache import default_cache
 from kmlbench.config import CampaignSpec, Config, with_clock
-from kmlbench.errors import InputError, ProofError
+from kmlbench.errors import InputError, ProofError, TrialError
 from kmlbench.model import Clock, Server, Trial
 from kmlbench.progress import Progress
 from kmlbench.records import Campaign as CampaignRecord
@@ -57,8 +57,11 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
         plan=trials, server=spec.server, scale=spec.scale, seed=seed, releases=ready.releases
     )
     campaign = _record(settings, experiment, ready, hosts=arguments.hosts)
-    print(_measure(campaign, experiment, ready, arguments.results, progress))
-    return 0
+    path, failed = _measure(campaign, experiment, ready, arguments.results, progress)
+    if failed:
+        progress.note(f"{failed} of {len(trials)} trials failed; the report names each and why")
+    print(path)
+    return TrialError.exit_code if failed else 0
 
 
 def _settings(arguments: argparse.Namespace) -> Config:
@@ -126,11 +129,14 @@ def _record(settings: Config, experiment: Experiment, ready: Ready, *, hosts: Pa
 
 def _measure(
     record: CampaignRecord, experiment: Experiment, ready: Ready, results: Path, progress: Progress
-) -> Path:
-    """Run the campaign; the path of its report. What was measured before an interruption stays."""
+) -> tuple[Path, int]:
+    """Run the campaign; the path of its report, and how many trials failed.
+
+    What was measured before an interruption stays.
+    """
     with store.create(results, record) as directory:
         try:
-            Campaign(
+            failed = Campaign(
                 experiment=experiment, machines=ready.machines, directory=directory, progress=progress
             ).run()
         except ProofError as error:
@@ -138,7 +144,7 @@ def _measure(
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_kept(directory.path)) from None
     progress.stage("report")
-    return report.write(directory.path)
+    return report.write(directory.path), failed
 
 
 def _kept(directory: Path) -> str:
