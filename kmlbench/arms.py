@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kmlbench import machines
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import Cache
 from kmlbench.config import Config, HostSpec, QemuHostSpec, SshHostSpec
@@ -56,26 +55,20 @@ def _guests(
 ) -> Ready:
     kernels = {name: kernel.ensure(name, cache=cache, progress=progress) for name in Kernel}
     root = image.ensure(settings.campaign.server, cache=cache, progress=progress)
-    clock = guests[Kernel.STOCK].clock
-    found = _acceleration(kernels[Kernel.STOCK], root, clock, cache=cache, progress=progress)
-    builds = Builds(kernels=kernels, image=root, acceleration=found)
+
+    def accelerate() -> Acceleration:
+        answer = acceleration.explain(kernels[Kernel.STOCK], root, cache=cache)
+        progress.note(f"guests run under {answer.acceleration.upper()}: {answer.reason}")
+        return answer.acceleration
+
+    found, clock = machines.settle(guests[Kernel.STOCK], accelerate)
+    builds = Builds(kernels=kernels, image=root, acceleration=found, clock=clock)
     return Ready(
         machines=machines.guests(guests, builds, seed=seed),
         platform=_platform(found, clock),
         clock=clock,
         releases={name: artifact.release for name, artifact in kernels.items()},
     )
-
-
-def _acceleration(
-    built: KernelArtifact, root: ImageArtifact, clock: Clock, *, cache: Cache, progress: Progress
-) -> Acceleration:
-    """Only QEMU's translator can count instructions; otherwise whatever really boots."""
-    if clock is Clock.INSTRUCTIONS:
-        return Acceleration.TCG
-    answer = acceleration.explain(built, root, cache=cache)
-    progress.note(f"guests run under {answer.acceleration.upper()}: {answer.reason}")
-    return answer.acceleration
 
 
 def _platform(found: Acceleration, clock: Clock) -> Platform:

@@ -30,14 +30,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuHostSpec:
-    """A guest. `clock` INSTRUCTIONS needs one CPU and TCG; memory is in MiB."""
+    """A guest; memory is in MiB.
+
+    `clock` INSTRUCTIONS needs one CPU and QEMU's translator. None is time where KVM runs the guest, else
+    instructions if it has one CPU.
+    """
 
     name: str
     kernel: Kernel
     memory_mb: int
     cpus: int
     cpu_model: str
-    clock: Clock
+    clock: Clock | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +99,8 @@ def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
     top = Fields(parse(path), faults, "file")
     hosts = _hosts(top, faults)
     section = top.value("campaign")
-    spec = _campaign(Fields(section, faults, "campaign"), hosts, campaign or {}) if section else None
     top.finish()
+    spec = _campaign(section, hosts, campaign or {}, faults) if section else None
     faults.check()
     assert spec is not None
     return Config(path=path, hosts=hosts, campaign=spec)
@@ -142,7 +146,7 @@ def _qemu(name: str, fields: Fields) -> QemuHostSpec:
         memory_mb=fields.integer("memory_mb", minimum=512, maximum=1 << 20),
         cpus=fields.integer("cpus", minimum=1, maximum=64),
         cpu_model=fields.text("cpu_model"),
-        clock=fields.choice("clock", Clock),
+        clock=fields.choice("clock", Clock) if fields.has("clock") else None,
     )
     if spec.cpus > 1 and spec.clock is Clock.INSTRUCTIONS:
         fields.fault("cpus", ONE_CPU)
@@ -171,7 +175,10 @@ def _file(text: str, directory: Path) -> Path:
     return home.joinpath(*path.parts[1:]) if home else directory / path
 
 
-def _campaign(fields: Fields, hosts: tuple[HostSpec, ...], given: Mapping[str, Value]) -> CampaignSpec:
+def _campaign(
+    section: Value, hosts: tuple[HostSpec, ...], given: Mapping[str, Value], faults: Faults
+) -> CampaignSpec:
+    fields = Fields(section, faults, "campaign")
     fields.override(given)
     spec = CampaignSpec(
         stock=_host_name(fields, Kernel.STOCK, hosts),
@@ -182,8 +189,9 @@ def _campaign(fields: Fields, hosts: tuple[HostSpec, ...], given: Mapping[str, V
         scale=fields.number("scale", minimum=0.001, maximum=1000),
         seed=fields.integer("seed", minimum=0, maximum=2**32 - 1) if fields.has("seed") else None,
     )
-    _alike(fields, spec, hosts)
     fields.finish()
+    if not faults.found:
+        _alike(fields, spec, hosts)
     return spec
 
 

@@ -14,7 +14,7 @@ from kmlbench.config import QemuHostSpec, SshHostSpec
 from kmlbench.facts import digest
 from kmlbench.hosts import qemu
 from kmlbench.hosts.ssh import connect
-from kmlbench.model import Acceleration, Host, Kernel
+from kmlbench.model import Acceleration, Clock, Host, Kernel
 from kmlbench.plan import Boot
 
 SSH_DEADLINE_S = 60.0
@@ -42,6 +42,20 @@ class Builds:
     kernels: Mapping[Kernel, KernelArtifact]
     image: ImageArtifact
     acceleration: Acceleration
+    clock: Clock
+
+
+def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[Acceleration, Clock]:
+    """Who executes a guest, and what its clock counts.
+
+    Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not
+    asked when the description wants that.
+    """
+    if host.clock is Clock.INSTRUCTIONS:
+        return Acceleration.TCG, host.clock
+    found = accelerate()
+    countable = found is Acceleration.TCG and host.cpus == 1
+    return found, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
 
 
 def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
@@ -100,7 +114,7 @@ def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
         memory_mb=host.memory_mb,
         cpus=host.cpus,
         cpu_model=host.cpu_model,
-        clock=host.clock,
+        clock=builds.clock,
         acceleration=builds.acceleration,
         seed=seed,
         command_line=ARMED,

@@ -63,7 +63,7 @@ def test_every_fault_of_options_and_file_is_told_at_once(
         "--clock: unknown: 'fast'; known: instructions, time",
         "--scale: campaign: scale: must be a number",
         "--server: campaign: server: unknown: 'postgres'",
-        f"{hosts}:6: host 'stock': the key 'cpu_model' is missing",
+        "host 'stock': the key 'cpu_model' is missing",
         "unknown key; did you mean 'cpu_model'?",
     ):
         assert fault in told.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def builds(tmp_path: Path) -> Builds:
         kernels={kernel: _kernel(kernel, tmp_path) for kernel in Kernel},
         image=image,
         acceleration=Acceleration.TCG,
+        clock=Clock.INSTRUCTIONS,
     )
 
 
@@ -102,6 +104,23 @@ def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list
         with boot(planned, Path("boot")) as found:
             arguments.add(found.facts["qemu_arguments"])
     assert len(arguments) == len(booted) == 2
+
+
+@pytest.mark.parametrize(
+    ("cpus", "wanted", "found", "settled"),
+    [
+        (1, None, Acceleration.TCG, (Acceleration.TCG, Clock.INSTRUCTIONS)),
+        (1, None, Acceleration.KVM, (Acceleration.KVM, Clock.TIME)),
+        (2, None, Acceleration.TCG, (Acceleration.TCG, Clock.TIME)),
+        (1, Clock.TIME, Acceleration.TCG, (Acceleration.TCG, Clock.TIME)),
+        (1, Clock.INSTRUCTIONS, Acceleration.KVM, (Acceleration.TCG, Clock.INSTRUCTIONS)),
+    ],
+)
+def test_the_clock_follows_the_acceleration_unless_it_is_given(
+    cpus: int, wanted: Clock | None, found: Acceleration, settled: tuple[Acceleration, Clock]
+) -> None:
+    host = replace(hosts()[Kernel.KML], cpus=cpus, clock=wanted)
+    assert machines.settle(host, lambda: found) == settled
 
 
 def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

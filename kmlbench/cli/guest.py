@@ -6,16 +6,17 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kmlbench import config
+from kmlbench import config, machines
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.errors import InputError
 from kmlbench.hosts import acceleration, detached
 from kmlbench.hosts.qemu import GuestSpec
-from kmlbench.model import Acceleration, Clock, Server
+from kmlbench.model import Clock, Server
 from kmlbench.progress import Progress
 
 COMMAND_TIMEOUT_S = 24 * 3600.0
@@ -73,8 +74,8 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     if not isinstance(host, config.QemuHostSpec):
         raise InputError(f"{arguments.hosts}: host {host.name} is not a guest, so it cannot be booted")
     server = arguments.server or settings.campaign.server
-    clock = arguments.clock or host.clock
-    spec = _specification(host, server, clock, cache=cache, progress=progress)
+    wanted = replace(host, clock=arguments.clock or host.clock)
+    spec = _specification(wanted, server, cache=cache, progress=progress)
     progress.stage(f"booting {spec.name}")
     running = detached.start(spec, root=detached.default_directory(cache.root))
     progress.note(f"{running.name} runs ({spec.acceleration}, clock {spec.clock}): port {running.port}")
@@ -82,12 +83,13 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def _specification(
-    host: config.QemuHostSpec, server: Server, clock: Clock, *, cache: Cache, progress: Progress
+    host: config.QemuHostSpec, server: Server, *, cache: Cache, progress: Progress
 ) -> GuestSpec:
-    if clock is Clock.INSTRUCTIONS and host.cpus > 1:
+    if host.clock is Clock.INSTRUCTIONS and host.cpus > 1:
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; a clock of instructions needs one")
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
+    found, clock = machines.settle(host, lambda: acceleration.probe(built, root, cache=cache))
     return GuestSpec(
         name=host.name,
         kernel=built,
@@ -96,11 +98,9 @@ def _specification(
         cpus=host.cpus,
         cpu_model=host.cpu_model,
         clock=clock,
-        # Only QEMU's translator can count instructions.
-        acceleration=Acceleration.TCG
-        if clock is Clock.INSTRUCTIONS
-        else acceleration.probe(built, root, cache=cache),
+        acceleration=found,
         seed=0,
+        command_line=machines.ARMED,
     )
 
 
