@@ -4,7 +4,8 @@
 Both prefixes get the same options, --basedir=/usr included, so that plugins and messages are the same files.
 The durability is each server's default: MySQL writes a binary log and syncs it and the redo log at every
 commit (a system call each, even in memory), MariaDB has no binary log. The data lies in memory, so sizes are
-small: a buffer pool that holds every workload's data.
+small: a buffer pool that holds every workload's data, and MySQL's log buffer is 8 MB, since its 64 MB are
+one eighth of the page faults of a start. MySQL's performance schema is on, as it is by default.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _COMMON = (
 
 _OWN = {
     Server.MYSQL: (
+        "--innodb-log-buffer-size=8M",
         "--innodb-redo-log-capacity=64M",
         "--log-bin=binlog",
         "--sync-binlog=1",
