@@ -8,11 +8,9 @@ on; a lost host fails what is left of its boot; a contradicted proof stops every
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from kmlbench import facts, inspection, mysql, plan, trials
 from kmlbench.adapters import ADAPTERS
@@ -25,7 +23,7 @@ from kmlbench.progress import Progress
 from kmlbench.records import BootFacts
 from kmlbench.store import CampaignDirectory
 from kmlbench.trials import Bench
-from kmlbench.waiting import Stopwatch, Waited, WaitedHost
+from kmlbench.waiting import Moment, Stopwatch, Waited, WaitedHost
 
 ALIVE_TIMEOUT_S = 60.0
 DMESG_TIMEOUT_S = 60.0
@@ -73,7 +71,7 @@ class Campaign:
 
     def _boot(self, boot: Boot) -> None:
         self.progress.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
-        started = _Moment()
+        started = Moment()
         machine = self.machines(boot, self.directory.boot(boot.index))
         try:
             with Waited(manager=machine, stopwatch=self.stopwatch) as booted:
@@ -115,12 +113,12 @@ class Campaign:
 
     def _served(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
         """Run trials in one server until one fails; the ones that are left."""
-        started = _Moment()
+        started = Moment()
         ended = 0
         try:
             with mysql.running(host, left[0].variant.prefix, self.experiment.server) as handle:
                 for trial in left:
-                    started = _Moment()
+                    started = Moment()
                     setting = handle.setting(seed=self._seed, scale=self.experiment.scale)
                     self._attempt(self._bench(host, release, handle), trial, setting)
                     ended += 1
@@ -135,7 +133,7 @@ class Campaign:
 
     def _unserved(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
         """Run one trial that has no server; the ones that are left."""
-        started = _Moment()
+        started = Moment()
         trial = left[0]
         setting = trials.unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
         try:
@@ -155,7 +153,7 @@ class Campaign:
         )
 
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
-        started = _Moment()
+        started = Moment()
         try:
             proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], setting)
         except ProofError as error:
@@ -168,13 +166,12 @@ class Campaign:
                 samples=samples,
                 started_utc=started.utc,
                 elapsed_s=started.elapsed_s,
-            )
+            ),
+            f"{_title(trial)}: {started.elapsed_s:.1f} s",
         )
-        self.progress.note(f"{_title(trial)}: {started.elapsed_s:.1f} s")
 
-    def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: _Moment) -> None:
+    def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: Moment) -> None:
         self._failed += 1
-        self.progress.note(f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}")
         self._end(
             Failed(
                 trial=trial,
@@ -182,12 +179,14 @@ class Campaign:
                 cause=str(error),
                 started_utc=started.utc,
                 elapsed_s=started.elapsed_s,
-            )
+            ),
+            f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
         )
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome, told: str) -> None:
         self.directory.append(outcome)
         self._ended.add(outcome.trial)
+        self.progress.note(told)
         self.progress.advance()
 
     @property
@@ -199,18 +198,6 @@ class Campaign:
         watch = self.stopwatch
         timing = {"total_s": watch.total_s, "waiting_s": watch.waited_s, "controller_s": watch.own_s}
         (self.directory.path / TIMING).write_text(json.dumps(timing, indent=2) + "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """When something began."""
-
-    utc: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
-    clock: float = field(default_factory=time.perf_counter)
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.perf_counter() - self.clock
 
 
 def _title(trial: Trial) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -40,6 +41,18 @@ class Stopwatch:
     def own_s(self) -> float:
         """What the controller needed for itself."""
         return self.total_s - self.waited_s
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something began."""
+
+    utc: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.clock
 
 
 @dataclass(slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from kmlbench.run import Campaign, Experiment
 from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
 # Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
-COSTS = plan.Costs(boot_s=25.0, start_s=20.0, trial_s=12.0)
+COSTS = plan.Costs(boot_s=15.0, start_s=20.0, trial_s=9.0)
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
 
