@@ -19,7 +19,7 @@ from kmlbench.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a campaign needs to begin. `releases` is empty, and `clock` None, for hosts that already run."""
+    """What a campaign needs to begin. `clock` is None for hosts that already run."""
 
     machines: Machines
     platform: Platform
@@ -39,12 +39,16 @@ def guest_hosts(settings: Config) -> tuple[QemuHostSpec, ...]:
 
 
 def prepare(settings: Config, *, seed: int, cache: Cache, progress: Progress) -> Ready:
-    """Build what is missing. Raises BuildError or MachineError."""
+    """Build what is missing, or see that running hosts answer. Raises MachineError or HostError."""
     chosen = hosts(settings)
     running = {name: host for name, host in chosen.items() if isinstance(host, SshHostSpec)}
     if running:
+        progress.stage("connecting")
         return Ready(
-            machines=machines.running_hosts(running), platform=Platform.HOSTS, clock=None, releases={}
+            machines=machines.running_hosts(running),
+            platform=Platform.HOSTS,
+            clock=None,
+            releases={name: machines.release(host) for name, host in running.items()},
         )
     guests = {name: host for name, host in chosen.items() if isinstance(host, QemuHostSpec)}
     return _guests(settings, guests, seed=seed, cache=cache, progress=progress)

@@ -77,19 +77,28 @@ def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
         del directory
-        spec = hosts[planned.kernel]
-        with connect(
-            spec.address,
-            port=spec.port,
-            user=spec.user,
-            key=spec.key,
-            host_key=spec.host_key,
-            deadline_s=SSH_DEADLINE_S,
-            name=spec.name,
-        ) as host:
+        with _connection(hosts[planned.kernel]) as host:
             yield Booted(host=host, facts={})
 
     return boot
+
+
+def release(spec: SshHostSpec) -> str:
+    """What a machine that already runs says its kernel is. Raises HostError when it does not answer."""
+    with _connection(spec) as host:
+        return host.run(("uname", "-r"), timeout_s=SSH_DEADLINE_S).stdout.strip()
+
+
+def _connection(spec: SshHostSpec) -> AbstractContextManager[Host]:
+    return connect(
+        spec.address,
+        port=spec.port,
+        user=spec.user,
+        key=spec.key,
+        host_key=spec.host_key,
+        deadline_s=SSH_DEADLINE_S,
+        name=spec.name,
+    )
 
 
 def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:

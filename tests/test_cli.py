@@ -161,6 +161,21 @@ def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
     assert not (tmp_path / "results").exists()
 
 
+def test_hosts_that_do_not_answer_end_the_campaign_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = (
+        "  {0}:\n    kind: ssh\n    kernel: {0}\n    address: 127.0.0.1\n    port: 1\n    user: root\n"
+        "    key: none\n    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n"
+    )
+    hosts = tmp_path / "hosts.yaml"
+    campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 1}\n"
+    hosts.write_text("hosts:\n" + host.format("stock") + host.format("kml") + campaign)
+    assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 4
+    assert "remedy: " in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
 def test_plain_progress_is_lines() -> None:
     stream = io.StringIO()
     with shown(stream) as progress:

@@ -14,7 +14,7 @@ from kmlbench import machines, plan
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.config import QemuHostSpec, SshHostSpec
 from kmlbench.hosts import qemu
-from kmlbench.hosts.fake import FakeHost
+from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.machines import Builds
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 
@@ -129,7 +129,7 @@ def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_p
     @contextmanager
     def connect(address: str, **more: object) -> Iterator[FakeHost]:
         asked.append({"address": address, **more})
-        yield FakeHost(name="far")
+        yield FakeHost(name="far", script=[Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")])
 
     monkeypatch.setattr(machines, "connect", connect)
     spec = SshHostSpec(
@@ -145,5 +145,7 @@ def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_p
     planned = plan.Boot(index=0, block=0, kernel=Kernel.KML, groups=())
     with boot(planned, tmp_path) as found:
         assert found.host.name == "far"
+    assert machines.release(spec) == "6.12.117-kml"
+    assert len(asked) == 2
     assert asked[0]["port"] == 2222
     assert asked[0]["host_key"] == "ssh-ed25519 AAAA"
