@@ -19,9 +19,6 @@ from kmlbench.plan import Boot
 
 SSH_DEADLINE_S = 60.0
 VERSION_TIMEOUT_S = 30.0
-# The kml kernel starts nothing in kernel mode without it; the stock kernel does not know it. Both get it,
-# because their command lines must be equal.
-ARMED = "kernel_mode_linux=on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +123,6 @@ def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
         clock=builds.clock,
         acceleration=builds.acceleration,
         seed=seed,
-        command_line=ARMED,
     )
 
 

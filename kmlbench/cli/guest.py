@@ -100,7 +100,6 @@ def _specification(
         clock=clock,
         acceleration=found,
         seed=0,
-        command_line=machines.ARMED,
     )
 
 
