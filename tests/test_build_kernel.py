@@ -106,3 +106,14 @@ def test_a_growing_log_is_progress(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert progress.units == 2
+
+
+def test_an_earlier_build_tells_how_long_a_build_is(tmp_path: Path) -> None:
+    for name, text in ((".unfinished.partial-1", "one\n"), ("whole", "one\ntwo\nthree\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / builder.LOG).write_text(text)
+    assert builder.lines_of_an_earlier_build(tmp_path) == 3
+
+
+def test_without_an_earlier_build_nobody_knows_how_long_it_takes(tmp_path: Path) -> None:
+    assert builder.lines_of_an_earlier_build(tmp_path) is None

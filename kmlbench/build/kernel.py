@@ -122,7 +122,7 @@ def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
         apply(patches(), tree.source)
     progress.stage(f"kernel {kernel}: configuring")
     _configure(kernel, tree)
-    progress.stage(f"kernel {kernel}: compiling", total=_lines_of_an_earlier_build(directory.parent))
+    progress.stage(f"kernel {kernel}: compiling", total=lines_of_an_earlier_build(directory.parent))
     with counting_lines(tree.log, progress):
         _make(tree, *TARGETS, jobs=os.cpu_count() or 1)
     _keep(tree, directory)
@@ -174,9 +174,10 @@ def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | Non
     commands.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
 
 
-def _lines_of_an_earlier_build(kernels_built: Path) -> int | None:
+def lines_of_an_earlier_build(kernels_built: Path) -> int | None:
     """How many lines the log of another kernel has; the two kernels compile the same files."""
-    logs = sorted(kernels_built.glob("*/" + LOG))
+    # An entry that is still being built is hidden.
+    logs = sorted(kernels_built.glob(f"[!.]*/{LOG}"))
     return len(logs[-1].read_text(errors="replace").splitlines()) if logs else None
 
 
