@@ -63,7 +63,7 @@ def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
             direction = context.less if ratio.estimate < 1 else context.more
             return f"{subject} took {size} % {direction} {against}."
         case Verdict.NO_DIFFERENCE:
-            return f"{subject} took as much {context.quantity} as from {PRIMARY.control}: {_margin()}."
+            return f"{subject} and from {PRIMARY.control}: {_margin()} in {context.quantity}."
         case Verdict.UNDECIDED:
             return f"{workload}: undecided whether {PRIMARY} differs in {context.quantity}. {_missing(ratio)}"
 
