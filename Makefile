@@ -4,14 +4,14 @@
 
 BIN := .venv/bin
 
-.PHONY: benchmark test check lint setup lock clean
+.PHONY: benchmark test check lint build setup lock clean
 
 ## from nothing to a report: set up, build what is missing, run the default campaign
 benchmark: setup
 	@$(BIN)/run-benchmark $(ARGS)
 
 ## set up, then linters, types, unit tests, and the tests that boot guests or open a browser
-test: lint
+test: lint build
 	@$(BIN)/pytest $(ARGS)
 
 ## the part of `test` that needs no guest and no browser
@@ -22,6 +22,11 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+
+## the kernels and the image, from the cache if nothing that goes into them has changed
+build: setup
+	@$(BIN)/kmlbench kernel build
+	@$(BIN)/kmlbench guest build
 
 ## install what is missing; costs a fraction of a second when nothing is
 setup:
