@@ -28,6 +28,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("something was started")
 
+    # mypy: a module's imports are not its own attributes.
     monkeypatch.setattr(benchmark.preflight, "check", refuse)  # type: ignore[attr-defined]
 
 

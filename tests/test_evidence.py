@@ -38,6 +38,7 @@ def test_one_trial_that_saw_something_else_is_shown(tmp_path: Path, wrong: dict[
     stored = read(tmp_path, Recipe(blocks=1))
     outcomes = list(stored.completed)
     index = next(i for i, one in enumerate(outcomes) if one.trial.variant.kernel_mode)
+    # mypy sees one type per dictionary.
     proof: Proof = dataclasses.replace(outcomes[index].proof, **wrong)  # type: ignore[arg-type]
     outcomes[index] = dataclasses.replace(outcomes[index], proof=proof)
     rows = evidence.proofs(dataclasses.replace(stored, outcomes=tuple(outcomes)))

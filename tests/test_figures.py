@@ -20,6 +20,7 @@ def drawn(root: Path, recipe: Recipe) -> dict[str, Plot]:
 
 def points(figure: Figure) -> list[int]:
     (axes,) = figure.axes
+    # Matplotlib says that offsets are ArrayLike, which need not have a length.
     return [len(one.get_offsets()) for one in axes.collections if isinstance(one, PathCollection)]  # type: ignore[arg-type]
 
 

@@ -71,6 +71,7 @@ def test_real_time_and_kvm_change_the_clock_and_the_accelerator_only() -> None:
 @pytest.mark.parametrize("change", [{"cpus": 2}, {"acceleration": Acceleration.KVM}])
 def test_a_clock_of_instructions_needs_tcg_and_one_cpu(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="needs TCG and one CPU"):
+        # mypy sees one type per dictionary.
         replace(SPEC, **change)  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ class Parser(argparse.ArgumentParser):
     """argparse without abbreviations and without exits, other than those of --help."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
+        # argparse types each of its fourteen options; this hands on whatever it was given.
         super().__init__(*arguments, **{**options, "allow_abbrev": False})  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
