@@ -11,7 +11,10 @@ from kmlbench.build.kernel import KERNEL
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import CommandResult, Prefix
 
-PROGRAMS = ("privilege", "processes", "registers", "faults", "astray", "tracing")
+PROGRAMS = (
+    *("privilege", "processes", "registers", "faults", "astray", "tracing"),
+    *("sites", "calls", "vectors", "sigreturn", "hostile"),
+)
 TIMEOUT_S = 300.0
 
 pytestmark = pytest.mark.guest
