@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kmlbench.comparisons import planned_cells
-from kmlbench.model import Failed, Proof, Trial
+from kmlbench.model import Completed, Failed, Process, Sample, Trial
 from kmlbench.records import Campaign
 from kmlbench.store import StoredCampaign
 
@@ -17,13 +18,17 @@ LONGEST_CAUSE = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRow:
-    """What the completed trials of one cell saw. `agrees`: every one saw what its cell says."""
+    """What the completed trials of one cell saw. `agrees`: every one saw what its cell says.
+
+    `direct` is the share of system calls that were direct calls, where the kernel counted them.
+    """
 
     cell: str
     releases: str
     cpls: str
     client: str
     server: str
+    direct: str
     trials: int
     agrees: bool
 
@@ -43,7 +48,7 @@ def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
     return tuple(
         _proof_row(
             str(cell),
-            [one.proof for one in stored.completed if one.trial.variant == cell],
+            [one for one in stored.completed if one.trial.variant == cell],
             kernel_mode=cell.kernel_mode and not control,
         )
         for cell in planned_cells(stored.campaign.plan)
@@ -67,7 +72,8 @@ def command(campaign: Campaign) -> str:
     return shlex.join(words)
 
 
-def _proof_row(cell: str, found: Sequence[Proof], *, kernel_mode: bool) -> ProofRow:
+def _proof_row(cell: str, completed: Sequence[Completed], *, kernel_mode: bool) -> ProofRow:
+    found = [one.proof for one in completed]
     modes = {mode for proof in found for mode in (proof.client_kernel_mode, proof.server_kernel_mode)}
     cpls = {proof.cpl for proof in found}
     return ProofRow(
@@ -76,9 +82,23 @@ def _proof_row(cell: str, found: Sequence[Proof], *, kernel_mode: bool) -> Proof
         cpls=_distinct(str(cpl) for cpl in cpls),
         client=_modes(proof.client_kernel_mode for proof in found),
         server=_modes(proof.server_kernel_mode for proof in found),
+        direct=_direct(sample for one in completed for sample in one.samples),
         trials=len(found),
         agrees=bool(found) and modes <= {kernel_mode, None} and cpls == {0 if kernel_mode else 3},
     )
+
+
+def _direct(samples: Iterable[Sample]) -> str:
+    calls: dict[Process, Counter[str]] = {Process.SERVER: Counter(), Process.CLIENT: Counter()}
+    for sample in samples:
+        if sample.metric in ("syscalls_direct", "syscalls_trap"):
+            calls[sample.process][sample.metric] += round(sample.value)
+    shares = (
+        f"{process} {count['syscalls_direct'] / count.total():.2%}"
+        for process, count in calls.items()
+        if count.total()
+    )
+    return ", ".join(shares) or "–"
 
 
 def _modes(modes: Iterable[bool | None]) -> str:

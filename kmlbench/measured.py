@@ -37,6 +37,19 @@ class Usage:
         share = min(1.0, self.ticks_user_ns / self.ticks_both_ns)
         return self.cpu_ns / 1e9 * share, self.cpu_ns / 1e9 * (1.0 - share)
 
+    def counted(self, line: str) -> int:
+        """How far the counter in this line of /proc/<pid>/status went up.
+
+        Raises TrialError(stage="parse") when it is no number or went down.
+        """
+        try:
+            count = int(self.counters[line]) - int(self.counters_before.get(line, "0"))
+        except (KeyError, ValueError) as error:
+            raise TrialError(f"/proc/<pid>/status has no number in {line}: {error}", stage="parse") from error
+        if count < 0:
+            raise TrialError(f"{line} of /proc/<pid>/status went down by {-count}", stage="parse")
+        return count
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureReport:

@@ -16,6 +16,7 @@ from kmlbench.model import CommandResult, Host, Prefix, Process, Proof, Sample, 
 __all__ = ["MeasureReport", "contradiction", "parse_report", "proof", "resources"]
 
 _TIMEOUT_S = 60.0
+_CALLS = {"syscalls_direct": "KernelModeCallsDirect", "syscalls_trap": "KernelModeCallsTrap"}
 _COUNTS = ("voluntary_switches", "involuntary_switches", "minor_faults", "major_faults")
 
 
@@ -58,7 +59,11 @@ def resources(report: MeasureReport, counted: Sequence[Sample] = ()) -> tuple[Sa
     """What the measured step used, as samples of the client, the server and both together.
 
     User and system time are left out where no timer tick fell. If the adapter's samples in `counted` have
-    `passes`, there is pass_cpu (seconds per pass) too.
+    `passes`, there is pass_cpu (seconds per pass) too. Of a process in kernel mode on a kernel that counts
+    them there are syscalls_direct and syscalls_trap: how many system calls it made by a direct call, and by
+    the SYSCALL instruction.
+
+    Raises TrialError(stage="parse") when the kernel's counters are no numbers.
     """
     driver = PurePosixPath(report.executable or "unknown").name
     measured = {Process.CLIENT: report.client}
@@ -71,6 +76,7 @@ def resources(report: MeasureReport, counted: Sequence[Sample] = ()) -> tuple[Sa
         Sample(metric="wall", unit="s", value=report.wall_ns / 1e9, process=Process.TOGETHER, driver=driver),
         *_times(cpu, driver),
         *_counts(measured, driver),
+        *_calls(measured, driver),
         *_pass_times(cpu, counted, driver),
     )
 
@@ -131,6 +137,15 @@ def _counts(measured: dict[Process, Usage], driver: str) -> tuple[Sample, ...]:
         Sample(metric=metric, unit="1", value=getattr(usage, metric), process=process, driver=driver)
         for process, usage in measured.items()
         for metric in _COUNTS
+    )
+
+
+def _calls(measured: dict[Process, Usage], driver: str) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(metric=metric, unit="1", value=usage.counted(line), process=process, driver=driver)
+        for process, usage in measured.items()
+        for metric, line in _CALLS.items()
+        if usage.kernel_mode and line in usage.counters
     )
 
 

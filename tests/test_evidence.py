@@ -10,7 +10,7 @@ import pytest
 from campaigns import HOSTILE, Recipe, build, plan
 
 from kmlbench import evidence, store
-from kmlbench.model import Proof
+from kmlbench.model import Process, Proof, Sample
 
 
 def read(root: Path, recipe: Recipe) -> store.StoredCampaign:
@@ -25,12 +25,34 @@ def test_every_cell_shows_what_its_trials_saw(tmp_path: Path) -> None:
         cpls="3",
         client="user mode",
         server="user mode",
+        direct="–",
         trials=8,
         agrees=True,
     )
     treated = rows["kml:/trusted"]
     assert (treated.cpls, treated.client, treated.server) == ("0", "kernel mode", "kernel mode")
     assert all(row.agrees for row in rows.values())
+
+
+def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Path) -> None:
+    stored = read(tmp_path, Recipe(blocks=1))
+    numbers = (
+        (Process.SERVER, 995.0, 5.0),
+        (Process.CLIENT, 0.0, 10.0),
+    )
+    calls = tuple(
+        Sample(metric=metric, unit="1", value=value, process=process, driver="mysqld")
+        for process, direct, trap in numbers
+        for metric, value in (("syscalls_direct", direct), ("syscalls_trap", trap))
+    )
+    outcomes = [
+        dataclasses.replace(one, samples=(*one.samples, *calls)) if one.trial.variant.kernel_mode else one
+        for one in stored.completed
+    ]
+    rows = evidence.proofs(dataclasses.replace(stored, outcomes=tuple(outcomes)))
+    direct = {row.cell: row.direct for row in rows}
+    assert direct["kml:/trusted"] == "server 99.50%, client 0.00%"
+    assert direct["kml:/usr"] == "–"
 
 
 @pytest.mark.parametrize("wrong", [{"cpl": 3}, {"server_kernel_mode": False}, {"client_kernel_mode": False}])

@@ -141,18 +141,28 @@ def test_passes_give_cpu_time_per_pass() -> None:
         assert found[process, "pass_cpu"] == found[process, "cpu_total"] / 4
 
 
-def test_the_counters_of_a_kml_kernel_are_kept() -> None:
+def with_calls(before: dict[str, str], after: dict[str, str]) -> str:
     raw = json.loads(WITH_SERVER)
     raw["server"]["kernel_mode"] = True
-    raw["server"]["status_before"] = {"KernelMode": "1", "KernelModeSyscalls": "10"}
-    raw["server"]["status"] = {"KernelMode": "1", "KernelModeSyscalls": "90"}
-    server = probe.parse_report(json.dumps(raw)).server
-    assert server is not None
-    assert server.kernel_mode is True
-    assert (server.counters_before["KernelModeSyscalls"], server.counters["KernelModeSyscalls"]) == (
-        "10",
-        "90",
-    )
+    raw["server"]["status_before"] = {"KernelMode": "1"} | before
+    raw["server"]["status"] = {"KernelMode": "1"} | after
+    return json.dumps(raw)
+
+
+def test_system_calls_are_counted_by_the_way_they_came() -> None:
+    before = {"KernelModeCallsDirect": "100", "KernelModeCallsTrap": "10"}
+    after = {"KernelModeCallsDirect": "1100", "KernelModeCallsTrap": "15", "KernelModeTrapForm": "3"}
+    found = sampled(probe.parse_report(with_calls(before, after)))
+    assert found[Process.SERVER, "syscalls_direct"] == 1000
+    assert found[Process.SERVER, "syscalls_trap"] == 5
+    assert (Process.CLIENT, "syscalls_direct") not in found
+
+
+@pytest.mark.parametrize("after", [{"KernelModeCallsDirect": "99"}, {"KernelModeCallsDirect": "many"}])
+def test_counters_that_went_down_or_are_no_numbers_are_errors(after: dict[str, str]) -> None:
+    report = probe.parse_report(with_calls({"KernelModeCallsDirect": "100"}, after))
+    with pytest.raises(TrialError, match="KernelModeCallsDirect"):
+        probe.resources(report)
 
 
 @given(st.text())
