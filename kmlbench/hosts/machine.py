@@ -8,9 +8,10 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,14 @@ class Machine:
                 self._reap()
                 raise self.failure(f"QEMU ended with {self.process.returncode} during boot")
 
+    def listen(self) -> None:
+        """Read the console to its end in the background, once nobody waits for it any more.
+
+        A console that nobody reads is full after some hundred characters; then the kernel waits 10 ms, with
+        interrupts off, for each further one.
+        """
+        threading.Thread(target=self._drain, daemon=True).start()
+
     def stop(self) -> None:
         """End the machine, by force if it does not go. Stopping a dead one does nothing."""
         self.console.close()
@@ -82,6 +91,12 @@ class Machine:
         complaint = self.errors.read_text(errors="replace").strip()
         parts = [f"guest {self.name}: {cause}", complaint, f"the end of its console:\n{said}"]
         return HostError("\n".join(part for part in parts if part), remedy=f"read {self.log}")
+
+    def _drain(self) -> None:
+        # `stop` closes this end.
+        with suppress(OSError):
+            while self.console.recv(1 << 16):
+                pass
 
     def _read(self) -> bool:
         """More of the console. False at its end."""

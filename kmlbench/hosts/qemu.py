@@ -94,6 +94,7 @@ def boot(spec: GuestSpec, *, directory: Path) -> Iterator[SshHost]:
         machine = power_on(spec, directory=directory, argv_prefix=tied())
         stack.callback(machine.stop)
         machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        machine.listen()
         with machine.explaining():
             host = stack.enter_context(login(spec, port=machine.port))
         with machine.explaining():
