@@ -4,7 +4,7 @@
 
 BIN := .venv/bin
 
-.PHONY: benchmark test check lint build setup lock clean
+.PHONY: benchmark test check conformance lint build setup lock clean
 
 ## from nothing to a report: set up, build what is missing, run the default campaign
 benchmark: setup
@@ -22,6 +22,10 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+
+## the kernel's own selftests and programs people know, from both prefixes on both kernels; takes hours under TCG
+conformance: setup
+	@PYTHONPATH=kernel $(BIN)/python -m conformance $(ARGS)
 
 ## the kernels and the image, from the cache if nothing that goes into them has changed
 build: setup

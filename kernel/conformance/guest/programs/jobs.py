@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Job control of an interactive bash on a terminal: jobs.py BASH SLEEP CAT. Prints TAP."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PROMPT = b"@ready@ "
+DEADLINE_S = 60.0
+INTERRUPT, SUSPEND, END = b"\x03", b"\x1a", b"\x04"
+
+
+class Shell:
+    """An interactive bash, and what it has said since the last order."""
+
+    def __init__(self, bash: str) -> None:
+        self.child, self.terminal = pty.fork()
+        if self.child == 0:
+            os.execve(bash, [bash, "--norc", "--noprofile", "-i"], {"PS1": PROMPT.decode(), "TERM": "dumb"})
+        self.wait_for(PROMPT)
+        self.order("stty -echo; bind 'set enable-bracketed-paste off'")
+
+    def wait_for(self, marker: bytes) -> bytes:
+        said = b""
+        deadline = time.monotonic() + DEADLINE_S
+        while marker not in said:
+            if not select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError(f"no {marker!r} in {said!r}")
+            said += os.read(self.terminal, 65536)
+        return said
+
+    def send(self, data: bytes) -> None:
+        os.write(self.terminal, data)
+
+    def order(self, line: str) -> str:
+        """What bash says until it is ready again."""
+        self.send(line.encode() + b"\n")
+        return self.wait_for(PROMPT).decode()
+
+    def interrupt(self, line: str, key: bytes, process: str) -> str:
+        """Start `line` in the foreground, wait for its process, and press a key."""
+        self.send(line.encode() + b"\n")
+        self.wait_for_child(process)
+        self.send(key)
+        return self.wait_for(PROMPT).decode()
+
+    def wait_for_child(self, name: str) -> None:
+        """Until the terminal's foreground group is not the shell's and sleeps."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            group = os.tcgetpgrp(self.terminal)
+            try:
+                fields = Path(f"/proc/{group}/stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                fields = ""
+            if group != self.child and f"({name}) S" in fields:
+                return
+            time.sleep(0.02)
+        raise TimeoutError(f"{name} did not reach the foreground")
+
+
+def cases(sleep: str, cat: str) -> list[tuple[str, Callable[[Shell], None]]]:
+    def expect(pattern: str, said: str) -> None:
+        if not re.search(pattern, said):
+            raise AssertionError(f"no {pattern!r} in {said!r}")
+
+    def background(shell: Shell) -> None:
+        expect(r"\[1\] \d+", shell.order(f"{sleep} 300 & first=$!"))
+        expect(r"\[1\]\+ +Running +.*sleep 300 &", shell.order("jobs"))
+
+    def stop_and_continue(shell: Shell) -> None:
+        expect("", shell.order("kill -STOP %1; sleep 0.2"))
+        expect(r"\[1\]\+ +Stopped", shell.order("jobs"))
+        expect(r"\[1\]\+ .*sleep 300", shell.order("bg %1"))
+        expect(r"Running", shell.order("jobs"))
+
+    def suspend_foreground(shell: Shell) -> None:
+        expect(r"\[2\]\+ +Stopped", shell.interrupt(f"{sleep} 301", SUSPEND, "sleep"))
+        expect(r"148", shell.order("echo $?"))
+        expect(r"(?s)\[1\]- +Running.*\[2\]\+ +Stopped", shell.order("jobs"))
+
+    def foreground_and_interrupt(shell: Shell) -> None:
+        shell.interrupt("fg %2", INTERRUPT, "sleep")
+        expect(r"130", shell.order("echo $?"))
+
+    def kill_and_wait(shell: Shell) -> None:
+        expect(r"status=143", shell.order("kill %1; wait $first; echo status=$?"))
+        expect(r"^\s*none", shell.order("jobs; echo none"))
+
+    def pipeline(shell: Shell) -> None:
+        expect(r"Stopped", shell.interrupt(f"{sleep} 302 | {cat}", SUSPEND, "sleep"))
+        expect(r"302 \| ", shell.order("jobs"))
+        shell.interrupt("fg", INTERRUPT, "sleep")
+        expect(r"130", shell.order("echo $?"))
+
+    def reads_in_the_background(shell: Shell) -> None:
+        said = shell.order(f"{cat} & sleep 0.5; jobs")
+        if "Stopped" not in said:
+            said += shell.order("sleep 1; jobs")
+        expect(r"Stopped", said)
+        shell.order("kill %%; kill -CONT %%; wait; jobs")
+
+    def traps(shell: Shell) -> None:
+        shell.order("trap 'echo trapped' USR1")
+        expect("trapped", shell.order("kill -USR1 $$"))
+        expect("trapped", shell.order(f"(sleep 0.5; kill -USR1 $$) & {sleep} 1.5; wait"))
+
+    def ends(shell: Shell) -> None:
+        shell.send(END)
+        _, status = os.waitpid(shell.child, 0)
+        if status:
+            raise AssertionError(f"wait status {status:#x}")
+
+    names = (
+        background,
+        stop_and_continue,
+        suspend_foreground,
+        foreground_and_interrupt,
+        kill_and_wait,
+        pipeline,
+        reads_in_the_background,
+        traps,
+        ends,
+    )
+    return [(case.__name__.replace("_", " "), case) for case in names]
+
+
+def main() -> int:
+    bash, sleep, cat = sys.argv[1:]
+    shell = Shell(bash)
+    todo = cases(sleep, cat)
+    print(f"1..{len(todo)}")
+    failed = False
+    for number, (name, case) in enumerate(todo, 1):
+        try:
+            case(shell)
+            print(f"ok {number} - {name}", flush=True)
+        except (AssertionError, TimeoutError, OSError) as problem:
+            failed = True
+            print(f"not ok {number} - {name}\n# {problem}", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

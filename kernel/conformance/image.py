@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The conformance guest: a Debian tree with compilers and known programs, the kernel's tests built in it.
+
+Two levels of the cache, as for the guests of the experiment: what the mirror gave, and what was made of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from kmlbench import commands
+from kmlbench.artifacts import ImageArtifact
+from kmlbench.build import image, kernel
+from kmlbench.build.cache import Cache, content_key, hash_files
+from kmlbench.build.mirror import debian_mirror
+from kmlbench.errors import MachineError
+from kmlbench.model import Server
+from kmlbench.progress import Progress
+
+HERE = Path(__file__).parent
+SOURCES = Path("/usr/src")
+GROUPS = (
+    "x86 sigaltstack ptrace futex timers mm seccomp breakpoints clone3 core ipc kcmp membarrier mincore "
+    "prctl pidfd proc rseq syscall_user_dispatch timens vDSO capabilities exec"
+)
+BOOTSTRAP_TIMEOUT_S = 1800.0
+ASSEMBLE_TIMEOUT_S = 1800.0
+NEED_GIB = 6.0
+
+
+def ensure(*, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
+    """The image, built if the cache does not have it. Raises BuildError with the end of the log."""
+    debian = cache.ensure(
+        "debian",
+        _debian_key(),
+        lambda directory: _bootstrap(directory, cache=cache, progress=progress, mirror=mirror),
+        need_gib=NEED_GIB,
+    )
+    key = _image_key(debian)
+    entry = cache.ensure(
+        "image",
+        key,
+        lambda directory: _assemble(debian, directory, cache=cache, progress=progress),
+        need_gib=NEED_GIB,
+    )
+    return ImageArtifact(
+        server=Server.MYSQL,
+        root=entry / "root.img",
+        packages=entry / "packages",
+        host_key=(entry / "host_key.pub").read_text().strip(),
+        client_key=entry / "client_key",
+        key=content_key(key),
+    )
+
+
+def _packages() -> str:
+    lines = (HERE / "packages.txt").read_text().splitlines()
+    return ",".join(line for line in lines if line and not line.startswith("#"))
+
+
+def _debian_key() -> Mapping[str, str]:
+    return {
+        "guest": "conformance",
+        "suite": image.SUITE,
+        "packages": _packages(),
+        "recipe": hash_files([HERE / "bootstrap"]),
+    }
+
+
+def _image_key(debian: Path) -> Mapping[str, str]:
+    return {
+        "guest": "conformance",
+        "debian": debian.name,
+        "manifest": hash_files([debian / "packages"]),
+        "source": kernel.source_version(),
+        "groups": GROUPS,
+        "recipe": hash_files([HERE / "assemble", HERE / "trusted.txt"]),
+        "files": hash_files(path for path in (HERE / "guest").rglob("*") if path.is_file()),
+        "init": hash_files(path for path in (image.RECIPE / "files").rglob("*") if path.is_file()),
+    }
+
+
+def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str | None) -> None:
+    progress.stage("fetching Debian packages for the conformance guest")
+    image.require_memory()
+    if not image.KEYRING.exists():
+        raise MachineError(f"{image.KEYRING} is missing", remedy="run `make setup`")
+    source = mirror or debian_mirror()
+    arguments = (str(directory), source, image.SUITE, str(image.KEYRING), _packages())
+    commands.check(
+        (*image.privately(), str(HERE / "bootstrap"), *arguments),
+        timeout_s=BOOTSTRAP_TIMEOUT_S,
+        log=_fresh_log(cache, "debian-conformance"),
+    )
+
+
+def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
+    progress.stage("building the kernel's tests and assembling the conformance image")
+    image.require_memory()
+    stage = directory / "stage"
+    shutil.copytree(image.RECIPE / "files", stage)
+    shutil.copytree(HERE / "guest", stage / "usr/lib/kmlbench", dirs_exist_ok=True)
+    _add_keys(stage, directory)
+    source = SOURCES / ((kernel.KERNEL / "base").read_text().strip() + ".tar.xz")
+    paths = (
+        HERE / "assemble",
+        directory / "root.img",
+        debian / "root.tar",
+        stage,
+        source,
+        HERE / "trusted.txt",
+    )
+    commands.check(
+        (*image.privately(), *map(str, paths), GROUPS),
+        timeout_s=ASSEMBLE_TIMEOUT_S,
+        log=_fresh_log(cache, "image-conformance"),
+    )
+    shutil.copy(debian / "packages", directory / "packages")
+    shutil.rmtree(stage)
+
+
+def _add_keys(stage: Path, directory: Path) -> None:
+    """A host key and a client key of this image's own; the private client key stays outside of it."""
+    host_key = stage / "etc/ssh/ssh_host_ed25519_key"
+    client_key = directory / "client_key"
+    for path, comment in ((host_key, "conformance-guest"), (client_key, "kmlbench")):
+        argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
+        commands.check(argv, timeout_s=60)
+    authorized = stage / "root/.ssh/authorized_keys"
+    authorized.parent.mkdir(mode=0o700, parents=True)
+    shutil.move(client_key.with_name("client_key.pub"), authorized)
+    kind, key, _ = host_key.with_name(host_key.name + ".pub").read_text().split()
+    (directory / "host_key.pub").write_text(f"{kind} {key}\n")
+
+
+def _fresh_log(cache: Cache, name: str) -> Path:
+    log = cache.root / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    return log

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""A guest whose processor can be looked at from outside, and whose kernel command line a test chooses."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kmlbench.hosts.machine import start, tied
+from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, qemu_argv
+from kmlbench.hosts.ssh import SshHost
+
+ANSWER_TIMEOUT_S = 30.0
+SMEP, SMAP = 1 << 20, 1 << 21
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """What the first processor of a stopped guest held."""
+
+    privilege: int
+    instruction: int
+    control: int
+
+    @property
+    def in_kernel_mode_program(self) -> bool:
+        return self.privilege == 0 and self.instruction < 1 << 63
+
+
+class Monitor:
+    """QEMU's own view of a guest."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(ANSWER_TIMEOUT_S)
+        self._socket.connect(str(path))
+        self._stream = self._socket.makefile("rw")
+        self._stream.readline()
+        self._ask("qmp_capabilities")
+
+    def close(self) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def processor(self) -> Processor:
+        """The processor as it is at some instruction; the guest stands still meanwhile."""
+        self._ask("stop")
+        text = str(self._ask("human-monitor-command", **{"command-line": "info registers"}))
+        self._ask("cont")
+        found = dict(re.findall(r"\b(RIP|CPL|CR4)=([0-9a-f]+)", text))
+        return Processor(
+            privilege=int(found["CPL"]), instruction=int(found["RIP"], 16), control=int(found["CR4"], 16)
+        )
+
+    def _ask(self, command: str, **arguments: str) -> Any:
+        self._stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._stream.flush()
+        while "return" not in (answer := json.loads(self._stream.readline())):
+            # What else comes is an event.
+            assert "error" not in answer, answer
+        return answer["return"]
+
+
+@contextmanager
+def watched(spec: GuestSpec, *, directory: Path, without: str = "") -> Iterator[tuple[SshHost, Monitor]]:
+    """A running guest with a monitor, its kernel command line without the word `without`."""
+    path = directory / "monitor"
+
+    def argv(port: int, console: str) -> tuple[str, ...]:
+        plain = qemu_argv(spec, port=port, console=console)
+        words = (
+            " ".join(w for w in word.split(" ") if w != without) if without in word else word
+            for word in plain
+        )
+        return (*tied(), *words, "-qmp", f"unix:{path},server=on,wait=off")
+
+    with ExitStack() as stack:
+        machine = start(spec.name, argv, directory=directory)
+        stack.callback(machine.stop)
+        machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        host = stack.enter_context(login(spec, port=machine.port))
+        yield host, stack.enter_context(closing(Monitor(path)))
