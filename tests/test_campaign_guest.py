@@ -109,6 +109,8 @@ def _require_proofs(stored: store.StoredCampaign) -> None:
         assert done.proof.cpl == (0 if mode else 3)
         assert done.proof.client_kernel_mode is mode
         assert done.proof.server_kernel_mode is (mode if served else None)
+        calls = {sample.metric for sample in done.samples if sample.metric.startswith("syscalls_")}
+        assert calls == ({"syscalls_direct", "syscalls_trap"} if mode else set())
 
 
 def test_an_interrupted_campaign_leaves_no_guest_and_says_what_it_kept(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ PROGRAMS = (
     *("privilege", "processes", "registers", "faults", "astray", "tracing"),
     *("sites", "calls", "vectors", "sigreturn", "hostile"),
 )
+FUZZ_SEED, FUZZ_PROGRAMS = "1", "3000"
 TIMEOUT_S = 300.0
 
 pytestmark = pytest.mark.guest
@@ -31,7 +32,7 @@ def install(guest: SshHost, programs: Path) -> SshHost:
     for prefix in Prefix:
         directory = prefix.path("lib/kmlbench/tests")
         check(guest, "mkdir", "-p", directory)
-        for name in PROGRAMS:
+        for name in (*PROGRAMS, "fuzz"):
             guest.put(programs / name, f"{directory}/{name}")
             check(guest, "chmod", "755", f"{directory}/{name}")
     return guest
@@ -76,6 +77,18 @@ def test_a_program_behaves_alike_everywhere(stock: SshHost, kml: SshHost, name: 
     expected = run(stock, Prefix.USR, name)
     assert run(kml, Prefix.USR, name) == expected
     assert run(kml, Prefix.TRUSTED, name) == expected
+
+
+def fuzz(guest: SshHost, prefix: Prefix) -> list[str]:
+    result = check(guest, prefix.path("lib/kmlbench/tests/fuzz"), FUZZ_SEED, FUZZ_PROGRAMS)
+    return result.stdout.splitlines()
+
+
+def test_programs_in_random_hostile_states_end_alike_everywhere(stock: SshHost, kml: SshHost) -> None:
+    expected = fuzz(stock, Prefix.USR)
+    assert len(expected) >= int(FUZZ_PROGRAMS) // 100
+    assert fuzz(kml, Prefix.USR) == expected
+    assert fuzz(kml, Prefix.TRUSTED) == expected
 
 
 def test_only_trusted_programs_of_the_kml_kernel_run_at_cpl_0(stock: SshHost, kml: SshHost) -> None:
