@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Direct calls and everything that looks at a process, interrupts, copies or replaces it. */
 #include "direct.h"
+#include "traced.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -10,9 +11,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/time.h>
-#include <sys/user.h>
 #include <time.h>
 #include <ucontext.h>
 
@@ -299,36 +298,12 @@ static void own_single_steps(void)
 
 static uint8_t *traced_code;
 
-static pid_t traced(void (*body)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child) {
-		CHECK(!ptrace(PTRACE_TRACEME, 0, 0, 0));
-		raise(SIGSTOP);
-		body();
-		_exit(42);
-	}
-	CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
-
-	return child;
-}
-
 static void ten_getpids(void)
 {
 	int i;
 
 	for (i = 0; i < 10; i++)
 		CHECK(((site_fn)(uintptr_t)traced_code)(0, 0, 0) == getpid());
-}
-
-static struct user_regs_struct registers_of(pid_t child)
-{
-	struct user_regs_struct registers;
-
-	CHECK(!ptrace(PTRACE_GETREGS, child, 0, &registers));
-	return registers;
 }
 
 /* A debugger that steps sees the process at the instructions it knows, and each of them once. */

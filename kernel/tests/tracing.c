@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ptrace of a process of the same kind: breakpoints, single steps, system calls, registers. */
-#include "test.h"
+#include "traced.h"
 
 #include <stddef.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 
 static volatile long value;
 
@@ -15,22 +13,6 @@ static __attribute__((noinline)) void stop_here(void)
 	asm volatile("" : : : "memory");
 }
 
-static pid_t traced(void (*body)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	if (!child) {
-		CHECK(!ptrace(PTRACE_TRACEME, 0, 0, 0));
-		raise(SIGSTOP);
-		body();
-		_exit(42);
-	}
-	CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
-
-	return child;
-}
-
 static int resume(pid_t child, int request)
 {
 	int status;
@@ -38,14 +20,6 @@ static int resume(pid_t child, int request)
 	CHECK(!ptrace(request, child, 0, 0));
 	CHECK(waitpid(child, &status, 0) == child);
 	return status;
-}
-
-static struct user_regs_struct registers_of(pid_t child)
-{
-	struct user_regs_struct registers;
-
-	CHECK(!ptrace(PTRACE_GETREGS, child, 0, &registers));
-	return registers;
 }
 
 static void ended_well(int status)
