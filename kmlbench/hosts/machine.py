@@ -38,6 +38,7 @@ class Machine:
     log: Path
     errors: Path
     _seen: bytearray = field(default_factory=bytearray)
+    _listener: threading.Thread | None = None
 
     def wait_for(self, marker: str, *, deadline_s: float) -> None:
         """Return when the console has said `marker`. Raises HostError when it cannot any more."""
@@ -59,16 +60,17 @@ class Machine:
         A console that nobody reads is full after some hundred characters; then the kernel waits 10 ms, with
         interrupts off, for each further one.
         """
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._listener = threading.Thread(target=self._drain, daemon=True)
+        self._listener.start()
 
     def stop(self) -> None:
         """End the machine, by force if it does not go. Stopping a dead one does nothing."""
-        self.console.close()
+        self._hang_up()
         end(self.process.pid, waited=self._poll)
 
     def abandon(self) -> None:
         """Let go of the console. The machine lives on, and its log goes on being written."""
-        self.console.close()
+        self._hang_up()
         # Python warns of a child that nobody waits for, which is the point here.
         self.process.returncode = 0
 
@@ -93,10 +95,17 @@ class Machine:
         return HostError("\n".join(part for part in parts if part), remedy=f"read {self.log}")
 
     def _drain(self) -> None:
-        # `stop` closes this end.
         with suppress(OSError):
             while self.console.recv(1 << 16):
                 pass
+
+    def _hang_up(self) -> None:
+        # The listener has to end first: once closed, its descriptor's number belongs to the next socket.
+        with suppress(OSError):
+            self.console.shutdown(socket.SHUT_RDWR)
+        if self._listener is not None:
+            self._listener.join()
+        self.console.close()
 
     def _read(self) -> bool:
         """More of the console. False at its end."""
