@@ -15,7 +15,8 @@ from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Prefix
 
-PROGRAMS = ("processes", "faults", "registers", "vectors", "sigreturn", "hostile")
+# Not vectors: an INT 2 at the moment of a real NMI ends in another signal, as documented.
+PROGRAMS = ("processes", "faults", "registers", "sigreturn", "hostile")
 PREFIXES = " ".join(prefix.path("lib/kmlbench/nmi") for prefix in Prefix)
 OUTPUT, DONE = "/run/nmi.out", "/run/nmi.done"
 SCRIPT = (
