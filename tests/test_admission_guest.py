@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from guests import TIMEOUT_S, check, run
 
 from kmlbench import commands
 from kmlbench.build.kernel import KERNEL
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult
 
-TIMEOUT_S = 120.0
 HERE = "/trusted/admission"
 CAT = f"{HERE}/cat"
 ENTER = "/usr/lib/kmlbench/enter"
@@ -56,16 +55,6 @@ def guest(equipped: SshHost) -> SshHost:
     """The kml guest with a directory of this test's own below /trusted, and cat in it."""
     shell(equipped, f"{CLEAN} mkdir {HERE}; cp /bin/cat {CAT}")
     return equipped
-
-
-def run(guest: SshHost, *argv: str) -> CommandResult:
-    return guest.run(argv, timeout_s=TIMEOUT_S)
-
-
-def check(guest: SshHost, *argv: str) -> str:
-    result = run(guest, *argv)
-    assert result.returncode == 0, (argv, result.stdout, result.stderr)
-    return result.stdout
 
 
 def shell(guest: SshHost, script: str) -> str:

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from guests import check, run
 from watching import SMAP, SMEP, Monitor, Processor, watched
 
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult
 
-TIMEOUT_S = 120.0
 SWITCH = "/proc/sys/kernel/kernel_mode_linux"
 CAT = "/trusted/bin/cat"
 STATUS = "/proc/self/status"
@@ -40,16 +39,6 @@ def armed(unarmed: Watched) -> Iterator[Watched]:
     write(unarmed[0], "1")
     yield unarmed
     write(unarmed[0], "0")
-
-
-def run(guest: SshHost, *argv: str) -> CommandResult:
-    return guest.run(argv, timeout_s=TIMEOUT_S)
-
-
-def check(guest: SshHost, *argv: str) -> str:
-    result = run(guest, *argv)
-    assert result.returncode == 0, (argv, result.stdout, result.stderr)
-    return result.stdout
 
 
 def write(guest: SshHost, value: str) -> None:

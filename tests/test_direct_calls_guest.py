@@ -4,30 +4,24 @@
 from __future__ import annotations
 
 import pytest
+from guests import check
 
 from kmlbench.hosts.ssh import SshHost
 
-TIMEOUT_S = 300.0
 SWITCH = "/proc/sys/kernel/kernel_mode_linux_direct_calls"
 
 pytestmark = pytest.mark.guest
 
 
-def said(guest: SshHost, *argv: str) -> str:
-    result = guest.run(argv, timeout_s=TIMEOUT_S)
-    assert result.returncode == 0, (result.stdout, result.stderr)
-    return result.stdout
-
-
 def counters(guest: SshHost) -> dict[str, int]:
-    lines = (line.split() for line in said(guest, "cat", "/proc/kernel_mode_linux").splitlines())
+    lines = (line.split() for line in check(guest, "cat", "/proc/kernel_mode_linux").splitlines())
     return {name.rstrip(":"): int(value) for name, value in lines}
 
 
 def calls(guest: SshHost, *argv: str) -> dict[str, int]:
     """How far the system's counters went up while a program ran, alone in kernel mode."""
     before = counters(guest)
-    said(guest, *argv)
+    check(guest, *argv)
     after = counters(guest)
     return {name: after[name] - before[name] for name in after}
 
@@ -35,7 +29,7 @@ def calls(guest: SshHost, *argv: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def trusted(kml_guest: SshHost) -> SshHost:
     for name in ("bash", "sha256sum"):
-        said(kml_guest, "cp", f"/usr/bin/{name}", f"/trusted/bin/{name}")
+        check(kml_guest, "cp", f"/usr/bin/{name}", f"/trusted/bin/{name}")
     return kml_guest
 
 
@@ -59,16 +53,16 @@ def test_the_reasons_add_up_to_the_calls_by_syscall(trusted: SshHost) -> None:
 
 
 def test_switched_off_no_new_program_calls_directly(trusted: SshHost) -> None:
-    said(trusted, "sh", "-c", f"echo 0 > {SWITCH}")
+    check(trusted, "sh", "-c", f"echo 0 > {SWITCH}")
     try:
         found = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
     finally:
-        said(trusted, "sh", "-c", f"echo 1 > {SWITCH}")
+        check(trusted, "sh", "-c", f"echo 1 > {SWITCH}")
     assert found["KernelModeCallsDirect"] == 0
     assert found["KernelModeTrapOff"] == found["KernelModeCallsTrap"] > 0
 
 
 def test_an_ordinary_program_has_no_such_counters(trusted: SshHost) -> None:
-    ordinary = said(trusted, "/usr/bin/cat", "/proc/self/status")
+    ordinary = check(trusted, "/usr/bin/cat", "/proc/self/status")
     assert "KernelMode:\t0" in ordinary
     assert "KernelModeCalls" not in ordinary

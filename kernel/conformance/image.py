@@ -92,7 +92,7 @@ def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str
     commands.check(
         (*image.privately(), str(HERE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
-        log=_fresh_log(cache, "debian-conformance"),
+        log=image.fresh_log(cache, "debian-conformance"),
     )
 
 
@@ -102,7 +102,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
     stage = directory / "stage"
     shutil.copytree(image.RECIPE / "files", stage)
     shutil.copytree(HERE / "guest", stage / "usr/lib/kmlbench", dirs_exist_ok=True)
-    _add_keys(stage, directory)
+    image.add_keys(stage, directory, "conformance-guest")
     source = SOURCES / ((kernel.KERNEL / "base").read_text().strip() + ".tar.xz")
     paths = (
         HERE / "assemble",
@@ -115,28 +115,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
     commands.check(
         (*image.privately(), *map(str, paths), GROUPS),
         timeout_s=ASSEMBLE_TIMEOUT_S,
-        log=_fresh_log(cache, "image-conformance"),
+        log=image.fresh_log(cache, "image-conformance"),
     )
     shutil.copy(debian / "packages", directory / "packages")
     shutil.rmtree(stage)
-
-
-def _add_keys(stage: Path, directory: Path) -> None:
-    """A host key and a client key of this image's own; the private client key stays outside of it."""
-    host_key = stage / "etc/ssh/ssh_host_ed25519_key"
-    client_key = directory / "client_key"
-    for path, comment in ((host_key, "conformance-guest"), (client_key, "kmlbench")):
-        argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-        commands.check(argv, timeout_s=60)
-    authorized = stage / "root/.ssh/authorized_keys"
-    authorized.parent.mkdir(mode=0o700, parents=True)
-    shutil.move(client_key.with_name("client_key.pub"), authorized)
-    kind, key, _ = host_key.with_name(host_key.name + ".pub").read_text().split()
-    (directory / "host_key.pub").write_text(f"{kind} {key}\n")
-
-
-def _fresh_log(cache: Cache, name: str) -> Path:
-    log = cache.root / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    return log

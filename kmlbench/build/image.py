@@ -107,7 +107,7 @@ def _bootstrap(
     commands.check(
         (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
-        log=_fresh_log(cache, f"debian-{server}"),
+        log=fresh_log(cache, f"debian-{server}"),
     )
 
 
@@ -117,7 +117,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     stage = directory / "stage"
     shutil.copytree(RECIPE / "files", stage)
     _add_programs(stage)
-    _add_keys(stage, directory)
+    add_keys(stage, directory, "kmlbench-guest")
     trusted = directory / "trusted.txt"
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
     image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
@@ -125,7 +125,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     commands.check(
         (*privately(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
-        log=_fresh_log(cache, f"image-{server}"),
+        log=fresh_log(cache, f"image-{server}"),
     )
     shutil.copy(debian / "packages", directory / "packages")
     shutil.rmtree(stage)
@@ -143,11 +143,11 @@ def _add_programs(stage: Path) -> None:
         shutil.copy(script, directory)
 
 
-def _add_keys(stage: Path, directory: Path) -> None:
-    """A host key and a client key of this image's own; the private client key stays outside of it."""
+def add_keys(stage: Path, directory: Path, name: str) -> None:
+    """A host key called `name` and a client key of this image's own; the private client key stays outside."""
     host_key = stage / "etc/ssh/ssh_host_ed25519_key"
     client_key = directory / "client_key"
-    for path, comment in ((host_key, "kmlbench-guest"), (client_key, "kmlbench")):
+    for path, comment in ((host_key, name), (client_key, "kmlbench")):
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
         commands.check(argv, timeout_s=60)
     authorized = stage / "root/.ssh/authorized_keys"
@@ -178,7 +178,7 @@ def _sources(pattern: str) -> list[Path]:
     return sorted(WORKLOADS.glob(f"*/{pattern}"))
 
 
-def _fresh_log(cache: Cache, name: str) -> Path:
+def fresh_log(cache: Cache, name: str) -> Path:
     """Outside of the entry, so that the log of a failed build is there to read."""
     log = cache.root / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
