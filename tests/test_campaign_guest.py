@@ -114,7 +114,11 @@ def _require_proofs(stored: store.StoredCampaign) -> None:
 
 
 def test_an_interrupted_campaign_leaves_no_guest_and_says_what_it_kept(tmp_path: Path) -> None:
-    program = "import sys; from kmlbench.cli import run_benchmark; sys.exit(run_benchmark())"
+    # A shell starts what runs in its background with SIGINT ignored, and these tests with it.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from kmlbench.cli import run_benchmark; sys.exit(run_benchmark())"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program, *OPTIONS, "--results", str(tmp_path), "--workloads", "getpid"],
         stderr=subprocess.PIPE,
