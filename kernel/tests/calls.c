@@ -58,6 +58,34 @@ static void forks(void)
 		ends_with(children[child], 0);
 }
 
+/* What a child patches is patched in its parent at the next fork, if the parent has the same code there. */
+static void children_show_sites(void)
+{
+	uint8_t *code = code_pages(2), *changed = code + PAGE, was[8];
+	site_fn site = make_site(code, GETPPID), other = make_site(changed, GETPPID);
+	pid_t child;
+
+	memcpy(was, code, sizeof(was));
+	/* Have stubs that the children share. */
+	make_site(code + 64, GETPPID)(0, 0, 0);
+	child = fork();
+	if (!child)
+		_exit(site(0, 0, 0) != getppid() || other(0, 0, 0) != getppid());
+	ends_with(child, 0);
+	CHECK(!memcmp(code, was, sizeof(was)));
+	make_site(changed, GETPID);
+	memcpy(was, changed, sizeof(was));
+
+	child = fork();
+	if (!child)
+		_exit(0);
+	ends_with(child, 0);
+	CHECK((code[0] == 0xe9) == direct_calls());
+	CHECK(!memcmp(changed, was, sizeof(was)));
+	CHECK(COUNT_DIRECT(CHECK(site(0, 0, 0) == getppid())) >= direct_calls());
+	CHECK(other(0, 0, 0) == getpid());
+}
+
 /* vfork, clone3 and exit by sites of their own: the child goes on behind the site, on its stack. */
 static void clones(void)
 {
@@ -239,11 +267,19 @@ static void look(int signal, siginfo_t *info, void *context)
 	inside += in_stub(interrupted->uc_mcontext.gregs[REG_RIP]);
 }
 
+/* With two more instructions before the SYSCALL, which the stub has, too. */
+static site_fn make_long_site(uint8_t *code, uint32_t nr)
+{
+	EMIT(emit_mov_nr(code, nr), "\x48\x89\xf2\x31\xf6\x0f\x05\xc3");
+	return (site_fn)(uintptr_t)code;
+}
+
 static void signal_storm(void)
 {
 	struct sigaction action = { .sa_sigaction = look, .sa_flags = SA_SIGINFO | SA_RESTART };
 	const struct itimerval often = { { 0, 200 }, { 0, 200 } };
 	site_fn getpid_site = make_site(code_pages(1), GETPID);
+	site_fn long_site = make_long_site(code_pages(1), GETPID);
 	const long pid = getpid_site(0, 0, 0);
 
 	find_stubs("/proc/self/maps");
@@ -251,7 +287,7 @@ static void signal_storm(void)
 	CHECK(!sigaction(SIGALRM, &action, NULL));
 	CHECK(!setitimer(ITIMER_REAL, &often, NULL));
 	while (ticks < 2000)
-		CHECK(getpid_site(0, 0, 0) == pid);
+		CHECK(getpid_site(0, 0, 0) == pid && long_site(0, 0, 0) == pid);
 	CHECK(!inside);
 }
 
@@ -307,14 +343,13 @@ static void ten_getpids(void)
 }
 
 /* A debugger that steps sees the process at the instructions it knows, and each of them once. */
-static void traced_single_steps(void)
+static void step_through(site_fn site, int syscall)
 {
 	int status, at_site = 0, at_syscall = 0, behind = 0;
 	char path[64];
 	pid_t child;
 
-	traced_code = code_pages(1);
-	check_site(make_site(traced_code, GETPID), getpid(), true);
+	check_site(site, getpid(), true);
 	child = traced(ten_getpids);
 	snprintf(path, sizeof(path), "/proc/%d/maps", child);
 	find_stubs(path);
@@ -328,11 +363,19 @@ static void traced_single_steps(void)
 		ip = registers_of(child).rip;
 		CHECK(!in_stub(ip));
 		at_site += ip == (unsigned long)traced_code;
-		at_syscall += ip == (unsigned long)traced_code + 5;
-		behind += ip == (unsigned long)traced_code + 7;
+		at_syscall += ip == (unsigned long)traced_code + syscall;
+		behind += ip == (unsigned long)traced_code + syscall + 2;
 	}
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
 	CHECK(at_site == 10 && at_syscall == 10 && behind == 10);
+}
+
+static void traced_single_steps(void)
+{
+	traced_code = code_pages(1);
+	step_through(make_site(traced_code, GETPID), 5);
+	traced_code = code_pages(1);
+	step_through(make_long_site(traced_code, GETPID), 10);
 }
 
 /* strace: each call stops at its entry and at its exit, and the tracer may change it. */
@@ -501,6 +544,7 @@ int main(int count, char **arguments)
 {
 	static const struct test_case cases[] = {
 		{ "fork: inherited and new sites", forks },
+		{ "fork: what children show of sites", children_show_sites },
 		{ "vfork, clone3 and exit", clones },
 		{ "execve", execve_ends },
 		{ "interrupted calls start again", restarts },
