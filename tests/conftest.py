@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kmlbench import commands
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import Cache, default_cache
@@ -29,6 +31,14 @@ def stock_kernel(cache: Cache) -> KernelArtifact:
 @pytest.fixture(scope="session")
 def kml_kernel(cache: Cache) -> KernelArtifact:
     return kernel.ensure(Kernel.KML, cache=cache, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def kernel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the compiled programs of kernel/tests."""
+    out = tmp_path_factory.mktemp("kernel-tests")
+    commands.check(("make", "-C", str(kernel.KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Commands on a guest, for tests."""
+"""Commands and programs on a guest, for tests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from conformance.cells import complaints
+
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult
+from kmlbench.model import CommandResult, Prefix
 
 TIMEOUT_S = 300.0
+PROGRAMS = "lib/kmlbench/tests"
 
 
 def run(guest: SshHost, *argv: str) -> CommandResult:
@@ -18,3 +24,28 @@ def check(guest: SshHost, *argv: str) -> str:
     result = run(guest, *argv)
     assert result.returncode == 0, (argv, result.stdout, result.stderr)
     return result.stdout
+
+
+def install(guest: SshHost, programs: Path, names: Iterable[str], directory: str = PROGRAMS) -> None:
+    """Put programs of kernel/tests below both prefixes."""
+    for prefix in Prefix:
+        check(guest, "mkdir", "-p", prefix.path(directory))
+        for name in names:
+            guest.put(programs / name, prefix.path(f"{directory}/{name}"))
+            check(guest, "chmod", "755", prefix.path(f"{directory}/{name}"))
+
+
+def tap(guest: SshHost, prefix: Prefix, name: str, *arguments: str) -> list[str]:
+    """The lines of a program of kernel/tests, each of whose cases passed."""
+    result = run(guest, prefix.path(f"{PROGRAMS}/{name}"), *arguments)
+    lines = result.stdout.splitlines()
+    assert lines, result.stderr
+    assert len(lines) == int(lines[0].removeprefix("1..")) + 1, (lines, result.stderr)
+    assert not [line for line in lines if line.startswith("not ok")], (lines, result.stderr)
+    assert result.returncode == 0
+    return lines
+
+
+def require_quiet(guest: SshHost) -> None:
+    """The kernel's log has nothing that no program may cause."""
+    assert complaints(check(guest, "dmesg")) == ()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from guests import check, run
-from watching import SMAP, SMEP, Monitor, Processor, watched
+from watching import SMAP, SMEP, Monitor, Processor, watched, without
 
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -29,7 +29,7 @@ Watched = tuple[SshHost, Monitor]
 def unarmed(kml_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A guest whose command line does not say kernel_mode_linux=on."""
     directory = tmp_path_factory.mktemp("unarmed")
-    with watched(kml_spec, directory=directory, without="kernel_mode_linux=on") as guest:
+    with watched(kml_spec, directory=directory, changed=without("kernel_mode_linux=on")) as guest:
         yield guest
 
 

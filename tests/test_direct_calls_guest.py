@@ -34,10 +34,10 @@ def trusted(kml_guest: SshHost) -> SshHost:
 
 
 def test_a_forking_shell_calls_directly(trusted: SshHost) -> None:
-    """Each child patches anew what only children execute: that is most of what is missing."""
+    """What only children execute is patched for all of them, by the shell that forks."""
     found = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..600}; do (exit 0); done")
     share = found["KernelModeCallsDirect"] / (found["KernelModeCallsDirect"] + found["KernelModeCallsTrap"])
-    assert share >= 0.9, found
+    assert share >= 0.95, found
 
 
 def test_a_program_of_one_process_calls_directly(trusted: SshHost) -> None:

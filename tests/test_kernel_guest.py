@@ -5,83 +5,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from guests import check, install, require_quiet, tap
 
-from kmlbench import commands
-from kmlbench.build.kernel import KERNEL
+from kmlbench import mysql
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult, Prefix
+from kmlbench.model import Prefix, Server
 
 PROGRAMS = (
     *("privilege", "processes", "registers", "faults", "astray", "tracing"),
-    *("sites", "calls", "vectors", "sigreturn", "hostile"),
+    *("sites", "calls", "vectors", "sigreturn", "hostile", "sampling"),
 )
 FUZZ_SEED, FUZZ_PROGRAMS = "1", "3000"
-TIMEOUT_S = 300.0
 
 pytestmark = pytest.mark.guest
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("kernel-tests")
-    commands.check(("make", "-C", str(KERNEL / "tests"), f"OUT={out}"), timeout_s=TIMEOUT_S)
-    return out
-
-
-def install(guest: SshHost, programs: Path) -> SshHost:
-    for prefix in Prefix:
-        directory = prefix.path("lib/kmlbench/tests")
-        check(guest, "mkdir", "-p", directory)
-        for name in (*PROGRAMS, "fuzz"):
-            guest.put(programs / name, f"{directory}/{name}")
-            check(guest, "chmod", "755", f"{directory}/{name}")
-    return guest
+def kml(kml_guest: SshHost, kernel_programs: Path) -> SshHost:
+    install(kml_guest, kernel_programs, (*PROGRAMS, "fuzz"))
+    return kml_guest
 
 
 @pytest.fixture(scope="module")
-def kml(kml_guest: SshHost, programs: Path) -> SshHost:
-    return install(kml_guest, programs)
-
-
-@pytest.fixture(scope="module")
-def stock(stock_guest: SshHost, programs: Path) -> SshHost:
-    return install(stock_guest, programs)
+def stock(stock_guest: SshHost, kernel_programs: Path) -> SshHost:
+    install(stock_guest, kernel_programs, (*PROGRAMS, "fuzz"))
+    return stock_guest
 
 
 @pytest.fixture(autouse=True)
 def quiet_kernel(kml_guest: SshHost) -> Iterator[None]:
     yield
-    log = check(kml_guest, "dmesg").stdout
-    assert not [line for line in log.splitlines() if "BUG:" in line or "WARNING:" in line or "Oops" in line]
-
-
-def check(guest: SshHost, *argv: str) -> CommandResult:
-    result = guest.run(argv, timeout_s=TIMEOUT_S)
-    assert result.returncode == 0, (result.stdout, result.stderr)
-    return result
-
-
-def run(guest: SshHost, prefix: Prefix, name: str, *arguments: str) -> list[str]:
-    """The TAP lines of one test program."""
-    result = guest.run((prefix.path(f"lib/kmlbench/tests/{name}"), *arguments), timeout_s=TIMEOUT_S)
-    lines = result.stdout.splitlines()
-    assert lines, result.stderr
-    assert len(lines) == int(lines[0].removeprefix("1..")) + 1, (lines, result.stderr)
-    assert not [line for line in lines if line.startswith("not ok")], (lines, result.stderr)
-    assert result.returncode == 0
-    return lines
+    require_quiet(kml_guest)
 
 
 @pytest.mark.parametrize("name", PROGRAMS[1:])
 def test_a_program_behaves_alike_everywhere(stock: SshHost, kml: SshHost, name: str) -> None:
-    expected = run(stock, Prefix.USR, name)
-    assert run(kml, Prefix.USR, name) == expected
-    assert run(kml, Prefix.TRUSTED, name) == expected
+    expected = tap(stock, Prefix.USR, name)
+    assert tap(kml, Prefix.USR, name) == expected
+    assert tap(kml, Prefix.TRUSTED, name) == expected
 
 
 def fuzz(guest: SshHost, prefix: Prefix) -> list[str]:
-    result = check(guest, prefix.path("lib/kmlbench/tests/fuzz"), FUZZ_SEED, FUZZ_PROGRAMS)
-    return result.stdout.splitlines()
+    return check(guest, prefix.path("lib/kmlbench/tests/fuzz"), FUZZ_SEED, FUZZ_PROGRAMS).splitlines()
 
 
 def test_programs_in_random_hostile_states_end_alike_everywhere(stock: SshHost, kml: SshHost) -> None:
@@ -92,17 +57,17 @@ def test_programs_in_random_hostile_states_end_alike_everywhere(stock: SshHost, 
 
 
 def test_only_trusted_programs_of_the_kml_kernel_run_at_cpl_0(stock: SshHost, kml: SshHost) -> None:
-    run(stock, Prefix.USR, "privilege", "3")
-    run(stock, Prefix.TRUSTED, "privilege", "3")
-    run(kml, Prefix.USR, "privilege", "3")
-    run(kml, Prefix.TRUSTED, "privilege", "0")
+    tap(stock, Prefix.USR, "privilege", "3")
+    tap(stock, Prefix.TRUSTED, "privilege", "3")
+    tap(kml, Prefix.USR, "privilege", "3")
+    tap(kml, Prefix.TRUSTED, "privilege", "0")
 
 
 def test_the_distributions_bash_runs_in_kernel_mode(kml_guest: SshHost) -> None:
     check(kml_guest, "cp", "/bin/bash", "/trusted/bin/bash")
     script = "while read -r line; do case $line in KernelMode:*) echo $line;; esac; done < /proc/$$/status"
-    assert check(kml_guest, "/trusted/bin/bash", "-c", script).stdout.split() == ["KernelMode:", "1"]
-    assert check(kml_guest, "/bin/bash", "-c", script).stdout.split() == ["KernelMode:", "0"]
+    assert check(kml_guest, "/trusted/bin/bash", "-c", script).split() == ["KernelMode:", "1"]
+    assert check(kml_guest, "/bin/bash", "-c", script).split() == ["KernelMode:", "0"]
 
 
 def test_gdb_stops_a_kernel_mode_program_at_a_breakpoint(kml: SshHost) -> None:
@@ -111,6 +76,17 @@ def test_gdb_stops_a_kernel_mode_program_at_a_breakpoint(kml: SshHost) -> None:
     argv = ["gdb", "-batch", "-nx", "-ex", "set follow-fork-mode child"]
     for order in orders:
         argv += ["-ex", order]
-    said = check(kml, *argv, program).stdout
+    said = check(kml, *argv, program)
     assert "Breakpoint 1, here" in said
     assert "run_cases" in said
+
+
+def test_a_guest_that_took_it_all_still_serves_mysql(kml: SshHost) -> None:
+    for name in ("astray", "vectors", "sigreturn", "hostile"):
+        tap(kml, Prefix.TRUSTED, name)
+    fuzz(kml, Prefix.TRUSTED)
+    for prefix in Prefix:
+        with mysql.running(kml, prefix, Server.MYSQL) as handle:
+            client = (prefix.path("bin/mysql"), f"--defaults-file={handle.password_file}")
+            options = (f"--socket={handle.socket}", f"--user={handle.user}", "--batch", "--skip-column-names")
+            assert check(kml, *client, *options, "--execute=select 6 * 7") == "42\n"

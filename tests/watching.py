@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,12 @@ from typing import Any
 from kmlbench.hosts.machine import start, tied
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, qemu_argv
 from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import Acceleration
 
 ANSWER_TIMEOUT_S = 30.0
 SMEP, SMAP = 1 << 20, 1 << 21
+
+Argv = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,10 @@ class Monitor:
             privilege=int(found["CPL"]), instruction=int(found["RIP"], 16), control=int(found["CR4"], 16)
         )
 
+    def nmi(self) -> None:
+        """A non-maskable interrupt for every processor."""
+        self._ask("inject-nmi")
+
     def _ask(self, command: str, **arguments: str) -> Any:
         self._stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         self._stream.flush()
@@ -67,22 +74,36 @@ class Monitor:
         return answer["return"]
 
 
+def without(unwanted: str) -> Argv:
+    """Take this word out of the kernel's command line."""
+    return lambda argv: tuple(
+        " ".join(word for word in argument.split(" ") if word != unwanted)
+        if unwanted in argument
+        else argument
+        for argument in argv
+    )
+
+
+def one_thread(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Emulate all processors in turn: QEMU 7.2 lets parallel ones see text that jump labels half patched."""
+    return tuple("tcg,thread=single" if argument == Acceleration.TCG else argument for argument in argv)
+
+
 @contextmanager
-def watched(spec: GuestSpec, *, directory: Path, without: str = "") -> Iterator[tuple[SshHost, Monitor]]:
-    """A running guest with a monitor, its kernel command line without the word `without`."""
+def watched(
+    spec: GuestSpec, *, directory: Path, changed: Argv = lambda argv: argv
+) -> Iterator[tuple[SshHost, Monitor]]:
+    """A running guest with a monitor, started with `changed` of its arguments."""
     path = directory / "monitor"
 
     def argv(port: int, console: str) -> tuple[str, ...]:
-        plain = qemu_argv(spec, port=port, console=console)
-        words = (
-            " ".join(w for w in word.split(" ") if w != without) if without in word else word
-            for word in plain
-        )
-        return (*tied(), *words, "-qmp", f"unix:{path},server=on,wait=off")
+        arguments = changed(qemu_argv(spec, port=port, console=console))
+        return (*tied(), *arguments, "-qmp", f"unix:{path},server=on,wait=off")
 
     with ExitStack() as stack:
         machine = start(spec.name, argv, directory=directory)
         stack.callback(machine.stop)
         machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        machine.listen()
         host = stack.enter_context(login(spec, port=machine.port))
         yield host, stack.enter_context(closing(Monitor(path)))

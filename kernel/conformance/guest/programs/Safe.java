@@ -56,7 +56,7 @@ public final class Safe {
     }
 
     public static void main(String[] arguments) throws Exception {
-        System.out.println("1..8");
+        System.out.println("1..9");
         check("null dereference, compiled", () -> {
             int caught = 0;
             for (int i = 0; i < 20000; i++) {
@@ -116,7 +116,33 @@ public final class Safe {
             }
             require(process.waitFor() == 0, "status");
         });
+        check("direct calls, once warm", () -> {
+            long[] before = calls();
+            for (int i = 0; i < 20; i++) {
+                files();
+                sockets();
+                threads();
+            }
+            long[] after = calls();
+            long direct = after[0] - before[0];
+            long all = direct + after[1] - before[1];
+            require(direct >= all * 0.95, direct + " of " + all);
+        });
         System.exit(failed ? 1 : 0);
+    }
+
+    /** Of this process so far: direct system calls, and those by SYSCALL; nothing outside kernel mode. */
+    private static long[] calls() throws IOException {
+        long[] found = new long[2];
+        for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+            String[] words = line.split("\\s+");
+            if (words[0].equals("KernelModeCallsDirect:")) {
+                found[0] = Long.parseLong(words[1]);
+            } else if (words[0].equals("KernelModeCallsTrap:")) {
+                found[1] = Long.parseLong(words[1]);
+            }
+        }
+        return found;
     }
 
     private static void threads() throws InterruptedException {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that is short: more than there is, without end, swapped out below patched sites; and huge
+ * pages of hugetlbfs. Needs root, swap, and a machine that has nothing better to do.
+ */
+#include "direct.h"
+
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#define HUGE_PAGE	(2ul << 20)
+#define SLOW_LIMIT_S	300
+
+static uint8_t *anonymous(size_t size, int flags)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+static void write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static bool resident(void *page)
+{
+	unsigned char seen;
+
+	CHECK(!mincore(page, PAGE, &seen));
+	return seen & 1;
+}
+
+/* A patched page belongs to the process: it has to come back as it was, with its jumps. */
+static void swapped_sites(void)
+{
+	uint8_t *code = code_pages(1);
+	site_fn site = make_site(code, SYS_getppid), other = make_site(code + 64, SYS_getppid);
+
+	check_site(site, getppid(), true);
+	for (int round = 0; round < 5; round++) {
+		CHECK(!madvise(code, PAGE, MADV_PAGEOUT));
+		CHECK(!resident(code));
+		CHECK(COUNT_DIRECT(CHECK(site(0, 0, 0) == getppid())) >= direct_calls());
+	}
+	/* A site that is new when its page comes back. */
+	CHECK(!madvise(code, PAGE, MADV_PAGEOUT));
+	check_site(other, getppid(), true);
+}
+
+/* Half as much again as the memory of the machine, with system calls between the accesses. */
+static void more_than_there_is(void)
+{
+	struct sysinfo info;
+	uint8_t *memory;
+	size_t size, i;
+
+	alarm(SLOW_LIMIT_S);
+	CHECK(!sysinfo(&info));
+	size = (info.totalram + info.freeswap / 2) & -PAGE;
+	memory = anonymous(size, 0);
+	for (i = 0; i < size; i += PAGE) {
+		*(uint64_t *)(memory + i) = i ^ 0x5a5a5a5a;
+		if (i % (256 * PAGE) == 0)
+			CHECK(getppid() > 0);
+	}
+	for (i = 0; i < size; i += PAGE)
+		CHECK(*(uint64_t *)(memory + i) == (i ^ 0x5a5a5a5a));
+}
+
+static void be_the_victim(void)
+{
+	write_to("/proc/self/oom_score_adj", "1000");
+	alarm(SLOW_LIMIT_S);
+}
+
+/* The page fault finds that there is no memory. */
+static void without_end_by_faults(void)
+{
+	be_the_victim();
+	CHECK(!mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+	for (;;) {
+		uint8_t *memory = anonymous(16 << 20, 0);
+
+		for (size_t i = 0; i < 16 << 20; i += PAGE)
+			memory[i] = 1;
+	}
+}
+
+/* A system call finds it. */
+static void without_end_by_calls(void)
+{
+	be_the_victim();
+	CHECK(!mlockall(MCL_CURRENT | MCL_FUTURE));
+	for (;;)
+		anonymous(16 << 20, MAP_POPULATE);
+}
+
+/* A page of hugetlbfs with the code of a site. */
+static uint8_t *huge_site(int protection)
+{
+	uint8_t *memory;
+
+	write_to("/proc/sys/vm/nr_hugepages", "2");
+	memory = anonymous(HUGE_PAGE, MAP_HUGETLB);
+	make_site(memory + 64, SYS_getppid);
+	CHECK(!mprotect(memory, HUGE_PAGE, protection));
+	return memory + 64;
+}
+
+/* Such a page is not copied for a patch: its site stays a SYSCALL. */
+static void hugetlb_code(void)
+{
+	check_site((site_fn)(uintptr_t)huge_site(PROT_READ | PROT_EXEC), getppid(), false);
+}
+
+static void hugetlb_data(void)
+{
+	((site_fn)(uintptr_t)huge_site(PROT_READ | PROT_WRITE))(0, 0, 0);
+}
+
+static void hugetlb_end(void)
+{
+	uint8_t *code = huge_site(PROT_READ | PROT_EXEC) - 64 + HUGE_PAGE - 1;
+
+	CHECK(!mprotect(code + 1 - HUGE_PAGE, HUGE_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+	*code = 0x90;
+	((site_fn)(uintptr_t)code)(0, 0, 0);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		{ "a site in a hugetlb page", hugetlb_code },
+		{ "execution of hugetlb data", hugetlb_data, SIGSEGV },
+		{ "execution across the end of a hugetlb page", hugetlb_end, SIGSEGV },
+		{ "patched sites that were swapped out", swapped_sites },
+		{ "more memory than there is", more_than_there_is },
+		{ "memory without end, by page faults", without_end_by_faults, SIGKILL },
+		{ "memory without end, by system calls", without_end_by_calls, SIGKILL },
+	};
+	int failed = RUN(cases);
+
+	write_to("/proc/sys/vm/nr_hugepages", "0");
+	return failed;
+}
