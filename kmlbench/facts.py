@@ -90,7 +90,9 @@ def _agrees(expectation: Expectation, values: Mapping[Kernel, tuple[str, ...]]) 
         case Expectation.EQUAL:
             return len(set(seen)) == 1
         case Expectation.NEAR:
-            numbers = [float(value) for value in seen]
+            if not all(value.isascii() and value.isdigit() for value in seen):
+                return False
+            numbers = [int(value) for value in seen]
             return max(numbers) - min(numbers) <= NEAR_SHARE * max(numbers)
         case Expectation.BY_KERNEL:
             return all(len(distinct) == 1 for distinct in values.values()) and len(set(seen)) == len(values)

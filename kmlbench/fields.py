@@ -4,9 +4,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import reprlib
+import zlib
 from collections.abc import Mapping
 
 Record = Mapping[str, object]
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+MOST = 2**31 - 1
+_SEAL = re.compile(r', "crc32": "([0-9a-f]{8})"\}$')
 
 
 def dump(record: Record) -> str:
@@ -14,16 +22,41 @@ def dump(record: Record) -> str:
     return json.dumps(record, allow_nan=False)
 
 
+def seal(record: Record) -> str:
+    """The same with a last field crc32, the CRC-32 of the line without it. `record` is not empty."""
+    line = dump(record)
+    return f'{line[:-1]}, "crc32": "{zlib.crc32(line.encode()):08x}"}}'
+
+
 def load(text: str) -> Record:
-    """The object in `text`. Raises ValueError for anything that is not one JSON object."""
-    record = json.loads(text, parse_constant=_refuse_constant)
+    """The object in `text`.
+
+    Raises ValueError for anything that is not one JSON object, and for one that is not as it was sealed.
+    """
+    _require_seal(text.rstrip("\n"))
+    try:
+        record = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"expected an object, found {type(record).__name__}")
     return record
 
 
+def _require_seal(line: str) -> None:
+    found = _SEAL.search(line, max(0, len(line) - 24))
+    if found is None:
+        return
+    sealed = line[: found.start()].encode(errors="surrogatepass") + b"}"
+    if zlib.crc32(sealed) != int(found[1], 16):
+        raise ValueError("it is not what was written: its checksum differs")
+
+
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _field(record: Record, name: str) -> object:
@@ -33,7 +66,7 @@ def _field(record: Record, name: str) -> object:
 
 
 def _wrong(name: str, wanted: str, found: object) -> ValueError:
-    return ValueError(f'field "{name}" is {found!r}, not {wanted}')
+    return ValueError(f'field "{name}" is {reprlib.repr(found)}, not {wanted}')
 
 
 def text(record: Record, name: str) -> str:
@@ -41,6 +74,14 @@ def text(record: Record, name: str) -> str:
     value = _field(record, name)
     if not isinstance(value, str):
         raise _wrong(name, "a text", value)
+    return value
+
+
+def word(record: Record, name: str) -> str:
+    """A text that may be part of a file's name: letters, digits, "_", "." and "-"."""
+    value = text(record, name)
+    if not WORD.fullmatch(value):
+        raise _wrong(name, "a word of letters, digits, '_', '.' and '-'", value)
     return value
 
 
@@ -65,11 +106,21 @@ def integer(record: Record, name: str) -> int:
     return value
 
 
+def natural(record: Record, name: str) -> int:
+    """A count: an integer from 0 to MOST."""
+    value = integer(record, name)
+    if not 0 <= value <= MOST:
+        raise _wrong(name, f"a count from 0 to {MOST}", value)
+    return value
+
+
 def number(record: Record, name: str) -> float:
-    """A number, as a float."""
+    """A finite number, as a float."""
     value = _field(record, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(name, "a number", value)
+    if (isinstance(value, int) and value.bit_length() > 1000) or not math.isfinite(value):
+        raise _wrong(name, "a finite number", value)
     return float(value)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 from kmlbench import store
 from kmlbench.errors import InputError
 from kmlbench.model import Completed, Kernel, Prefix, Process, Sample, Variant
+from kmlbench.stored import IncompleteRecord
 
 TYPES: Mapping[str, str] = {
     "campaign": "str",
@@ -48,8 +50,14 @@ def samples(stored: store.StoredCampaign) -> pd.DataFrame:
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """The samples of the campaign stored in `path`, as `samples` has them. Raises InputError on damage."""
-    return samples(store.read(Path(path)))
+    """The samples of the campaign stored in `path`, as `samples` has them.
+
+    Raises InputError on damage; warns with IncompleteRecord where something of the record is not there.
+    """
+    stored = store.read(Path(path))
+    for note in stored.notes:
+        warnings.warn(f"{path}: {note}", IncompleteRecord, stacklevel=2)
+    return samples(stored)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -94,7 +102,8 @@ def _row(stored: store.StoredCampaign, outcome: Completed, sample: Sample) -> tu
         str(trial.variant.kernel),
         str(trial.variant.prefix),
         trial.workload,
-        sample.driver,
+        # A host names its programs; a name may hold bytes that are no text.
+        sample.driver.encode(errors="backslashreplace").decode(),
         str(sample.process),
         sample.metric,
         sample.unit,

@@ -91,14 +91,26 @@ def read_facts(record: Record) -> BootFacts:
     """The facts in `record`. Raises ValueError."""
     require_format(record)
     kernel = Kernel(fields.text(record, "kernel"))
-    return BootFacts(boot=fields.integer(record, "boot"), kernel=kernel, facts=fields.texts(record, "facts"))
+    return BootFacts(boot=fields.natural(record, "boot"), kernel=kernel, facts=fields.texts(record, "facts"))
+
+
+class UnknownFormat(ValueError):
+    """A record of another format than this version reads, and what to do about it."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"format {found} is unknown; this version of kmlbench reads format {FORMAT}")
+        self.remedy = (
+            "read it with a newer kmlbench: git_commit in its campaign.json names the one that wrote it"
+            if found > FORMAT
+            else "restore the file from a copy: no version of kmlbench wrote that format"
+        )
 
 
 def require_format(record: Record) -> None:
-    """Raise ValueError unless `record` has the format that this version writes."""
+    """Raise UnknownFormat unless `record` has the format that this version writes."""
     found = fields.integer(record, "format")
     if found != FORMAT:
-        raise ValueError(f"format {found} is unknown; this version of kmlbench reads format {FORMAT}")
+        raise UnknownFormat(found)
 
 
 def trial_record(trial: Trial) -> Record:
@@ -119,11 +131,11 @@ def read_trial(record: Record) -> Trial:
         kernel=Kernel(fields.text(record, "kernel")), prefix=Prefix(fields.text(record, "prefix"))
     )
     return Trial(
-        block=fields.integer(record, "block"),
-        boot=fields.integer(record, "boot"),
-        position=fields.integer(record, "position"),
+        block=fields.natural(record, "block"),
+        boot=fields.natural(record, "boot"),
+        position=fields.natural(record, "position"),
         variant=variant,
-        workload=fields.text(record, "workload"),
+        workload=fields.word(record, "workload"),
     )
 
 
@@ -186,7 +198,7 @@ def _sample_record(sample: Sample) -> Record:
 
 def _read_sample(record: Record) -> Sample:
     return Sample(
-        metric=fields.text(record, "metric"),
+        metric=fields.word(record, "metric"),
         unit=fields.text(record, "unit"),
         value=fields.number(record, "value"),
         process=Process(fields.text(record, "process")),

@@ -15,19 +15,22 @@ from kmlbench.answer import MARGIN, answer
 from kmlbench.comparisons import planned_workloads
 from kmlbench.errors import MachineError
 from kmlbench.platforms import meaning
+from kmlbench.progress import Progress, Silent
 from kmlbench.store import StoredCampaign
 from kmlbench.tables import Source
 
 REPORT, SAMPLES, FIGURES = "report.html", "samples.parquet", "figures"
 
 
-def write(directory: Path) -> Path:
+def write(directory: Path, *, progress: Progress | None = None) -> Path:
     """Derive samples.parquet, figures/ and report.html from the campaign in `directory`; the report's path.
 
-    Needs nothing but the directory. Raises InputError when the campaign is damaged, MachineError when the
-    files cannot be written.
+    Needs nothing but the directory; what of the record is not there is told to `progress`. Raises InputError
+    when the campaign is damaged, MachineError when the files cannot be written.
     """
     stored = store.read(directory)
+    for note in stored.notes:
+        (progress or Silent()).note(note)
     source = figures.source(stored)
     with _writing(stored.directory):
         frames.write_parquet(frames.samples(stored), stored.directory / SAMPLES)
@@ -52,6 +55,7 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path) -> str:
         margin=MARGIN,
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
+        notes=stored.notes,
         sections=page.sections(source, figures.plots_of(source), drawings),
         facts=facts.compare(stored.facts),
         proofs=evidence.proofs(stored),
@@ -94,6 +98,6 @@ def _writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MachineError(
-            f"the report could not be written to {directory}: {error.strerror}",
+            f"the report could not be written to {directory}: {error.strerror or error}",
             remedy="make the directory writable and leave it space, then run kmlbench report again",
         ) from error

@@ -133,7 +133,7 @@ def test_a_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_errors_become_exit_codes_without_a_traceback(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: Path) -> Path:
+    def fail(*_: object, **__: object) -> Path:
         raise error
 
     monkeypatch.setattr(report, "write", fail)
@@ -144,7 +144,7 @@ def test_errors_become_exit_codes_without_a_traceback(
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Path) -> Path:
+    def fail(*_: object, **__: object) -> Path:
         raise ZeroDivisionError
 
     monkeypatch.setattr(report, "write", fail)

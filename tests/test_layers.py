@@ -26,7 +26,7 @@ LAYERS = (
         "measured",
         "platforms",
     ),
-    ("config", "commands", "facts", "store"),
+    ("config", "commands", "facts", "store", "stored"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
     ("trials", "arms", "stats", "comparisons", "numerals"),

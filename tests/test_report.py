@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -167,7 +168,10 @@ def test_a_control_campaign_is_called_one(tmp_path: Path) -> None:
 def test_facts_that_do_not_agree_are_marked(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     facts = path / "raw" / "boot-0001" / "facts.json"
-    facts.write_text(facts.read_text().replace('"cpus": "1"', '"cpus": "2"'))
+    record = json.loads(facts.read_text())
+    del record["crc32"]
+    record["facts"]["cpus"] = "2"
+    facts.write_text(json.dumps(record))
     row = re.search(r"<tr><th scope=\"row\">cpus</th>.*?</tr>", report.write(path).read_text(), re.DOTALL)
     assert row is not None
     assert '<span class="wrong">no</span>' in row[0]
@@ -176,10 +180,19 @@ def test_facts_that_do_not_agree_are_marked(tmp_path: Path) -> None:
 def test_a_damaged_campaign_makes_no_report(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     outcomes = path / "outcomes.jsonl"
-    outcomes.write_bytes(outcomes.read_bytes()[:-5])
-    with pytest.raises(InputError, match="15 whole outcomes precede"):
+    outcomes.write_bytes(outcomes.read_bytes().replace(b"1", b"7", 1))
+    with pytest.raises(InputError, match="checksum"):
         report.write(path)
     assert not (path / "report.html").exists()
+
+
+def test_a_cut_off_line_is_told_in_the_report(tmp_path: Path) -> None:
+    path = build(tmp_path, SMALL)
+    outcomes = path / "outcomes.jsonl"
+    outcomes.write_bytes(outcomes.read_bytes()[:-5])
+    text = Page(report.write(path)).text
+    assert "outcomes.jsonl:16: the line is cut off" in text
+    assert "Of 16 planned trials 15 completed, 0 failed and 1 never ended" in text
 
 
 def test_headings_and_tables_are_marked_up_for_everybody(tmp_path: Path) -> None:

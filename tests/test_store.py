@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -151,24 +152,22 @@ def test_a_full_disk_is_a_machine_error_with_a_remedy(
             directory.append(COMPLETED)
 
 
-def test_a_cut_off_last_line_says_how_many_outcomes_are_whole(tmp_path: Path) -> None:
+def test_a_last_line_counts_once_its_newline_is_written(tmp_path: Path) -> None:
+    """A controller may be killed at any byte of a line: the outcomes before it stay."""
     path = stored(tmp_path, COMPLETED, FAILED)
     outcomes = path / "outcomes.jsonl"
-    outcomes.write_bytes(outcomes.read_bytes()[:-20])
-
-    with pytest.raises(
-        InputError, match=r"outcomes\.jsonl:2: .*cut off.*interrupted.*1 whole outcome precedes"
-    ):
-        store.read(path)
-
-
-def test_a_last_line_without_its_newline_is_cut_off_too(tmp_path: Path) -> None:
-    path = stored(tmp_path, COMPLETED)
-    outcomes = path / "outcomes.jsonl"
-    outcomes.write_bytes(outcomes.read_bytes()[:-1])
-
-    with pytest.raises(InputError, match=r"outcomes\.jsonl:1: .*0 whole outcomes precede"):
-        store.read(path)
+    whole = outcomes.read_bytes()
+    last = whole.index(b"\n") + 1
+    for offset in range(last, len(whole)):
+        outcomes.write_bytes(whole[:offset])
+        found = store.read(path)
+        assert found.outcomes == (COMPLETED,)
+        assert found.missing == PLAN[1:]
+        told = [note for note in found.notes if "cut off" in note]
+        assert len(told) == (offset > last)
+        assert all(
+            note.startswith("outcomes.jsonl:2: ") and "1 whole outcome precedes" in note for note in told
+        )
 
 
 @pytest.mark.parametrize(
@@ -192,18 +191,66 @@ def test_a_last_line_without_its_newline_is_cut_off_too(tmp_path: Path) -> None:
             r"outcomes\.jsonl:2: trial 0000-kml.* not planned",
         ),
         ("outcomes.jsonl", '"failed"', '"fai', r"outcomes\.jsonl:2: "),
+        ("outcomes.jsonl", '"value": 0.1', '"value": 1e999', r'"value" is inf, not a finite number'),
+        ("outcomes.jsonl", '"value": 0.1', '"value": 1' + 400 * "0", r"not a finite number"),
+        (
+            "outcomes.jsonl",
+            '"cpl": 3',
+            '"cpl": ' + 99999 * "[",
+            r"outcomes\.jsonl:1: it is nested too deeply",
+        ),
+        ("campaign.json", '"block": 0', '"block": 99999999999', r'"block" is 99999999999, not a count'),
+        ("campaign.json", '"getpid"', '"../getpid"', r"\"workload\" is '../getpid', not a word"),
     ],
 )
 def test_damage_is_named_with_file_and_line(
     tmp_path: Path, name: str, old: str, new: str, message: str
 ) -> None:
     path = stored(tmp_path, COMPLETED, FAILED)
-    text = (path / name).read_text()
+    text = unsealed((path / name).read_text())
     assert old in text
     (path / name).write_text(text.replace(old, new, 1))
 
     with pytest.raises(InputError, match=message):
         store.read(path)
+
+
+def unsealed(text: str) -> str:
+    """Lines as they were written before lines had a checksum."""
+    return re.sub(r', "crc32": "[0-9a-f]{8}"', "", text)
+
+
+def test_a_campaign_without_checksums_is_read(tmp_path: Path) -> None:
+    path = stored(tmp_path, COMPLETED, FAILED)
+    for name in ("campaign.json", "outcomes.jsonl"):
+        (path / name).write_text(unsealed((path / name).read_text()))
+    assert store.read(path).outcomes == (COMPLETED, FAILED)
+
+
+def test_another_number_is_not_what_was_written(tmp_path: Path) -> None:
+    path = stored(tmp_path, COMPLETED, FAILED)
+    outcomes = path / "outcomes.jsonl"
+    outcomes.write_text(outcomes.read_text().replace('"value": 0.1', '"value": 0.2'))
+    with pytest.raises(InputError, match=r"(?s)outcomes\.jsonl:1: .*its checksum differs.*remedy: restore"):
+        store.read(path)
+
+
+@pytest.mark.parametrize(("found", "remedy"), [(2, "newer kmlbench"), (0, "no version of kmlbench wrote")])
+def test_another_format_has_its_own_remedy(tmp_path: Path, found: int, remedy: str) -> None:
+    path = stored(tmp_path, COMPLETED)
+    text = unsealed((path / "campaign.json").read_text())
+    (path / "campaign.json").write_text(text.replace('"format": 1', f'"format": {found}'))
+    with pytest.raises(InputError, match=rf"(?s)format {found} is unknown.*format 1\n.*remedy: .*{remedy}"):
+        store.read(path)
+
+
+def test_boots_that_were_measured_without_facts_are_noted(tmp_path: Path) -> None:
+    with store.create(tmp_path, CAMPAIGN) as directory:
+        directory.append(COMPLETED)
+        directory.append(FAILED)
+    assert ["boots that were measured (0)" in note for note in store.read(directory.path).notes] == [True]
+    directory.facts(0, Kernel.STOCK, {"memory": "2048"})
+    assert store.read(directory.path).notes == ()
 
 
 def test_an_outcome_that_is_told_twice_is_damage(tmp_path: Path) -> None:

@@ -20,5 +20,5 @@ def register(subparsers: Any) -> None:
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"report of {arguments.directory}")
-    print(report.write(arguments.directory))
+    print(report.write(arguments.directory, progress=progress))
     return 0
