@@ -8,7 +8,8 @@ KmlbenchError                     1   something failed that is nobody's input
 ├── HostError                     4   a host did not answer, went away, or is not the one we know
 │   └── CommandTimeout            4   a command on a host outlived its deadline
 ├── TrialError                    5   one trial failed; the campaign records it and goes on
-└── ProofError                    6   a trial's proof contradicts its cell; the campaign stops
+├── ProofError                    6   a trial's proof contradicts its cell; the campaign stops
+└── DifferenceError               7   a number is not the one that its source says: `kmlbench verify`
 
 A message says what happened, when, and what to do about it. A traceback is a bug.
 """
@@ -72,3 +73,9 @@ class ProofError(KmlbenchError):
     """A trial's proof contradicts its cell: its numbers would be wrong, so the campaign stops."""
 
     exit_code = 6
+
+
+class DifferenceError(KmlbenchError):
+    """A number or a figure is not what is derived from its source."""
+
+    exit_code = 7

@@ -8,12 +8,13 @@ import math
 import re
 import reprlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Record = Mapping[str, object]
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MOST = 2**31 - 1
+LEAST_SIZE, MOST_SIZE = 1e-30, 1e30
 _SEAL = re.compile(r', "crc32": "([0-9a-f]{8})"\}$')
 
 
@@ -34,13 +35,25 @@ def load(text: str) -> Record:
     Raises ValueError for anything that is not one JSON object, and for one that is not as it was sealed.
     """
     _require_seal(text.rstrip("\n"))
-    try:
-        record = _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    record = _decoded(text)
     if not isinstance(record, dict):
         raise ValueError(f"expected an object, found {type(record).__name__}")
     return record
+
+
+def load_list(text: str) -> Sequence[object]:
+    """The list in `text`. Raises ValueError for anything that is not one JSON list."""
+    found = _decoded(text)
+    if not isinstance(found, list):
+        raise ValueError(f"expected a list, found {type(found).__name__}")
+    return found
+
+
+def _decoded(text: str) -> object:
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _require_seal(line: str) -> None:
@@ -124,6 +137,17 @@ def number(record: Record, name: str) -> float:
     return float(value)
 
 
+def measured(record: Record, name: str) -> float:
+    """A number that a measurement can give: zero, or from LEAST_SIZE to MOST_SIZE with either sign.
+
+    What lies outside is damage, and its square or quotient may be no number at all.
+    """
+    value = number(record, name)
+    if value and not LEAST_SIZE <= abs(value) <= MOST_SIZE:
+        raise _wrong(name, f"zero or {LEAST_SIZE:g} to {MOST_SIZE:g} in size", value)
+    return value
+
+
 def mapping(record: Record, name: str) -> Record:
     """An object."""
     value = _field(record, name)
@@ -146,3 +170,11 @@ def texts(record: Record, name: str) -> Mapping[str, str]:
     if not all(isinstance(item, str) for item in value.values()):
         raise _wrong(name, "an object of texts", value)
     return {key: str(item) for key, item in value.items()}
+
+
+def words(record: Record, name: str) -> tuple[str, ...]:
+    """A list of texts."""
+    value = _field(record, name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong(name, "a list of texts", value)
+    return tuple(value)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -33,13 +33,17 @@ CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """A figure that can be drawn for a light and for a dark page. `name` is safe as a file name."""
+    """A figure that can be drawn for a light and for a dark page. `name` is safe as a file name.
+
+    `series` is what it shows, in the colours of the light page.
+    """
 
     name: str
     workload: str
     metric: str
     caption: str
     alternative: str
+    series: Sequence[Series]
     draw: Callable[[Theme], Figure]
 
 
@@ -90,13 +94,15 @@ def _cells(data: Source, measure: Measure, name: str) -> Plot:
             if isinstance(estimate := data.mean(measure, variant), Interval)
         ]
 
+    shown = series(plots.LIGHT)
     title, unit = f"{measure.workload}: {name}", data.unit(measure) or ""
     return Plot(
         name=f"{measure.workload}-{measure.metric}",
         workload=measure.workload,
         metric=measure.metric,
         caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its 95 % interval.",
-        alternative=_alternative(title, unit, series(plots.LIGHT)),
+        alternative=_alternative(title, unit, shown),
+        series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
     )
 
@@ -115,7 +121,8 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
             if isinstance(estimate := data.ratio(measure, comparison), Interval)
         ]
 
-    if not series(plots.LIGHT):
+    shown = series(plots.LIGHT)
+    if not shown:
         return None
     title = f"{measure.workload}: change of {name}"
     return Plot(
@@ -123,7 +130,8 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
         workload=measure.workload,
         metric=measure.metric,
         caption=f"Change of {name} in every block; the mean with its 95 % interval.",
-        alternative=_alternative(title, "%", series(plots.LIGHT)),
+        alternative=_alternative(title, "%", shown),
+        series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
     )
 

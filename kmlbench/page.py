@@ -53,7 +53,7 @@ class PageSection:
 
 
 def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
-    """The sections with numbers, and their figures drawn into `directory` as well."""
+    """The sections with numbers, and their figures, stored in `directory` with their data."""
     workloads = planned_workloads(source.plan)
     wisconsin = [name for name in workloads if is_wisconsin(name)]
     others = [name for name in workloads if not is_wisconsin(name)]
@@ -113,6 +113,7 @@ def _picture(plot: Plot, directory: Path) -> Picture:
     drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
     for suffix, text in drawn.items():
         (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
+    (directory / f"{plot.name}.csv").write_text(plots.table(plot.series), encoding="utf-8")
     return Picture(
         caption=plot.caption,
         alternative=plot.alternative,

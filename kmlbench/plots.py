@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,18 @@ def svg(figure: Figure) -> str:
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "kmlbench", "svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    return stream.getvalue()
+
+
+def table(series: Sequence[Series]) -> str:
+    """What a figure shows, as CSV: the points of every series, its estimate and the ends of its interval."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("series", "kind", "value"))
+    for one in series:
+        ends = {"estimate": one.estimate.estimate, "low": one.estimate.low, "high": one.estimate.high}
+        writer.writerows((one.label, "point", point) for point in one.points)
+        writer.writerows((one.label, kind, value) for kind, value in ends.items() if value is not None)
     return stream.getvalue()
 
 

@@ -13,7 +13,7 @@ from kmlbench.measured import MeasureReport, Usage
 from kmlbench.measured import parse as parse_report
 from kmlbench.model import CommandResult, Host, Prefix, Process, Proof, Sample, Variant
 
-__all__ = ["MeasureReport", "contradiction", "parse_report", "proof", "resources"]
+__all__ = ["MeasureReport", "ask", "contradiction", "parse_report", "proof", "proof_in", "resources"]
 
 _TIMEOUT_S = 60.0
 _CALLS = {"syscalls_direct": "KernelModeCallsDirect", "syscalls_trap": "KernelModeCallsTrap"}
@@ -21,12 +21,21 @@ _COUNTS = ("voluntary_switches", "involuntary_switches", "minor_faults", "major_
 
 
 def proof(host: Host, prefix: Prefix, report: MeasureReport | None) -> Proof:
-    """What a program of `prefix` and the measured processes of `report` say they ran as.
+    """What a program of `prefix` and the measured processes of `report` say they ran as; see `proof_in`."""
+    return proof_in(ask(host, prefix), report)
 
-    Raises TrialError(stage="proof") when the probe does not answer, ProofError when the kernel's own field
+
+def ask(host: Host, prefix: Prefix) -> CommandResult:
+    """What the probe below `prefix` answers."""
+    return host.run([prefix.path("lib/kmlbench/cpl")], timeout_s=_TIMEOUT_S)
+
+
+def proof_in(result: CommandResult, report: MeasureReport | None) -> Proof:
+    """The proof in the probe's answer and in the report of the measured step.
+
+    Raises TrialError(stage="proof") when the probe did not answer, ProofError when the kernel's own field
     disagrees with CS.
     """
-    result = host.run([prefix.path("lib/kmlbench/cpl")], timeout_s=_TIMEOUT_S)
     seen = parse_privilege(result)
     if seen.kernel_mode is not None and seen.kernel_mode is not (seen.cpl == 0):
         raise ProofError(

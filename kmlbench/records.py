@@ -200,7 +200,7 @@ def _read_sample(record: Record) -> Sample:
     return Sample(
         metric=fields.word(record, "metric"),
         unit=fields.text(record, "unit"),
-        value=fields.number(record, "value"),
+        value=fields.measured(record, "value"),
         process=Process(fields.text(record, "process")),
         driver=fields.text(record, "driver"),
     )

@@ -31,11 +31,16 @@ def write(directory: Path, *, progress: Progress | None = None) -> Path:
     stored = store.read(directory)
     for note in stored.notes:
         (progress or Silent()).note(note)
+    return derive(stored, stored.directory)
+
+
+def derive(stored: StoredCampaign, directory: Path) -> Path:
+    """The same, from a campaign that was read, into any directory."""
     source = figures.source(stored)
-    with _writing(stored.directory):
-        frames.write_parquet(frames.samples(stored), stored.directory / SAMPLES)
-        text = _render(stored, source, _fresh(stored.directory / FIGURES))
-        return _replace(stored.directory / REPORT, text)
+    with _writing(directory):
+        frames.write_parquet(frames.samples(stored), directory / SAMPLES)
+        text = _render(stored, source, _fresh(directory / FIGURES))
+        return _replace(directory / REPORT, text)
 
 
 def _render(stored: StoredCampaign, source: Source, drawings: Path) -> str:

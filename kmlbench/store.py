@@ -20,7 +20,7 @@ from kmlbench import fields
 from kmlbench.errors import MachineError
 from kmlbench.model import CommandResult, Kernel, Outcome, Trial
 from kmlbench.records import BootFacts, Campaign, campaign_record, facts_record, outcome_record
-from kmlbench.stored import CAMPAIGN, FACTS, OUTCOMES, RAW, StoredCampaign, boot_path, read
+from kmlbench.stored import CAMPAIGN, FACTS, OUTCOMES, StoredCampaign, boot_path, raw_path, read
 
 __all__ = ["BootFacts", "Campaign", "CampaignDirectory", "StoredCampaign", "create", "read"]
 
@@ -43,7 +43,7 @@ class CampaignDirectory:
 
     def raw(self, trial: Trial) -> Path:
         """The directory of a trial's raw output."""
-        return _directory(self.path / RAW / trial.id)
+        return _directory(raw_path(self.path, trial))
 
     def boot(self, index: int) -> Path:
         """The directory of a boot's raw output."""

@@ -19,6 +19,8 @@ from kmlbench.model import Completed, Failed, Outcome, Trial
 from kmlbench.records import BootFacts, Campaign, UnknownFormat, read_campaign, read_facts, read_outcome
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
+# In the directory of a trial: its commands, what workloads/measure said, and the last step, the probe's.
+COMMANDS, MEASURED, PRIVILEGE = "commands.json", "measure.json", "privilege"
 NO_CAMPAIGN = "give the directory of a campaign, such as results/latest"
 COPY_AGAIN = "copy the whole campaign directory again"
 RESTORE = "restore the file from a copy"
@@ -61,6 +63,11 @@ class StoredCampaign:
 def boot_path(path: Path, index: int) -> Path:
     """Where the raw output of boot `index` lies in the campaign's directory `path`."""
     return path / RAW / f"boot-{index:04d}"
+
+
+def raw_path(path: Path, trial: Trial) -> Path:
+    """Where the raw output of a trial lies in the campaign's directory `path`."""
+    return path / RAW / trial.id
 
 
 def read(path: Path) -> StoredCampaign:

@@ -14,10 +14,10 @@ from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, 
 from kmlbench.mysql import ServerHandle
 from kmlbench.server_options import PROGRAMS
 from kmlbench.store import CampaignDirectory
+from kmlbench.stored import COMMANDS, MEASURED, PRIVILEGE
 
 MEASURE = "/usr/lib/kmlbench/measure"
 REPORT = "/run/kmlbench-measure.json"
-REPORT_FILE = "measure.json"
 SCHEMA_TIMEOUT_S = 120.0
 SAID_CHARACTERS = 1000
 
@@ -50,9 +50,9 @@ def perform(
     measured = [index for index, (step, _) in enumerate(steps) if step.measured]
     if len(measured) != 1:
         raise TrialError(f"{adapter.name} has {len(measured)} measured steps, not one", stage="measure")
-    report = probe.parse_report((raw / REPORT_FILE).read_text())
+    report = probe.parse_report((raw / MEASURED).read_text(errors="surrogateescape"))
     counted = adapter.samples(results)
-    proof = _proof(bench, trial, report)
+    proof = _proof(bench, trial, len(steps), report)
     return proof, (*counted, *probe.resources(report, counted))
 
 
@@ -61,8 +61,10 @@ def unserved_setting(trial: Trial, *, seed: int, scale: float) -> Setting:
     return Setting(prefix=trial.variant.prefix, socket="", user="", password_file="", seed=seed, scale=scale)
 
 
-def _proof(bench: Bench, trial: Trial, report: probe.MeasureReport) -> Proof:
-    proof = probe.proof(bench.host, trial.variant.prefix, report)
+def _proof(bench: Bench, trial: Trial, index: int, report: probe.MeasureReport) -> Proof:
+    answer = probe.ask(bench.host, trial.variant.prefix)
+    bench.directory.write_step(trial, index, PRIVILEGE, answer)
+    proof = probe.proof_in(answer, report)
     if contradiction := probe.contradiction(trial.variant, proof, bench.release):
         raise ProofError(
             f"trial {trial.id}: {contradiction}",
@@ -101,7 +103,7 @@ def _command(bench: Bench, step: Step) -> tuple[str, ...]:
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
-    (raw / "commands.json").write_text(json.dumps([list(argv) for argv in commands], indent=2) + "\n")
+    (raw / COMMANDS).write_text(json.dumps([list(argv) for argv in commands], indent=2) + "\n")
 
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:
@@ -114,7 +116,7 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
             remedy=f"read raw/{trial.id} in the campaign's directory",
         )
     if step.measured:
-        bench.host.get(REPORT, bench.directory.raw(trial) / REPORT_FILE)
+        bench.host.get(REPORT, bench.directory.raw(trial) / MEASURED)
     return result
 
 

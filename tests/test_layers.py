@@ -29,9 +29,10 @@ LAYERS = (
     ("config", "commands", "facts", "store", "stored"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "arms", "stats", "comparisons", "numerals"),
-    ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page"),
+    ("trials", "raw", "arms", "stats", "comparisons", "numerals"),
+    ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
     ("report",),
+    ("verify",),
     ("cli",),
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

@@ -118,7 +118,12 @@ def test_a_whole_campaign(rig: Rig) -> None:
         raw = stored.directory / "raw" / outcome.trial.id
         commands = json.loads((raw / "commands.json").read_text())
         assert commands == [list(getpid_argv(outcome.trial.variant))]
-        assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", "00-run"}
+        assert {path.name for path in raw.iterdir()} == {
+            "commands.json",
+            "measure.json",
+            "00-run",
+            "01-privilege",
+        }
 
 
 def test_each_boot_keeps_what_it_said(rig: Rig) -> None:

@@ -16,6 +16,7 @@ from kmlbench.errors import ProofError, TrialError
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.model import Kernel, Prefix, Server, Trial, Variant
 from kmlbench.mysql import ServerHandle
+from kmlbench.raw import Rederived, rederive
 from kmlbench.records import Campaign
 from kmlbench.store import CampaignDirectory
 from kmlbench.trials import Bench
@@ -111,8 +112,16 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
     found = {(sample.process, sample.metric) for sample in samples}
     assert {("client", "throughput"), ("server", "cpu_total"), ("together", "cpu_total")} <= found
     raw = directory.raw(TRIAL)
-    assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", "00-prepare", "01-run"}
+    steps = {"00-prepare", "01-run", "02-privilege"}
+    assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", *steps}
     assert (raw / "01-run" / "stdout").read_text() == OUTPUT
+
+
+def test_the_raw_output_says_the_same_again(directory: CampaignDirectory) -> None:
+    proof, samples = trials.perform(
+        bench(directory, EMPTY, PREPARE, measured(), PROBE), TRIAL, ADAPTER, SETTING
+    )
+    assert rederive(directory.path, TRIAL) == Rederived(samples=samples, proof=proof)
 
 
 def test_a_server_that_ran_in_the_other_mode_is_no_trial_of_this_cell(directory: CampaignDirectory) -> None:
