@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kmlbench.columns import Samples
 from kmlbench.comparisons import planned_cells
 from kmlbench.model import Completed, Failed, Process, Sample, Trial
 from kmlbench.records import Campaign
 from kmlbench.store import StoredCampaign
 
 LONGEST_CAUSE = 4000
+CALLS = ("syscalls_direct", "syscalls_trap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def _proof_row(cell: str, completed: Sequence[Completed], *, kernel_mode: bool) 
         cpls=_distinct(str(cpl) for cpl in cpls),
         client=_modes(proof.client_kernel_mode for proof in found),
         server=_modes(proof.server_kernel_mode for proof in found),
-        direct=_direct(sample for one in completed for sample in one.samples),
+        direct=_direct(sample for one in completed for sample in Samples.of(one.samples).having(CALLS)),
         trials=len(found),
         agrees=bool(found) and modes <= {kernel_mode, None} and cpls == {0 if kernel_mode else 3},
     )
@@ -91,8 +93,7 @@ def _proof_row(cell: str, completed: Sequence[Completed], *, kernel_mode: bool) 
 def _direct(samples: Iterable[Sample]) -> str:
     calls: dict[Process, Counter[str]] = {Process.SERVER: Counter(), Process.CLIENT: Counter()}
     for sample in samples:
-        if sample.metric in ("syscalls_direct", "syscalls_trap"):
-            calls[sample.process][sample.metric] += round(sample.value)
+        calls[sample.process][sample.metric] += round(sample.value)
     shares = (
         f"{process} {count['syscalls_direct'] / count.total():.2%}"
         for process, count in calls.items()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from kmlbench import frames, plots
@@ -47,10 +48,13 @@ class Plot:
     draw: Callable[[Theme], Figure]
 
 
-def source(stored: StoredCampaign) -> Source:
-    """What figures and tables of a stored campaign are made of. Raises InputError: unknown platform."""
+def source(stored: StoredCampaign, frame: pd.DataFrame | None = None) -> Source:
+    """What figures and tables of a stored campaign are made of; `frame` is frames.samples of it, if at hand.
+
+    Raises InputError: unknown platform.
+    """
     units = meaning(stored.campaign.platform).units
-    frame = frames.samples(stored)
+    frame = frames.samples(stored) if frame is None else frame
     return Source(
         values=frames.by_cell(frame),
         stored_units=frames.units(frame),

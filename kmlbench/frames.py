@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from kmlbench import store
+from kmlbench.columns import Kind, Samples
 from kmlbench.errors import InputError
-from kmlbench.model import Completed, Kernel, Prefix, Process, Sample, Variant
+from kmlbench.model import Completed, Kernel, Prefix, Process, Variant
 from kmlbench.stored import IncompleteRecord
 
 TYPES: Mapping[str, str] = {
@@ -45,8 +50,60 @@ _MEASURE = ("workload", "metric", "process")
 
 def samples(stored: store.StoredCampaign) -> pd.DataFrame:
     """All samples of the completed trials, with the columns of TYPES; `unit` names the unit of `value`."""
-    rows = [_row(stored, outcome, sample) for outcome in stored.completed for sample in outcome.samples]
-    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+    completed = stored.completed
+    columns = [Samples.of(outcome.samples) for outcome in completed]
+    places: dict[Kind, int] = {}
+    codes = [_shared_codes(one, places) for one in columns]
+    trial = np.repeat(np.arange(len(completed)), [len(one) for one in columns])
+    texts = {
+        **_texts(_of_trials(stored.directory.name, completed), trial),
+        **_texts(_of_kinds(tuple(places)), _joined(codes, np.int64)),
+    }
+    numbers = {
+        "block": np.array([outcome.trial.block for outcome in completed], dtype=np.int64)[trial],
+        "boot": np.array([outcome.trial.boot for outcome in completed], dtype=np.int64)[trial],
+        "value": _joined([one.values for one in columns], np.float64),
+    }
+    return pd.DataFrame({**texts, **numbers}, columns=list(TYPES)).astype(TYPES)
+
+
+def _of_trials(campaign: str, completed: Sequence[Completed]) -> dict[str, list[str]]:
+    trials = [outcome.trial for outcome in completed]
+    return {
+        "campaign": [campaign] * len(trials),
+        "kernel": [str(trial.variant.kernel) for trial in trials],
+        "prefix": [str(trial.variant.prefix) for trial in trials],
+        "workload": [trial.workload for trial in trials],
+    }
+
+
+def _of_kinds(kinds: Sequence[Kind]) -> dict[str, list[str]]:
+    return {
+        # A host names its programs; a name may hold bytes that are no text.
+        "driver": [kind.driver.encode(errors="backslashreplace").decode() for kind in kinds],
+        "process": [str(kind.process) for kind in kinds],
+        "metric": [kind.metric for kind in kinds],
+        "unit": [kind.unit.encode(errors="backslashreplace").decode() for kind in kinds],
+    }
+
+
+def _shared_codes(samples: Samples, places: dict[Kind, int]) -> NDArray[np.int64]:
+    """The codes of these samples as places in a table that all trials share."""
+    shared = [places.setdefault(kind, len(places)) for kind in samples.kinds]
+    return np.array(shared, dtype=np.int64)[samples.codes]
+
+
+def _texts(columns: Mapping[str, list[str]], rows: NDArray[np.int64]) -> dict[str, object]:
+    """Columns of texts in which row i has the text at rows[i]; no text is made a second time."""
+    indices = pa.array(rows)
+    return {
+        name: pd.array(pa.array(texts, pa.large_string()).take(indices), dtype="str")
+        for name, texts in columns.items()
+    }
+
+
+def _joined(parts: Sequence[NDArray[Any]], kind: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype=kind), *parts])
 
 
 def load(path: str | Path) -> pd.DataFrame:
@@ -68,13 +125,13 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 def by_cell(frame: pd.DataFrame) -> dict[Cell, dict[int, list[float]]]:
     """The values of every measure in every cell, by block, in the order of the trials."""
     cells: dict[Cell, dict[int, list[float]]] = {}
-    columns = (*_MEASURE, "kernel", "prefix", "block", "value")
-    for workload, metric, process, kernel, prefix, block, value in zip(
-        *(frame[name] for name in columns), strict=True
-    ):
+    groups = frame.groupby([*_MEASURE, "kernel", "prefix", "block"], sort=False)["value"]
+    for key, values in groups:
+        *texts, block = cast(tuple[str, str, str, str, str, int], key)
+        workload, metric, process, kernel, prefix = map(str, texts)
         measure = Measure(workload=workload, metric=metric, process=Process(process))
         variant = Variant(kernel=Kernel(kernel), prefix=Prefix(prefix))
-        cells.setdefault((measure, variant), {}).setdefault(block, []).append(value)
+        cells.setdefault((measure, variant), {})[block] = values.tolist()
     return cells
 
 
@@ -91,21 +148,3 @@ def units(frame: pd.DataFrame) -> dict[Measure, str]:
             )
         found[measure] = unit
     return found
-
-
-def _row(stored: store.StoredCampaign, outcome: Completed, sample: Sample) -> tuple[object, ...]:
-    trial = outcome.trial
-    return (
-        stored.directory.name,
-        trial.block,
-        trial.boot,
-        str(trial.variant.kernel),
-        str(trial.variant.prefix),
-        trial.workload,
-        # A host names its programs; a name may hold bytes that are no text.
-        sample.driver.encode(errors="backslashreplace").decode(),
-        str(sample.process),
-        sample.metric,
-        sample.unit,
-        sample.value,
-    )

@@ -134,7 +134,7 @@ class Completed:
 
     trial: Trial
     proof: Proof
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     started_utc: str
     elapsed_s: float
 

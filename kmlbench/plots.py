@@ -20,6 +20,9 @@ from kmlbench.stats import Interval
 
 WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.95
 FONT_POINTS = 10
+# Of one figure: more are drawn as one picture in it, which grows no further.
+MOST_POINTS = 2000
+PICTURE_DPI = 100
 LEAST_SPAN = 0.01  # of the value: a narrower axis would show noise as a difference
 
 
@@ -70,8 +73,9 @@ def draw(
         )
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
+        many = sum(len(one.points) for one in series) > MOST_POINTS
         for row, one in enumerate(series):
-            _row(axes, -row, one, theme)
+            _row(axes, -row, one, theme, as_picture=many)
         if zero is not None:
             axes.axvline(zero, color=theme.ink, linewidth=1, zorder=1)
         _frame(axes, len(series), theme)
@@ -85,7 +89,7 @@ def svg(figure: Figure) -> str:
     """The figure as SVG on a transparent ground; the same figure gives the same text."""
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "kmlbench", "svg.fonttype": "path"}):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(stream, format="svg", transparent=True, dpi=PICTURE_DPI, metadata={"Date": None})
     return stream.getvalue()
 
 
@@ -101,7 +105,7 @@ def table(series: Sequence[Series]) -> str:
     return stream.getvalue()
 
 
-def _row(axes: Axes, y: float, series: Series, theme: Theme) -> None:
+def _row(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: bool) -> None:
     spread = [y - 0.16 + 0.16 * index / max(1, len(series.points) - 1) for index in range(len(series.points))]
     axes.scatter(
         series.points,
@@ -112,6 +116,7 @@ def _row(axes: Axes, y: float, series: Series, theme: Theme) -> None:
         alpha=0.55,
         linewidth=0,
         zorder=2,
+        rasterized=as_picture,
     )
     interval = series.estimate
     if interval.low is not None and interval.high is not None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from kmlbench import fields
 from kmlbench.fields import Record
-from kmlbench.model import Completed, Failed, Kernel, Outcome, Prefix, Process, Proof, Sample, Trial, Variant
+from kmlbench.model import Completed, Failed, Kernel, Outcome, Prefix, Proof, Sample, Trial, Variant
+from kmlbench.samplereader import SampleReader
 
 FORMAT = 1
 
@@ -155,22 +156,22 @@ def outcome_record(outcome: Outcome) -> Record:
             return {"status": "failed", **common, "stage": outcome.stage, "cause": outcome.cause}
 
 
-def read_outcome(record: Record) -> Outcome:
-    """The outcome in `record`. Raises ValueError."""
+def read_outcome(record: Record, samples: SampleReader) -> Outcome:
+    """The outcome in `record`; all outcomes of a campaign share the reader `samples`. Raises ValueError."""
     match fields.text(record, "status"):
         case "completed":
-            return _read_completed(record)
+            return _read_completed(record, samples)
         case "failed":
             return _read_failed(record)
         case status:
             raise ValueError(f'field "status" is "{status}", not "completed" or "failed"')
 
 
-def _read_completed(record: Record) -> Completed:
+def _read_completed(record: Record, samples: SampleReader) -> Completed:
     return Completed(
         trial=read_trial(fields.mapping(record, "trial")),
         proof=_read_proof(fields.mapping(record, "proof")),
-        samples=tuple(_read_sample(sample) for sample in fields.mappings(record, "samples")),
+        samples=samples.read(fields.mappings(record, "samples")),
         started_utc=fields.text(record, "started_utc"),
         elapsed_s=fields.number(record, "elapsed_s"),
     )
@@ -194,16 +195,6 @@ def _sample_record(sample: Sample) -> Record:
         "process": str(sample.process),
         "driver": sample.driver,
     }
-
-
-def _read_sample(record: Record) -> Sample:
-    return Sample(
-        metric=fields.word(record, "metric"),
-        unit=fields.text(record, "unit"),
-        value=fields.measured(record, "value"),
-        process=Process(fields.text(record, "process")),
-        driver=fields.text(record, "driver"),
-    )
 
 
 def _proof_record(proof: Proof) -> Record:

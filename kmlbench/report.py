@@ -36,9 +36,10 @@ def write(directory: Path, *, progress: Progress | None = None) -> Path:
 
 def derive(stored: StoredCampaign, directory: Path) -> Path:
     """The same, from a campaign that was read, into any directory."""
-    source = figures.source(stored)
+    frame = frames.samples(stored)
+    source = figures.source(stored, frame)
     with _writing(directory):
-        frames.write_parquet(frames.samples(stored), directory / SAMPLES)
+        frames.write_parquet(frame, directory / SAMPLES)
         text = _render(stored, source, _fresh(directory / FIGURES))
         return _replace(directory / REPORT, text)
 

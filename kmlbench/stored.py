@@ -17,6 +17,7 @@ from kmlbench import fields
 from kmlbench.errors import InputError
 from kmlbench.model import Completed, Failed, Outcome, Trial
 from kmlbench.records import BootFacts, Campaign, UnknownFormat, read_campaign, read_facts, read_outcome
+from kmlbench.samplereader import SampleReader
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
 # In the directory of a trial: its commands, what workloads/measure said, and the last step, the probe's.
@@ -107,24 +108,36 @@ def _read_facts_file(path: Path) -> BootFacts:
 
 def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
     """The outcomes, and a note if something stands behind the last whole line."""
-    *lines, rest = _bytes(path, remedy=COPY_AGAIN).split(b"\n")
     outcomes: list[Outcome] = []
     waiting = set(plan)
-    for number, line in enumerate(lines, start=1):
+    samples = SampleReader()
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.endswith(b"\n"):
+            return tuple(outcomes), (_cut_off(number),)
         text = _text(path, line, number)
         with _reading(path, number):
-            outcome = read_outcome(fields.load(text))
+            outcome = read_outcome(fields.load(text), samples)
             if outcome.trial not in waiting:
                 raise ValueError(f"trial {outcome.trial.id} is not planned, or ended before")
         waiting.remove(outcome.trial)
         outcomes.append(outcome)
-    return tuple(outcomes), (_cut_off(len(lines)),) if rest else ()
+    return tuple(outcomes), ()
 
 
-def _cut_off(before: int) -> str:
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, which may be larger than what one wants to hold."""
+    try:
+        with path.open("rb") as stream:
+            yield from stream
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=COPY_AGAIN) from error
+
+
+def _cut_off(number: int) -> str:
+    before = number - 1
     whole = "1 whole outcome precedes" if before == 1 else f"{before} whole outcomes precede"
     return (
-        f"{OUTCOMES}:{before + 1}: the line is cut off: the campaign was interrupted while it wrote; {whole} "
+        f"{OUTCOMES}:{number}: the line is cut off: the campaign was interrupted while it wrote; {whole} "
         "it, and the trial it was about counts as never ended"
     )
 

@@ -14,11 +14,12 @@ PACKAGE = Path(__file__).parent.parent / "kmlbench"
 # From the bottom up. A module may import those of lower rows and of its own; `test_no_circle` keeps the
 # latter honest.
 LAYERS = (
-    ("errors", "model", "progress", "artifacts", "fields"),
+    ("errors", "model", "progress", "artifacts", "fields", "columns"),
     (
         "workload_data",
         "kernels",
         "records",
+        "samplereader",
         "wisconsin",
         "adapters",
         "yamlfile",
