@@ -35,6 +35,7 @@ FACTS = {
 class Recipe:
     """A synthetic campaign. `failing` and `missing` are positions of trials; `effect` multiplies CPU."""
 
+    id: str = "5e7"
     blocks: int = 4
     workloads: tuple[str, ...] = WORKLOADS
     platform: str = "QEMU TCG, instruction clock"
@@ -77,7 +78,7 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
     recipe = recipe or Recipe()
     random = np.random.default_rng(7)
     campaign = store.Campaign(
-        id="5e7",
+        id=recipe.id,
         started_utc="2025-11-23T01:02:03Z",
         title=recipe.title,
         platform=recipe.platform,
