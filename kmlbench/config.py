@@ -62,10 +62,13 @@ HostSpec = QemuHostSpec | SshHostSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSpec:
-    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start."""
+    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start.
 
-    stock: str
-    kml: str
+    The hosts at one place of `stock` and `kml` are a pair; pairs work at the same time.
+    """
+
+    stock: tuple[str, ...]
+    kml: tuple[str, ...]
     server: Server
     workloads: tuple[str, ...]
     blocks: int
@@ -181,8 +184,8 @@ def _campaign(
     fields = Fields(section, faults, "campaign")
     fields.override(given)
     spec = CampaignSpec(
-        stock=_host_name(fields, Kernel.STOCK, hosts),
-        kml=_host_name(fields, Kernel.KML, hosts),
+        stock=_host_names(fields, Kernel.STOCK, hosts),
+        kml=_host_names(fields, Kernel.KML, hosts),
         server=fields.choice("server", Server),
         workloads=fields.names("workloads", ADAPTERS),
         blocks=fields.integer("blocks", minimum=1, maximum=1000),
@@ -191,14 +194,27 @@ def _campaign(
     )
     fields.finish()
     if not faults.found:
-        _alike(fields, spec, hosts)
+        _paired(fields, spec)
+    if not faults.found:
+        chosen = {host.name: host for host in hosts}
+        first = chosen[spec.stock[0]]
+        for name in (*spec.stock[1:], *spec.kml):
+            _alike(fields, first, chosen[name])
     return spec
 
 
-def _alike(fields: Fields, spec: CampaignSpec, hosts: tuple[HostSpec, ...]) -> None:
-    """The two hosts of a campaign may differ in the kernel, not in the machine."""
-    chosen = {host.name: host for host in hosts}
-    match chosen.get(spec.stock), chosen.get(spec.kml):
+def _paired(fields: Fields, spec: CampaignSpec) -> None:
+    """Every host has its other half, and every pair a block and its reverse."""
+    pairs = len(spec.stock)
+    if pairs != len(spec.kml):
+        fields.fault("kml", f"{pairs} stock and {len(spec.kml)} kml hosts are no pairs")
+    elif pairs > 1 and spec.blocks < 2 * pairs:
+        fields.fault("blocks", f"{pairs} pairs of hosts need at least {2 * pairs} blocks, two for each")
+
+
+def _alike(fields: Fields, one: HostSpec, other: HostSpec) -> None:
+    """The hosts of a campaign may differ in the kernel, not in the machine."""
+    match one, other:
         case (QemuHostSpec(), SshHostSpec()) | (SshHostSpec(), QemuHostSpec()):
             fields.fault("kml", "one host is a guest and the other is not: they cannot be compared")
         case QemuHostSpec() as stock, QemuHostSpec() as kml:
@@ -209,9 +225,9 @@ def _alike(fields: Fields, spec: CampaignSpec, hosts: tuple[HostSpec, ...]) -> N
                     fields.fault("kml", f"{pair}; only the kernel may")
 
 
-def _host_name(fields: Fields, kernel: Kernel, hosts: tuple[HostSpec, ...]) -> str:
-    name = fields.name(str(kernel), {host.name for host in hosts})
+def _host_names(fields: Fields, kernel: Kernel, hosts: tuple[HostSpec, ...]) -> tuple[str, ...]:
+    names = fields.one_or_more(str(kernel), {host.name for host in hosts})
     for host in hosts:
-        if host.name == name and host.kernel is not kernel:
-            fields.fault(str(kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}")
-    return name
+        if host.name in names and host.kernel is not kernel:
+            fields.fault(str(kernel), f"host {host.name!r} has the {host.kernel} kernel, not {kernel}")
+    return names

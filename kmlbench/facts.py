@@ -4,7 +4,8 @@
 Every fact must be the same in all boots, with two exceptions: what names the kernel must differ between
 the kernels and only there (BY_KERNEL), and the memory that a kernel leaves over is equal to a percent
 (NEAR), since the kernels' own sizes differ. The kernels' configurations are split: the options of Kernel
-Mode Linux and the release's suffix must differ, the rest must be equal.
+Mode Linux and the release's suffix must differ, the rest must be equal. All this holds within a pair of
+hosts: what is compared is compared on one pair, and two pairs may be different machines.
 """
 
 from __future__ import annotations
@@ -60,18 +61,27 @@ def require_agreement(boots: Sequence[BootFacts]) -> None:
 
 
 def _row(name: str, boots: Sequence[BootFacts]) -> FactRow:
-    values = {
-        kernel: tuple(dict.fromkeys(boot.facts[name] for boot in boots if _has(boot, kernel, name)))
-        for kernel in dict.fromkeys(boot.kernel for boot in boots)
-    }
     expectation = _expectation(name)
-    everywhere = all(name in boot.facts for boot in boots)
+    pairs = [[one for one in boots if one.pair == pair] for pair in {boot.pair for boot in boots}]
     return FactRow(
         name=name,
         expectation=expectation,
-        values=values,
-        agrees=everywhere and _agrees(expectation, values),
+        values=_values(name, boots),
+        agrees=all(_agree_on(name, pair) for pair in pairs),
     )
+
+
+def _values(name: str, boots: Sequence[BootFacts]) -> Mapping[Kernel, tuple[str, ...]]:
+    return {
+        kernel: tuple(dict.fromkeys(boot.facts[name] for boot in boots if _has(boot, kernel, name)))
+        for kernel in dict.fromkeys(boot.kernel for boot in boots)
+    }
+
+
+def _agree_on(name: str, pair: Sequence[BootFacts]) -> bool:
+    """Whether the boots of one pair agree on a fact, or none of them has it."""
+    having = [boot for boot in pair if name in boot.facts]
+    return not having or (len(having) == len(pair) and _agrees(_expectation(name), _values(name, pair)))
 
 
 def _has(boot: BootFacts, kernel: Kernel, name: str) -> bool:

@@ -24,6 +24,7 @@ TYPES: Mapping[str, str] = {
     "campaign": "str",
     "block": "int64",
     "boot": "int64",
+    "pair": "int64",
     "kernel": "str",
     "prefix": "str",
     "workload": "str",
@@ -62,6 +63,7 @@ def samples(stored: store.StoredCampaign) -> pd.DataFrame:
     numbers = {
         "block": np.array([outcome.trial.block for outcome in completed], dtype=np.int64)[trial],
         "boot": np.array([outcome.trial.boot for outcome in completed], dtype=np.int64)[trial],
+        "pair": np.array([outcome.trial.pair for outcome in completed], dtype=np.int64)[trial],
         "value": _joined([one.values for one in columns], np.float64),
     }
     return pd.DataFrame({**texts, **numbers}, columns=list(TYPES)).astype(TYPES)

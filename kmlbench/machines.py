@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,15 @@ def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[
     found = accelerate()
     countable = found is Acceleration.TCG and host.cpus == 1
     return found, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
+
+
+def by_pair(pairs: Sequence[Machines]) -> Machines:
+    """Gives each boot of the plan to the machines of its pair."""
+
+    def boot(planned: Boot, directory: Path) -> AbstractContextManager[Booted]:
+        return pairs[planned.pair](planned, directory)
+
+    return boot
 
 
 def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:

@@ -78,7 +78,8 @@ class Variant:
 class Trial:
     """One planned measurement: one workload in one cell, in one boot of one block.
 
-    `boot` counts boots over the campaign and `position` trials over the campaign, both from 0.
+    `boot` counts boots over the campaign and `position` trials over the campaign, both from 0; `pair` is the
+    pair of hosts that runs the block, from 0.
     """
 
     block: int
@@ -86,6 +87,7 @@ class Trial:
     position: int
     variant: Variant
     workload: str
+    pair: int = 0
 
     @property
     def id(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from kmlbench.model import Kernel, Prefix, Trial, Variant
@@ -43,6 +43,7 @@ class Boot:
     block: int
     kernel: Kernel
     groups: tuple[Group, ...]
+    pair: int = 0
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -74,6 +75,14 @@ def make(
         boot += 0 if same else 1
         trials.append(Trial(block=block, boot=boot, position=position, variant=variant, workload=workload))
     return tuple(trials)
+
+
+def distribute(plan: Sequence[Trial], *, pairs: int) -> tuple[Trial, ...]:
+    """The plan over several pairs of hosts. A block and its reverse stay on one pair: each is balanced.
+
+    Pairs work at the same time; the trials of one pair keep their order.
+    """
+    return tuple(replace(trial, pair=trial.block // 2 % pairs) for trial in plan)
 
 
 Cell = tuple[int, Variant, str]
@@ -119,6 +128,7 @@ def _boot(trials: tuple[Trial, ...], workloads: Mapping[str, bool]) -> Boot:
     return Boot(
         index=first.boot,
         block=first.block,
+        pair=first.pair,
         kernel=first.variant.kernel,
         groups=tuple(
             Group(prefix=prefix, served=served, trials=tuple(members))

@@ -18,10 +18,16 @@ RESULTS_MIB = 256
 OVERHEAD_MIB = 512
 
 
-def check(guests: Iterable[QemuHostSpec], results: Path, *, meminfo: Path = Path("/proc/meminfo")) -> None:
-    """Raises MachineError that lists everything this machine lacks."""
+def check(
+    guests: Iterable[QemuHostSpec],
+    results: Path,
+    *,
+    at_once: int = 1,
+    meminfo: Path = Path("/proc/meminfo"),
+) -> None:
+    """Raises MachineError that lists everything this machine lacks for so many guests at once."""
     listed = list(guests)
-    lacks = [*_space(results), *(_qemu() if listed else ()), *_memory(listed, meminfo)]
+    lacks = [*_space(results), *(_qemu() if listed else ()), *_memory(listed, at_once, meminfo)]
     if lacks:
         raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
 
@@ -50,17 +56,18 @@ def _space(results: Path) -> list[Lack]:
     ]
 
 
-def _memory(guests: Iterable[QemuHostSpec], meminfo: Path) -> list[Lack]:
-    """One guest works at a time, so the largest counts."""
+def _memory(guests: Iterable[QemuHostSpec], at_once: int, meminfo: Path) -> list[Lack]:
+    """One guest of a pair works at a time, so the largest counts."""
     largest = max((guest.memory_mb for guest in guests), default=0)
     found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
     available = int(found[1]) >> 10 if found else None
-    if not largest or available is None or available >= largest + OVERHEAD_MIB:
+    needed = at_once * (largest + OVERHEAD_MIB)
+    if not largest or available is None or available >= needed:
         return []
+    what = f"a guest of {largest} MiB needs" if at_once == 1 else f"{at_once} guests of {largest} MiB need"
     return [
         (
-            f"{available} MiB of memory are available, a guest of {largest} MiB needs "
-            f"{largest + OVERHEAD_MIB}",
-            "end other programs, or lower memory_mb of both hosts in hosts.yaml",
+            f"{available} MiB of memory are available, {what} {needed}",
+            "end other programs, or lower memory_mb of the hosts in hosts.yaml",
         )
     ]

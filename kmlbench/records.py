@@ -42,11 +42,12 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFacts:
-    """What one boot said about itself, before any trial of it."""
+    """What one boot said about itself, before any trial of it. `pair` is the plan's, no part of the file."""
 
     boot: int
     kernel: Kernel
     facts: Mapping[str, str]
+    pair: int = 0
 
 
 def campaign_record(campaign: Campaign) -> Record:
@@ -123,6 +124,7 @@ def trial_record(trial: Trial) -> Record:
         "kernel": str(trial.variant.kernel),
         "prefix": str(trial.variant.prefix),
         "workload": trial.workload,
+        "pair": trial.pair,
     }
 
 
@@ -137,6 +139,8 @@ def read_trial(record: Record) -> Trial:
         position=fields.natural(record, "position"),
         variant=variant,
         workload=fields.word(record, "workload"),
+        # Campaigns of one pair of hosts did not name it.
+        pair=fields.natural(record, "pair") if "pair" in record else 0,
     )
 
 

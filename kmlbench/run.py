@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Event, RLock
 
 from kmlbench import facts, inspection, mysql, plan, trials
 from kmlbench.adapters import ADAPTERS
@@ -43,13 +45,18 @@ class Experiment:
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
-    """A campaign that runs. `run` walks its plan once."""
+    """A campaign that runs. `run` walks its plan once, the pairs of hosts at the same time.
+
+    One trial at a time on each pair; outcomes, facts and progress are written under one lock.
+    """
 
     experiment: Experiment
     machines: Machines
     directory: CampaignDirectory
     progress: Progress
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    _watches: dict[int, Stopwatch] = field(default_factory=dict)
+    _stop: Event = field(default_factory=Event)
+    _lock: RLock = field(default_factory=RLock)
     _ended: set[Trial] = field(default_factory=set)
     _failed: int = 0
     _facts: list[BootFacts] = field(default_factory=list)
@@ -62,28 +69,49 @@ class Campaign:
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
         self.progress.stage("campaign", total=len(planned))
+        boots = plan.boots(planned, served)
+        self._watches.update({boot.pair: Stopwatch() for boot in boots})
         try:
-            for boot in plan.boots(planned, served):
-                self._boot(boot)
+            self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
         finally:
             self._store_timing()
         return self._failed
 
+    def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
+        """Walk the boots of each pair; alone in this thread, which an interruption ends at once."""
+        if len(walks) <= 1:
+            for boots in walks:
+                self._walk(boots)
+            return
+        with ThreadPoolExecutor(len(walks), thread_name_prefix="pair") as pool:
+            try:
+                for done in as_completed([pool.submit(self._walk, boots) for boots in walks]):
+                    done.result()
+            except BaseException:
+                self._stop.set()
+                self._note("stopping: the trials that run now are ended first")
+                raise
+
+    def _walk(self, boots: Sequence[Boot]) -> None:
+        for boot in boots:
+            if not self._stop.is_set():
+                self._boot(boot)
+
     def _boot(self, boot: Boot) -> None:
-        self.progress.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        self._note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
         started = Moment()
         machine = self.machines(boot, self.directory.boot(boot.index))
         try:
-            with Waited(manager=machine, stopwatch=self.stopwatch) as booted:
+            with Waited(manager=machine, stopwatch=self._watches[boot.pair]) as booted:
                 self._on(booted, boot)
         except HostError as error:
             lost = [trial for trial in boot.trials if trial not in self._ended]
-            self.progress.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
+            self._note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
             for trial in lost:
                 self._fail(trial, "boot", error, started)
 
     def _on(self, booted: Booted, boot: Boot) -> None:
-        host = WaitedHost(host=booted.host, stopwatch=self.stopwatch)
+        host = WaitedHost(host=booted.host, stopwatch=self._watches[boot.pair])
         try:
             release = self._inspect(host, booted, boot)
             for group in boot.groups:
@@ -101,13 +129,14 @@ class Campaign:
         (raw / "config").write_text(seen.config)
         (raw / "cpuinfo").write_text(seen.cpuinfo)
         self.directory.facts(boot.index, boot.kernel, found)
-        self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found))
-        facts.require_agreement(self._facts)
+        with self._lock:
+            self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found, pair=boot.pair))
+            facts.require_agreement(self._facts)
         return found["kernel_release"]
 
     def _group(self, host: Host, release: str, group: Group) -> None:
         left = group.trials
-        while left:
+        while left and not self._stop.is_set():
             served = self._served if group.served else self._unserved
             left = served(host, release, left)
 
@@ -118,13 +147,15 @@ class Campaign:
         try:
             with mysql.running(host, left[0].variant.prefix, self.experiment.server) as handle:
                 for trial in left:
+                    if self._stop.is_set():
+                        break
                     started = Moment()
                     setting = handle.setting(seed=self._seed, scale=self.experiment.scale)
                     self._attempt(self._bench(host, release, handle), trial, setting)
                     ended += 1
         except (TrialError, CommandTimeout) as error:
             if ended == len(left):
-                self.progress.note(f"after {left[-1].id}: {error}")
+                self._note(f"after {left[-1].id}: {error}")
             else:
                 self._fail(left[ended], _stage(error), error, started)
                 ended += 1
@@ -171,7 +202,8 @@ class Campaign:
         )
 
     def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: Moment) -> None:
-        self._failed += 1
+        with self._lock:
+            self._failed += 1
         self._end(
             Failed(
                 trial=trial,
@@ -184,10 +216,15 @@ class Campaign:
         )
 
     def _end(self, outcome: Outcome, told: str) -> None:
-        self.directory.append(outcome)
-        self._ended.add(outcome.trial)
-        self.progress.note(told)
-        self.progress.advance()
+        with self._lock:
+            self.directory.append(outcome)
+            self._ended.add(outcome.trial)
+            self.progress.note(told)
+            self.progress.advance()
+
+    def _note(self, text: str) -> None:
+        with self._lock:
+            self.progress.note(text)
 
     @property
     def _seed(self) -> int:
@@ -195,8 +232,11 @@ class Campaign:
         return 1 + self.experiment.seed % (2**31 - 1)
 
     def _store_timing(self) -> None:
-        watch = self.stopwatch
-        timing = {"total_s": watch.total_s, "waiting_s": watch.waited_s, "controller_s": watch.own_s}
+        watches = self._watches.values()
+        total = max((watch.total_s for watch in watches), default=0.0)
+        # Pairs wait at the same time: the mean of them.
+        waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
+        timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
         (self.directory.path / TIMING).write_text(json.dumps(timing, indent=2) + "\n")
 
 

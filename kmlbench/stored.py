@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmlbench import fields
@@ -76,7 +76,9 @@ def read(path: Path) -> StoredCampaign:
     directory = _resolved(path)
     campaign = _read_campaign_file(directory / CAMPAIGN)
     outcomes, cut_off = _read_outcomes(directory / OUTCOMES, campaign.plan)
-    facts = tuple(_read_facts_file(found) for found in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
+    pairs = {trial.boot: trial.pair for trial in campaign.plan}
+    found = (_read_facts_file(path) for path in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
+    facts = tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in found)
     return StoredCampaign(
         directory=directory,
         campaign=campaign,

@@ -204,6 +204,11 @@ class Fields:
             return ""
         return text
 
+    def one_or_more(self, key: str, known: Collection[str]) -> tuple[str, ...]:
+        """A known name, or a list of them as `names` reads it; a fault gives the empty name or tuple."""
+        listed = self.has(key) and isinstance(self._values[key].node, SequenceNode)
+        return self.names(key, known) if listed else (self.name(key, known),)
+
     def names(self, key: str, known: Collection[str]) -> tuple[str, ...]:
         """A list of known names, none twice and at least one."""
         value = self.value(key)

@@ -150,7 +150,36 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
     text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
     told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may"
     assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {told}"]
-    assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == "b"
+    assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == ("b",)
+
+
+PAIRS = GOOD.replace("stock: plain", "stock: [plain, plain2]").replace("kml: near", "kml: [near, near2]")
+GUEST = GOOD[GOOD.index("    kind: qemu") : GOOD.index("  far:")]
+MORE = f"  plain2:\n{GUEST}  near2:\n{GUEST.replace('kernel: stock', 'kernel: kml')}campaign:"
+FOUR = PAIRS.replace("campaign:", MORE).replace("blocks: 3", "blocks: 4")
+
+
+def test_several_pairs_of_hosts(tmp_path: Path) -> None:
+    spec = load(tmp_path, FOUR).campaign
+    assert (spec.stock, spec.kml) == (("plain", "plain2"), ("near", "near2"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("[near, near2]", "near", "kml: 2 stock and 1 kml hosts are no pairs"),
+        ("[near, near2]", "[near, near]", "kml: 'near' is there twice"),
+        ("[near, near2]", "[near, plain2]", "kml: host 'plain2' has the stock kernel, not kml"),
+        ("[near, near2]", "[near, far]", "kml: one host is a guest and the other is not"),
+        ("[near, near2]", "[near, nearer]", "kml: unknown: 'nearer'"),
+        ("blocks: 4", "blocks: 3", "blocks: 2 pairs of hosts need at least 4 blocks"),
+        ("    memory_mb: 2048", "    memory_mb: 1024", "kml: hosts 'plain' and 'plain2' differ in memory_mb"),
+    ],
+)
+def test_faults_of_several_pairs(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    text = FOUR.replace(old, new, 1)
+    assert text != FOUR
+    assert any(fault in found for found in faults(tmp_path, text)), faults(tmp_path, text)
 
 
 def test_options_of_the_command_line_replace_the_file_and_are_checked_with_it(tmp_path: Path) -> None:

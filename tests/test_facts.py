@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_the_release_must_differ_between_the_kernels_and_only_there() -> None:
 
 def test_a_fact_that_one_boot_lacks_does_not_agree() -> None:
     assert not agreement(boot(0, Kernel.STOCK, {"image": "abc"}), boot(1, Kernel.KML))["image"]
+
+
+def test_pairs_of_hosts_may_be_other_machines() -> None:
+    other = {"cpu_model": "another"}
+    here = [boot(0, Kernel.STOCK), boot(1, Kernel.KML)]
+    there = [replace(boot(2 + n, kernel, other), pair=1) for n, kernel in enumerate(Kernel)]
+    assert all(agreement(*here, *there).values())
+    assert not agreement(*here, *[replace(one, pair=0) for one in there])["cpu_model"]
+    assert not agreement(*here, there[0], replace(boot(3, Kernel.KML), pair=1))["cpu_model"]
 
 
 def test_one_boot_agrees_with_itself_and_none_with_nothing() -> None:

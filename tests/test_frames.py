@@ -18,7 +18,7 @@ from kmlbench.model import Process
 
 CPU = Measure(workload="wisconsin", metric="cpu_total", process=Process.TOGETHER)
 COLUMNS = [
-    *("campaign", "block", "boot", "kernel", "prefix", "workload"),
+    *("campaign", "block", "boot", "pair", "kernel", "prefix", "workload"),
     *("driver", "process", "metric", "unit", "value"),
 ]
 
@@ -37,6 +37,7 @@ def test_every_sample_of_a_completed_trial_is_a_row(tmp_path: Path) -> None:
         "campaign": path.name,
         "block": first.trial.block,
         "boot": first.trial.boot,
+        "pair": 0,
         "kernel": "stock",
         "prefix": str(first.trial.variant.prefix),
         "workload": first.trial.workload,

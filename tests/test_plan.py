@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,21 @@ def test_the_trials_of_a_prefix_that_need_a_server_are_contiguous(seed: int) -> 
         ]
         assert all(len(group.trials) == (3 if group.served else 1) for group in boot.groups)
         assert boot.trials == tuple(trial for trial in trials if trial.boot == boot.index)
+
+
+@given(st.integers(min_value=1, max_value=5), st.integers(min_value=1, max_value=5))
+def test_a_pair_of_hosts_runs_whole_blocks_and_their_reverses(pairs: int, couples: int) -> None:
+    trials = plan.distribute(made(blocks=2 * pairs * couples), pairs=pairs)
+    assert [replace(trial, pair=0) for trial in trials] == list(made(blocks=2 * pairs * couples))
+    blocks = {trial.block: trial.pair for trial in trials}
+    assert all((trial.pair == blocks[trial.block]) for trial in trials)
+    for pair in range(pairs):
+        mine = [block for block, other in blocks.items() if other == pair]
+        assert len(mine) == 2 * couples
+        assert all(first + 1 == second for first, second in zip(mine[::2], mine[1::2], strict=True))
+    assert {boot.index: boot.pair for boot in plan.boots(trials, WORKLOADS)} == {
+        trial.boot: trial.pair for trial in trials
+    }
 
 
 def test_the_seed_decides_the_order() -> None:

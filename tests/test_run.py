@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 from sessions import getpid, getpid_argv, inspecting
 
+import kmlbench
 from kmlbench import mysql, plan, run, store, trials
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.fake import Exchange, FakeHost
@@ -55,6 +58,7 @@ class Rig:
     directory: Path
     script: Script = whole
     blocks: int = 1
+    pairs: int = 1
     facts: dict[str, str] = field(default_factory=dict)
     machines: Machines = field(init=False)
 
@@ -68,7 +72,8 @@ class Rig:
             yield Booted(host=host, facts=self.facts)
 
     def run(self, workloads: dict[str, bool] = GETPID) -> StoredCampaign:
-        planned = plan.make(plan.VARIANTS, workloads, blocks=self.blocks, seed=2)
+        made = plan.make(plan.VARIANTS, workloads, blocks=self.blocks, seed=2)
+        planned = plan.distribute(made, pairs=self.pairs)
         with store.create(self.directory, self._record(planned)) as directory:
             try:
                 run.Campaign(
@@ -256,6 +261,91 @@ def test_an_interruption_keeps_what_was_measured(rig: Rig) -> None:
     assert [done.trial.position for done in stored.completed] == [0]
     assert len(stored.missing) == 3
     assert (stored.directory / "timing.json").exists()
+
+
+@dataclass(slots=True)
+class Together:
+    """Machines that begin only when every pair has one, and count how many a pair has at once."""
+
+    rig: Rig
+    barrier: Barrier
+    running: Counter[int] = field(default_factory=Counter)
+    most: Counter[int] = field(default_factory=Counter)
+
+    @contextmanager
+    def __call__(self, boot: Boot, directory: Path) -> Iterator[Booted]:
+        self.running[boot.pair] += 1
+        self.most[boot.pair] = max(self.most[boot.pair], self.running[boot.pair])
+        self.barrier.wait(timeout=30)
+        with self.rig.playing(boot, directory) as booted:
+            yield booted
+        self.running[boot.pair] -= 1
+
+
+@pytest.fixture
+def pairs(rig: Rig) -> Rig:
+    rig.pairs, rig.blocks = 3, 6
+    return rig
+
+
+def test_pairs_work_at_once_with_one_machine_each(pairs: Rig) -> None:
+    together = Together(pairs, Barrier(3))
+    pairs.machines = together
+    stored = pairs.run()
+    assert together.most == {0: 1, 1: 1, 2: 1}
+    assert {outcome.trial for outcome in stored.completed} == set(stored.campaign.plan)
+    assert {boot.pair for boot in stored.facts} == {0, 1, 2}
+    frame = kmlbench.load(stored.directory)
+    assert frame.groupby("block")["pair"].nunique().eq(1).all()
+    assert frame.groupby("pair")["block"].nunique().eq(2).all()
+    for pair in range(3):
+        positions = [one.trial.position for one in stored.outcomes if one.trial.pair == pair]
+        assert positions == sorted(positions)
+
+
+def test_the_waiting_of_pairs_is_no_more_than_the_time_they_took(pairs: Rig) -> None:
+    timing = json.loads((pairs.run().directory / "timing.json").read_text())
+    assert 0 <= timing["waiting_s"] <= timing["total_s"]
+    assert timing["controller_s"] == pytest.approx(timing["total_s"] - timing["waiting_s"])
+
+
+def test_a_lost_host_costs_its_pair_one_boot(pairs: Rig) -> None:
+    @contextmanager
+    def machines(boot: Boot, directory: Path) -> Iterator[Booted]:
+        if boot.pair == 1 and boot.block == 2:
+            raise HostError("it panicked")
+        with pairs.playing(boot, directory) as booted:
+            yield booted
+
+    pairs.machines = machines
+    stored = pairs.run()
+    assert {failed.trial.block for failed in stored.failed} == {2}
+    assert len(stored.failed) + len(stored.completed) == len(stored.campaign.plan)
+
+
+@pytest.mark.parametrize("error", [ProofError("another cell"), KeyboardInterrupt()])
+def test_what_stops_one_pair_stops_all_after_their_trial(pairs: Rig, error: BaseException) -> None:
+    """The others are held in their first boot until the first pair has failed."""
+    failed = Event()
+
+    @contextmanager
+    def machines(boot: Boot, _: Path) -> Iterator[Booted]:
+        if boot.pair == 0:
+            failed.set()
+            raise error
+        assert failed.wait(timeout=30)
+        with FakeHost(name=boot.kernel, script=whole(boot)) as host:
+            # An interruption of the script: it is not played to its end.
+            yield Booted(host=host, facts={})
+            host.script.clear()
+
+    pairs.machines = machines
+    with pytest.raises(type(error)):
+        pairs.run()
+    stored = pairs.stored()
+    assert stored.missing
+    assert {outcome.trial.pair for outcome in stored.outcomes} <= {1, 2}
+    assert max(Counter(one.trial.boot for one in stored.outcomes).values(), default=0) <= 2
 
 
 SERVED = {"oltp_point_select": True, "oltp_read_write": True, "getpid": False}

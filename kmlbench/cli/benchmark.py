@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     if arguments.dry_run:
         print("\n".join([*(trial.id for trial in trials), told]))
         return 0
-    preflight.check(arms.guest_hosts(settings), arguments.results)
+    preflight.check(arms.guest_hosts(settings), arguments.results, at_once=len(spec.stock))
     progress.note(told)
     ready = arms.prepare(settings, seed=seed, cache=default_cache(), progress=progress)
     experiment = Experiment(
@@ -96,10 +96,14 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
 def _plan(spec: CampaignSpec, seed: int) -> tuple[tuple[Trial, ...], str]:
     """The trials, and a sentence about them."""
     served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
-    trials = plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
-    seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS)
+    pairs = len(spec.stock)
+    made = plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
+    trials = plan.distribute(made, pairs=pairs)
+    seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS) / pairs
     boots = len({trial.boot for trial in trials})
-    return trials, f"{len(trials)} trials in {boots} boots, about {seconds / 60:.0f} minutes; seed {seed}"
+    where = f" on {pairs} pairs of hosts" if pairs > 1 else ""
+    told = f"{len(trials)} trials in {boots} boots{where}, about {seconds / 60:.0f} minutes; seed {seed}"
+    return trials, told
 
 
 def _record(settings: Config, experiment: Experiment, ready: Ready, *, hosts: Path) -> CampaignRecord:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The arms of a campaign on several pairs of hosts that already run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from kmlbench import arms, config, machines
+from kmlbench.build.cache import Cache
+from kmlbench.config import SshHostSpec
+from kmlbench.errors import HostError
+from kmlbench.hosts.fake import FakeHost
+from kmlbench.machines import Booted
+from kmlbench.model import Kernel
+from kmlbench.plan import Boot
+from kmlbench.progress import Silent
+
+HOST = (
+    "  {0}{1}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: none, "
+    "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5}}\n"
+)
+CAMPAIGN = (
+    "campaign: {stock: [stock1, stock2], kml: [kml1, kml2], server: mysql, workloads: [getpid], "
+    "blocks: 4, scale: 1}\n"
+)
+
+
+def prepare(directory: Path) -> arms.Ready:
+    path = directory / "hosts.yaml"
+    listed = "".join(HOST.format(kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
+    path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
+    return arms.prepare(config.load(path), seed=1, cache=Cache(directory), progress=Silent())
+
+
+def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connection(spec: SshHostSpec) -> AbstractContextManager[FakeHost]:
+        return nullcontext(FakeHost(name=spec.name))
+
+    monkeypatch.setattr(machines, "_connection", connection)
+    monkeypatch.setattr(machines, "release", lambda spec: f"6.12-{spec.kernel}")
+    ready = prepare(tmp_path)
+    assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}
+    for kernel in Kernel:
+        for pair in (0, 1):
+            planned = Boot(index=0, block=0, pair=pair, kernel=kernel, groups=())
+            with ready.machines(planned, tmp_path) as booted:
+                assert isinstance(booted, Booted)
+                assert booted.host.name == f"{kernel}{pair + 1}"
+
+
+def test_pairs_with_different_kernels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "release", lambda spec: f"6.12-of-{spec.name}")
+    with pytest.raises(HostError, match=r"(?s)stock1 runs 6\.12-of-stock1, stock2 runs .*remedy: boot"):
+        prepare(tmp_path)
