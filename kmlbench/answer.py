@@ -74,11 +74,13 @@ def _margin() -> str:
 
 def _missing(ratio: Interval) -> str:
     if ratio.low is None:
-        return "One block gives no interval; two are the least."
+        if ratio.blocks < 2:
+            return "One block gives no interval; two are the least."
+        return f"All {ratio.blocks} blocks gave the same ratio: nothing shows how far it varies."
     blocks = stats.blocks_to_decide(ratio, margin=MARGIN)
     if blocks is None:
-        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to see {MARGIN * 100:g} %."
-    return f"About {blocks} blocks like these would narrow the interval to ±{MARGIN * 100:g} %."
+        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to decide."
+    return f"About {blocks} blocks like these would decide whether it does, by more than {MARGIN * 100:g} %."
 
 
 def _no_claim(workload: str) -> str:

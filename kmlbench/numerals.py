@@ -37,7 +37,7 @@ def change(ratio: Estimate) -> Cell:
         case Interval():
             low, high = ratio.low, ratio.high
             if low is None or high is None:
-                return Cell(text=f"{percent(ratio.estimate)} %", aside="one block: no interval")
+                return Cell(text=f"{percent(ratio.estimate)} %", aside=ratio.unbounded)
             return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
 
 
@@ -65,5 +65,5 @@ def decimals(number: float) -> int:
 
 def _bounds(interval: Interval, places: int) -> str:
     if interval.low is None or interval.high is None:
-        return "one block: no interval"
+        return interval.unbounded
     return f"[{plain(interval.low, places)}, {plain(interval.high, places)}]"

@@ -29,7 +29,7 @@ LAYERS = (
     ("config", "commands", "facts", "store"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "arms", "stats", "comparisons", "numerals"),
+    ("trials", "arms", "bootstrap", "stats", "comparisons", "numerals"),
     ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page"),
     ("report",),
     ("cli",),
