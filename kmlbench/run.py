@@ -8,7 +8,7 @@ on; a lost host fails what is left of its boot; a contradicted proof stops every
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -43,13 +43,18 @@ class Experiment:
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
-    """A campaign that runs. `run` walks its plan once."""
+    """A campaign that runs. `run` walks its plan once.
+
+    `ended_after` looks at the outcomes before each boot: after how many blocks a rule ends the campaign.
+    """
 
     experiment: Experiment
     machines: Machines
     directory: CampaignDirectory
     progress: Progress
+    ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    _outcomes: list[Outcome] = field(default_factory=list)
     _ended: set[Trial] = field(default_factory=set)
     _failed: int = 0
     _facts: list[BootFacts] = field(default_factory=list)
@@ -64,6 +69,11 @@ class Campaign:
         self.progress.stage("campaign", total=len(planned))
         try:
             for boot in plan.boots(planned, served):
+                if (blocks := self.ended_after(self._outcomes)) is not None:
+                    self.progress.note(
+                        f"the interval is narrow enough after {blocks} blocks: no more are run"
+                    )
+                    break
                 self._boot(boot)
         finally:
             self._store_timing()
@@ -185,6 +195,7 @@ class Campaign:
 
     def _end(self, outcome: Outcome, told: str) -> None:
         self.directory.append(outcome)
+        self._outcomes.append(outcome)
         self._ended.add(outcome.trial)
         self.progress.note(told)
         self.progress.advance()

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy import optimize
+from scipy import stats as scipy_stats
 
 from kmlbench import bootstrap
 from kmlbench.bootstrap import FLAT, Array
 
 CONFIDENCE = 0.95
 MOST_BLOCKS = 1000
+PLANNED = np.arange(2, MOST_BLOCKS + 1, dtype=np.float64)
 LARGEST_LOG = 100.0  # a ratio beyond e^100 is no measurement
 
 Tree = float | Sequence["Tree"]
@@ -169,9 +172,25 @@ def log_deviation(ratio: Interval) -> float | None:
     return half_width * math.sqrt(ratio.blocks) / quantile
 
 
-def blocks_for(half_width: float, *, deviation: float, confidence: float = CONFIDENCE) -> int | None:
-    """The blocks that narrow a log ratio's interval to `half_width`; None: more than MOST_BLOCKS."""
-    blocks = np.arange(2, MOST_BLOCKS + 1, dtype=np.float64)
+def smallest_effect(ratio: Interval, *, power: float = 0.8) -> float | None:
+    """The relative effect that campaigns as long and as variable find with probability `power`."""
+    deviation = log_deviation(ratio)
+    if deviation is None:
+        return None
+    freedom = ratio.blocks - 1
+    critical = float(bootstrap.quantile(freedom, ratio.confidence))
+    found = optimize.brentq(
+        lambda effect: float(scipy_stats.nct.sf(critical, freedom, effect)) - power, 0.0, 4 * critical + 8
+    )
+    return math.expm1(float(found) * deviation / math.sqrt(ratio.blocks))
+
+
+def blocks_for(half_width: float, *, deviation: float | Array, confidence: float = CONFIDENCE) -> int | None:
+    """The blocks that narrow a log ratio's interval to `half_width`; None: more than MOST_BLOCKS.
+
+    `deviation` is that of a block's log ratio, or one for each of PLANNED.
+    """
+    blocks = PLANNED
     widths = bootstrap.quantile(blocks - 1, confidence) * deviation / np.sqrt(blocks)
     enough = np.flatnonzero(widths <= half_width)
     return int(blocks[enough[0]]) if enough.size else None

@@ -29,8 +29,8 @@ LAYERS = (
     ("config", "commands", "facts", "store"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "arms", "bootstrap", "stats", "comparisons", "numerals"),
-    ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page"),
+    ("trials", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
+    ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "control", "pilot"),
     ("report",),
     ("cli",),
 )
