@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench import numerals, stats, stopping
 from kmlbench.comparisons import PRIMARY, planned_workloads
@@ -81,15 +81,16 @@ def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
 
 
 def _control(ratio: Interval, workload: str, source: Source) -> str:
-    subject = f"A/A control, {workload} in {source.primary.control}"
+    cell = replace(source.primary.control, arm="")
+    subject = f"A/A control, {workload} of {cell} against itself"
     if ratio.unbounded:
-        return f"{subject} and B: undecided. {_missing(ratio)}"
+        return f"{subject}: undecided. {_missing(ratio)}"
     if stats.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE:
         return (
-            f"{subject} and B: a false alarm: the same cell differs from itself. By chance one control in "
+            f"{subject}: a false alarm, the arms differ. By chance one control in "
             "twenty has one; if the next has one too, the bench is at fault."
         )
-    return f"{subject} and B: no false alarm."
+    return f"{subject}: no false alarm."
 
 
 def _sight(ratio: Interval) -> str:

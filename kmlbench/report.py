@@ -60,6 +60,7 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path) -> str:
         holes=evidence.holes(stored),
         stopping=stopping.told(campaign, stored.outcomes),
         noise=source.noise,
+        confidence=source.confidence,
         command=evidence.command(campaign),
     )
 

@@ -62,7 +62,7 @@ def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) 
     stored = store.read(build(tmp_path, CONTROL))
     source = figures.source(stored)
     found = answer(source, stored.campaign.platform)
-    assert found.sentence == "A/A control, wisconsin in stock:/usr A and B: no false alarm."
+    assert found.sentence == "A/A control, wisconsin of stock:/usr against itself: no false alarm."
     assert re.search(
         r"With 6 blocks this machine cannot tell an effect within ±0\.\d\d % from nothing; the smallest it "
         r"finds in four campaigns of five is ±0\.\d\d %\. Of \d+ measures that vary, \d+ differ",
@@ -94,7 +94,7 @@ def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
     outcomes.write_text("\n".join(lines) + "\n")
     stored = store.read(path)
     sentence = answer(figures.source(stored), stored.campaign.platform).sentence
-    assert "a false alarm: the same cell differs from itself" in sentence
+    assert "a false alarm, the arms differ" in sentence
 
 
 @pytest.mark.parametrize("recipe", [replace(CONTROL, blocks=1), replace(CONTROL, noise=0)])

@@ -146,6 +146,7 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
     assert "16 spared by the stopping rule" in text
     assert "it did after 6 blocks" in text
     assert "97% confidence" in text
+    assert "97 %, over blocks" in text
     assert "mean and 97 % interval" in text
     assert "--stop-at 1%" in text
 
