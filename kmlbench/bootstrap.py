@@ -12,6 +12,7 @@ Arrays end with the axis of blocks. Resampling is seeded: the same numbers give 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +33,18 @@ def quantile(freedom: float | Array, confidence: float) -> Array:
     return np.asarray(scipy_stats.t.ppf((1 + confidence) / 2, freedom), dtype=np.float64)
 
 
+def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) -> Array:
+    """The half-width of the difference of two means, from the squares of their errors.
+
+    Welch's degrees of freedom (1947), but at most twice those of the smaller arm: three blocks against twenty
+    would miss in 7.6 % of cases, and so do in 5.5 % (docs/decisions/0030).
+    """
+    square = squares[0] + squares[1]
+    parts = sum(one**2 / (count - 1) for one, count in zip(squares, counts, strict=True))
+    freedom = np.minimum(square**2 / parts, 2 * (min(counts) - 1))
+    return np.asarray(quantile(freedom, confidence) * np.sqrt(square))
+
+
 def mean_bounds(blocks: Array, *, confidence: float) -> Bounds:
     """The interval of the mean of each series, which must have two blocks and some variance."""
     count = blocks.shape[-1]
@@ -49,14 +62,13 @@ def log_ratio_bounds(treated: Array, control: Array, *, confidence: float) -> Bo
     arms = [arm / arm.mean(axis=-1, keepdims=True) for arm in (treated, control)]
     counts = [arm.shape[-1] for arm in arms]
     squares = [arm.var(axis=-1, ddof=1) / count for arm, count in zip(arms, counts, strict=True)]
-    error = np.sqrt(sum(squares))
-    welch = sum(square**2 / (count - 1) for square, count in zip(squares, counts, strict=True))
-    half = quantile(error**4 / welch, confidence) * error
+    half = welch(squares, counts, confidence)
     centre = np.log(treated.mean(axis=-1)) - np.log(control.mean(axis=-1))
     if min(counts) < FEWEST_BLOCKS:
         return centre - half, centre + half
     (upper, upper_square), (lower, lower_square) = (_logs(arm, index) for index, arm in enumerate(arms))
-    return _around(centre, error, half, _studentise(upper - lower, upper_square + lower_square), confidence)
+    students = _studentise(upper - lower, upper_square + lower_square)
+    return _around(centre, np.sqrt(squares[0] + squares[1]), half, students, confidence)
 
 
 def _around(centre: Array, error: Array, half: Array, students: Array, confidence: float) -> Bounds:

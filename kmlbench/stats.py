@@ -120,6 +120,23 @@ def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = C
     return _ratio(logs[0] - logs[1], bounds, fewest, confidence)
 
 
+def ratio_of_effects(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
+    """The ratio of two effects that share no block, each given by its blocks' ratios: Welch's t of logs."""
+    if not treated or not control:
+        return Absent(reason="no block has both cells")
+    arms = block_means(treated), block_means(control)
+    if absent := _no_logs(*arms):
+        return absent
+    logs = [np.log([*arm.values()]) for arm in arms]
+    fewest, bounds = min(map(len, logs)), None
+    centre = logs[0].mean() - logs[1].mean()
+    if fewest > 1 and any(np.ptp(one) > FLAT for one in logs):
+        squares = [one.var(ddof=1) / len(one) for one in logs]
+        half = bootstrap.welch(squares, [*map(len, logs)], confidence)
+        bounds = centre - half, centre + half
+    return _ratio(float(centre), bounds, fewest, confidence)
+
+
 def block_ratios(treated: Blocks, control: Blocks) -> dict[int, float]:
     """The ratio of the means of every block that has both cells: the points behind `ratio_interval`."""
     blocks = sorted(treated.keys() & control.keys())

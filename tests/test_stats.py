@@ -79,7 +79,7 @@ def test_the_mean_interval_holds_the_truth_as_often_as_it_says(blocks: int) -> N
     assert 0.93 <= covered(found, truth) <= 0.97
 
 
-@pytest.mark.parametrize("boots", [(3, 3), (4, 9), (12, 12), (12, 30)])
+@pytest.mark.parametrize("boots", [(3, 3), (3, 20), (4, 9), (12, 12), (12, 30)])
 def test_the_ratio_of_arms_that_share_no_block_holds_the_truth_as_often_as_it_says(
     boots: tuple[int, int],
 ) -> None:

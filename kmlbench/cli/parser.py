@@ -66,3 +66,8 @@ def share(option: str, text: str) -> float:
     if not text.endswith("%") or not 0 < found < 1:
         raise InputError(f"{option}: {text!r} is no percentage between 0 and 100, such as 0.5%")
     return found
+
+
+def printable(line: str) -> str:
+    """A line in which control characters, which a host may have said, are shown as their codes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kmlbench import figures, numerals, pilot, stats, store
 from kmlbench.answer import main_measure
-from kmlbench.cli.parser import share
+from kmlbench.cli.parser import printable, share
 from kmlbench.comparisons import planned_workloads
 from kmlbench.pilot import Plan
 from kmlbench.progress import Progress
@@ -29,12 +29,13 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"plan from {arguments.directory}")
     stored = store.read(arguments.directory)
     source, block_s = figures.source(stored), pilot.block_s(stored)
-    print(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {_minutes(block_s)} a block")
+    pilot_told = f"pilot: {stored.directory.name}, {stored.campaign.platform}, {_minutes(block_s)} a block"
+    print(printable(pilot_told))
     print(f"{source.primary}, CPU, to see {numerals.half_width(wanted)}:")
     for workload in planned_workloads(source.plan):
         measure = main_measure(source, workload)
         found = pilot.plan(source, measure, source.primary, half_width=wanted)
-        print(f"  {workload} ({measure.process}): {_told(found, block_s)}")
+        print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
     return 0
 
 
