@@ -114,8 +114,12 @@ def _effect(
     measure: Measure, comparison: Comparison, sources: tuple[Source, Source], confidence: float
 ) -> Row:
     effects = [source.ratio(measure, comparison) for source in sources]
-    blocks = [_block_ratios(measure, comparison, source) for source in sources]
-    found = _between(effects, lambda: stats.ratio_of_effects(blocks[1], blocks[0], confidence=confidence))
+
+    def ratio() -> Estimate:
+        first, second = (_block_ratios(measure, comparison, source) for source in sources)
+        return stats.ratio_of_effects(second, first, confidence=confidence)
+
+    found = _between(effects, ratio)
     return _row(str(comparison), [change(one) for one in effects], found)
 
 

@@ -57,7 +57,7 @@ def mean_bounds(blocks: Array, *, confidence: float) -> Bounds:
 
 def log_ratio_bounds(treated: Array, control: Array, *, confidence: float) -> Bounds:
     """The interval of log(mean(treated) / mean(control)) for arms that share no block: Welch's t, or its
-    bootstrap where both arms have the blocks. The numbers must be positive and at least one arm vary.
+    bootstrap where both arms have the blocks. The numbers must be positive and both arms vary.
     """
     arms = [arm / arm.mean(axis=-1, keepdims=True) for arm in (treated, control)]
     counts = [arm.shape[-1] for arm in arms]

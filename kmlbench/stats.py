@@ -102,7 +102,10 @@ def ratio_interval(treated: Blocks, control: Blocks, *, confidence: float = CONF
 
 
 def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
-    """The ratio of the means of two arms that share no block: other campaigns, or boots in no order."""
+    """The ratio of the means of two arms that share no block: other campaigns, or boots in no order.
+
+    Both must vary for an interval: equal blocks do not show that there is no noise.
+    """
     if not treated or not control:
         return Absent(reason="no value")
     arms = block_means(treated), block_means(control)
@@ -113,7 +116,7 @@ def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = C
     scaled = [np.array([*arm.values()]) / scale for arm, scale in zip(arms, scales, strict=True)]
     logs = [math.log(arm.mean()) + math.log(scale) for arm, scale in zip(scaled, scales, strict=True)]
     fewest, bounds = min(map(len, scaled)), None
-    if fewest > 1 and any(np.ptp(arm) > FLAT for arm in scaled):
+    if fewest > 1 and min(map(np.ptp, scaled)) > FLAT:
         shift = math.log(scales[0]) - math.log(scales[1])
         low, high = bootstrap.log_ratio_bounds(*scaled, confidence=confidence)
         bounds = low + shift, high + shift
@@ -130,7 +133,7 @@ def ratio_of_effects(treated: Blocks, control: Blocks, *, confidence: float = CO
     logs = [np.log([*arm.values()]) for arm in arms]
     fewest, bounds = min(map(len, logs)), None
     centre = logs[0].mean() - logs[1].mean()
-    if fewest > 1 and any(np.ptp(one) > FLAT for one in logs):
+    if fewest > 1 and min(map(np.ptp, logs)) > FLAT:
         squares = [one.var(ddof=1) / len(one) for one in logs]
         half = bootstrap.welch(squares, [*map(len, logs)], confidence)
         bounds = centre - half, centre + half

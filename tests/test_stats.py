@@ -200,6 +200,12 @@ def test_no_variance_is_no_interval_and_no_verdict(blocks: int) -> None:
         assert verdict(found, margin=0.01) is Verdict.UNDECIDED
 
 
+def test_an_arm_without_variance_gives_no_interval_against_another() -> None:
+    found = independent_ratio({0: [1.0], 1: [1.0]}, {0: [1.0], 1: [1.1]})
+    assert isinstance(found, Interval)
+    assert found.unbounded == "no variance: no interval"
+
+
 @pytest.mark.parametrize("blocks", [10, 30])
 def test_many_equal_blocks_and_one_outlier_have_a_finite_interval(blocks: int) -> None:
     low, high = bounds(mean_interval({block: [1.0 if block else 2.0] for block in range(blocks)}))

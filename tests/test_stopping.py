@@ -23,7 +23,7 @@ BLOCKS = 20
 RULE = stopping.rule(0.01, workload="wisconsin", served=True)
 # The spread of blocks, in half-widths, at which looking does most harm: it ends after 14 to 17 blocks.
 WORST = math.log1p(0.01) / 0.58
-CAMPAIGNS = 3000
+CAMPAIGNS = 2000
 CELLS = (STOCK_USR, KML_TRUSTED)
 
 
