@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kmlbench import numerals, stats
+from kmlbench import numerals, stats, stopping
 from kmlbench.comparisons import PRIMARY, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Trial
@@ -29,18 +30,29 @@ class Answer:
 def answer(source: Source, platform: str) -> Answer:
     """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
     workload = main_workload(source.plan)
-    measure = Measure(workload=workload, metric="cpu_total", process=Process.TOGETHER)
-    ratio = source.ratio(measure, PRIMARY)
+    ratio = source.ratio(main_measure(source, workload), source.primary)
     context = meaning(platform)
     match ratio:
         case Absent():
-            sentence = f"No answer: {PRIMARY} cannot be compared for {workload}: {ratio.reason}."
+            sentence = f"No answer: {source.primary} cannot be compared for {workload}: {ratio.reason}."
             return Answer(sentence=sentence, figures="", limit=context.warning)
+        case Interval() if source.control:
+            figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {_alarms(source)}"
+            return Answer(sentence=_control(ratio, workload, source), figures=figures, limit=context.warning)
         case Interval():
             sentence = _sentence(ratio, workload, context) if context.claim else _no_claim(workload)
             return Answer(
                 sentence=sentence, figures=_figures(ratio, context, platform), limit=context.warning
             )
+
+
+def main_measure(source: Source, workload: str) -> Measure:
+    """The CPU of a workload's server and client, or of its client where it has no server."""
+    measures = [
+        Measure(workload=workload, metric=stopping.METRIC, process=process)
+        for process in (Process.TOGETHER, Process.CLIENT)
+    ]
+    return next((measure for measure in measures if source.unit(measure)), measures[0])
 
 
 def main_workload(plan: Sequence[Trial]) -> str:
@@ -68,17 +80,54 @@ def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
             return f"{workload}: undecided whether {PRIMARY} differs in {context.quantity}. {_missing(ratio)}"
 
 
+def _control(ratio: Interval, workload: str, source: Source) -> str:
+    cell = replace(source.primary.control, arm="")
+    subject = f"A/A control, {workload} of {cell} against itself"
+    if ratio.unbounded:
+        return f"{subject}: undecided. {_missing(ratio)}"
+    if stats.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE:
+        return (
+            f"{subject}: a false alarm, the arms differ. By chance one control in "
+            "twenty has one; if the next has one too, the bench is at fault."
+        )
+    return f"{subject}: no false alarm."
+
+
+def _sight(ratio: Interval) -> str:
+    effect = stats.smallest_effect(ratio)
+    if effect is None or ratio.low is None or ratio.high is None:
+        return ""
+    width = math.sqrt(ratio.high / ratio.low) - 1
+    return (
+        f"With {ratio.blocks} blocks this machine cannot tell an effect within {numerals.half_width(width)} "
+        f"from nothing; the smallest it finds in four campaigns of five is {numerals.half_width(effect)}."
+    )
+
+
+def _alarms(source: Source) -> str:
+    """How many of all measures differ between the arms."""
+    ratios = [source.ratio(measure, source.primary) for measure in {measure for measure, _ in source.values}]
+    bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
+    differing = [one for one in bounded if stats.verdict(one, margin=MARGIN) is Verdict.DIFFERENCE]
+    return (
+        f"Of {len(bounded)} measures that vary, {len(differing)} differ between the arms; "
+        f"by chance about {0.05 * len(bounded):.1f} would."
+    )
+
+
 def _margin() -> str:
     return f"no difference larger than {MARGIN * 100:g} %"
 
 
 def _missing(ratio: Interval) -> str:
     if ratio.low is None:
-        return "One block gives no interval; two are the least."
+        if ratio.blocks < 2:
+            return "One block gives no interval; two are the least."
+        return f"All {ratio.blocks} blocks gave the same ratio: nothing shows how far it varies."
     blocks = stats.blocks_to_decide(ratio, margin=MARGIN)
     if blocks is None:
-        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to see {MARGIN * 100:g} %."
-    return f"About {blocks} blocks like these would narrow the interval to ±{MARGIN * 100:g} %."
+        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to decide."
+    return f"About {blocks} blocks like these would decide whether it does, by more than {MARGIN * 100:g} %."
 
 
 def _no_claim(workload: str) -> str:

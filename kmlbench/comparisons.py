@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench.model import Kernel, Prefix, Trial, Variant
 
@@ -12,6 +12,9 @@ STOCK_USR = Variant(kernel=Kernel.STOCK, prefix=Prefix.USR)
 STOCK_TRUSTED = Variant(kernel=Kernel.STOCK, prefix=Prefix.TRUSTED)
 KML_USR = Variant(kernel=Kernel.KML, prefix=Prefix.USR)
 KML_TRUSTED = Variant(kernel=Kernel.KML, prefix=Prefix.TRUSTED)
+
+ARMS = "AB"
+CHANCE = "the same cell twice: nothing but chance"
 
 CELLS = (STOCK_USR, STOCK_TRUSTED, KML_USR, KML_TRUSTED)
 
@@ -42,16 +45,33 @@ COMPARISONS = (
 )
 
 
-def planned_cells(plan: Sequence[Trial]) -> tuple[Variant, ...]:
+def cell_of(trial: Trial, *, control: bool) -> Variant:
+    """The cell that a trial's numbers belong to. In a control a boot is an arm, in ABBA order."""
+    if not control:
+        return trial.variant
+    return replace(trial.variant, arm=ARMS[(trial.block + trial.boot) % 2])
+
+
+def planned_cells(plan: Sequence[Trial], *, control: bool = False) -> tuple[Variant, ...]:
     """The cells of a plan, in the order of CELLS."""
-    planned = {trial.variant for trial in plan}
-    return tuple(cell for cell in CELLS if cell in planned)
+    planned = {cell_of(trial, control=control) for trial in plan}
+    return tuple(sorted(planned, key=lambda cell: (CELLS.index(replace(cell, arm="")), cell.arm)))
 
 
-def planned_comparisons(plan: Sequence[Trial]) -> tuple[Comparison, ...]:
-    """The comparisons whose two cells are both planned."""
-    planned = {trial.variant for trial in plan}
-    return tuple(one for one in COMPARISONS if {one.treated, one.control} <= planned)
+def planned_comparisons(plan: Sequence[Trial], *, control: bool = False) -> tuple[Comparison, ...]:
+    """The comparisons whose two cells are both planned; those of a control are between its arms."""
+    cells = planned_cells(plan, control=control)
+    if control:
+        treated = [cell for cell in cells if cell.arm == "B"]
+        return tuple(
+            Comparison(treated=one, control=replace(one, arm="A"), isolates=CHANCE) for one in treated
+        )
+    return tuple(one for one in COMPARISONS if {one.treated, one.control} <= set(cells))
+
+
+def primary(plan: Sequence[Trial], *, control: bool = False) -> Comparison:
+    """The comparison that answers a campaign's question, whether its cells are planned or not."""
+    return next(iter(planned_comparisons(plan, control=control)), PRIMARY) if control else PRIMARY
 
 
 def planned_workloads(plan: Sequence[Trial]) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kmlbench import stopping
 from kmlbench.columns import Samples
-from kmlbench.comparisons import planned_cells
+from kmlbench.comparisons import cell_of, planned_cells
 from kmlbench.model import Completed, Failed, Process, Sample, Trial
 from kmlbench.records import Campaign
 from kmlbench.store import StoredCampaign
@@ -45,15 +46,15 @@ class Hole:
 
 
 def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
-    """One row for each planned cell. A control campaign has the stock kernel in all of them."""
+    """One row for each planned cell, or arm of a control."""
     control = stored.campaign.control
     return tuple(
         _proof_row(
             str(cell),
-            [one for one in stored.completed if one.trial.variant == cell],
-            kernel_mode=cell.kernel_mode and not control,
+            [one for one in stored.completed if cell_of(one.trial, control=control) == cell],
+            kernel_mode=cell.kernel_mode,
         )
-        for cell in planned_cells(stored.campaign.plan)
+        for cell in planned_cells(stored.campaign.plan, control=control)
     )
 
 
@@ -61,9 +62,15 @@ def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
     """The trials that failed and the ones that never ended, in the order of the plan."""
     failed = [_failure(one) for one in stored.failed]
     never = [
-        Hole(trial=one, state="never ended", cause="the campaign ended before it") for one in stored.missing
+        Hole(trial=one, state="never ended", cause="the campaign ended before it") for one in missing(stored)
     ]
     return tuple(sorted((*failed, *never), key=lambda hole: hole.trial.position))
+
+
+def missing(stored: StoredCampaign) -> tuple[Trial, ...]:
+    """The trials that should have ended and did not: not those that a stopping rule spared."""
+    ended = stopping.ended_after(stored.campaign, stored.outcomes)
+    return tuple(trial for trial in stored.missing if ended is None or trial.block < ended)
 
 
 def command(campaign: Campaign) -> str:

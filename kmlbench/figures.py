@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kmlbench import frames, plots
-from kmlbench.comparisons import planned_cells, planned_comparisons, planned_workloads
+from kmlbench import frames, plots, stopping
+from kmlbench.comparisons import ARMS, STOCK_TRUSTED, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process
 from kmlbench.platforms import meaning
 from kmlbench.plots import Series, Theme
 from kmlbench.stats import Interval
 from kmlbench.store import StoredCampaign
-from kmlbench.tables import Source
+from kmlbench.tables import Noise, Source
 
 # (name of the figure, metric, process): the first process that was measured is drawn.
 MEASURES = (
@@ -48,19 +48,37 @@ class Plot:
     draw: Callable[[Theme], Figure]
 
 
-def source(stored: StoredCampaign, frame: pd.DataFrame | None = None) -> Source:
-    """What figures and tables of a stored campaign are made of; `frame` is frames.samples of it, if at hand.
+def source(
+    stored: StoredCampaign, frame: pd.DataFrame | None = None, *, noise: Noise | None = None
+) -> Source:
+    """What figures and tables of a stored campaign are made of; `frame` is frames.samples of it, if at hand,
+    `noise` that of its control.
 
     Raises InputError: unknown platform.
     """
     units = meaning(stored.campaign.platform).units
     frame = frames.samples(stored) if frame is None else frame
+    control = stored.campaign.control
     return Source(
-        values=frames.by_cell(frame),
+        values=_by_arm(frame) if control else frames.by_cell(frame),
         stored_units=frames.units(frame),
         plan=stored.campaign.plan,
         units=units,
+        control=control,
+        confidence=stopping.confidence(stored.campaign),
+        noise=noise,
     )
+
+
+def _by_arm(frame: pd.DataFrame) -> dict[frames.Cell, dict[int, list[float]]]:
+    """As frames.by_cell, with the two boots of a control's block apart."""
+    return {
+        (measure, replace(variant, arm=name)): values
+        for arm, name in enumerate(ARMS)
+        for (measure, variant), values in frames.by_cell(
+            frame[(frame["block"] + frame["boot"]) % 2 == arm]
+        ).items()
+    }
 
 
 def plots_of(data: Source) -> tuple[Plot, ...]:
@@ -91,20 +109,21 @@ def _cells(data: Source, measure: Measure, name: str) -> Plot:
                 label=str(variant),
                 points=[value for values in data.of(measure, variant).values() for value in values],
                 estimate=estimate,
-                colour=theme.cells[variant],
-                marker=plots.MARKERS[variant],
+                colour=theme.cells[replace(variant, arm="")],
+                marker=plots.MARKERS[STOCK_TRUSTED if variant.arm == "B" else replace(variant, arm="")],
             )
-            for variant in planned_cells(data.plan)
+            for variant in data.cells
             if isinstance(estimate := data.mean(measure, variant), Interval)
         ]
 
     shown = series(plots.LIGHT)
     title, unit = f"{measure.workload}: {name}", data.unit(measure) or ""
+    level = _level(data)
     return Plot(
         name=f"{measure.workload}-{measure.metric}",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its 95 % interval.",
+        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its {level}.",
         alternative=_alternative(title, unit, shown),
         series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
@@ -121,23 +140,27 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
                 colour=theme.comparison,
                 marker="o",
             )
-            for comparison in planned_comparisons(data.plan)
+            for comparison in data.comparisons
             if isinstance(estimate := data.ratio(measure, comparison), Interval)
         ]
 
     shown = series(plots.LIGHT)
     if not shown:
         return None
-    title = f"{measure.workload}: change of {name}"
+    title, level = f"{measure.workload}: change of {name}", _level(data)
     return Plot(
         name=f"{measure.workload}-{measure.metric}-change",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"Change of {name} in every block; the mean with its 95 % interval.",
+        caption=f"Change of {name} in every block; the mean with its {level}.",
         alternative=_alternative(title, "%", shown),
         series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
     )
+
+
+def _level(data: Source) -> str:
+    return f"{data.confidence * 100:g} % interval"
 
 
 def _as_percent(ratio: Interval) -> Interval:

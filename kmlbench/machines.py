@@ -18,6 +18,7 @@ from kmlbench.model import Acceleration, Clock, Host, Kernel
 from kmlbench.plan import Boot
 
 SSH_DEADLINE_S = 60.0
+TWIN_SEED = 1000  # no campaign has more blocks
 VERSION_TIMEOUT_S = 30.0
 
 
@@ -65,12 +66,17 @@ def by_pair(pairs: Sequence[Machines]) -> Machines:
 
 
 def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
-    """Boots a new guest for each boot of the plan. Both kernels of a block get the same QEMU seed."""
+    """Boots a new guest for each boot of the plan.
+
+    Both kernels of a block get the same QEMU seed. The two boots of a control do not: under the instruction
+    clock the same kernel with the same seed would repeat itself and hide how far boots vary.
+    """
     facts = {kernel: guest_facts(_guest(host, builds, seed=0)) for kernel, host in hosts.items()}
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
-        spec = _guest(hosts[planned.kernel], builds, seed=(seed + planned.block) % 2**31)
+        drawn = (seed + planned.block + TWIN_SEED * planned.twin) % 2**31
+        spec = _guest(hosts[planned.kernel], builds, seed=drawn)
         with qemu.boot(spec, directory=directory) as host:
             yield Booted(host=host, facts=facts[planned.kernel])
 

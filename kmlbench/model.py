@@ -60,10 +60,11 @@ class Process(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One cell of the experiment."""
+    """One cell of the experiment. `arm` is for reading a control, which boots its cell twice in a block."""
 
     kernel: Kernel
     prefix: Prefix
+    arm: str = ""
 
     @property
     def kernel_mode(self) -> bool:
@@ -71,7 +72,7 @@ class Variant:
         return self.kernel is Kernel.KML and self.prefix is Prefix.TRUSTED
 
     def __str__(self) -> str:
-        return f"{self.kernel}:{self.prefix}"
+        return f"{self.kernel}:{self.prefix}{self.arm and f' {self.arm}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

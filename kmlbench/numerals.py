@@ -13,10 +13,11 @@ SIGNIFICANT_DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One table cell: a value with its interval (or why it has none) beside it in `aside`."""
+    """One table cell: a value with its interval (or why none) in `aside`, and what to hold beside it."""
 
     text: str
     aside: str = ""
+    beside: str = ""
 
 
 def value(estimate: Estimate) -> Cell:
@@ -37,7 +38,7 @@ def change(ratio: Estimate) -> Cell:
         case Interval():
             low, high = ratio.low, ratio.high
             if low is None or high is None:
-                return Cell(text=f"{percent(ratio.estimate)} %", aside="one block: no interval")
+                return Cell(text=f"{percent(ratio.estimate)} %", aside=ratio.unbounded)
             return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
 
 
@@ -47,6 +48,12 @@ def percent(ratio: float) -> str:
     places = 2 if abs(change_percent) < 100 else 0
     text = f"{change_percent:+.{places}f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def half_width(relative: float) -> str:
+    """0.0031 as ±0.31 %; what is smaller keeps two digits."""
+    places = 2 if relative >= 0.0005 or relative == 0 else 1 - math.floor(math.log10(relative * 100))
+    return f"±{relative * 100:.{places}f} %"
 
 
 def plain(number: float, places: int) -> str:
@@ -65,5 +72,5 @@ def decimals(number: float) -> int:
 
 def _bounds(interval: Interval, places: int) -> str:
     if interval.low is None or interval.high is None:
-        return "one block: no interval"
+        return interval.unbounded
     return f"[{plain(interval.low, places)}, {plain(interval.high, places)}]"

@@ -94,7 +94,15 @@ METRICS = {
 
 def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table, ...]:
     made = (
-        (name, table(source, name, COLUMNS[kind], caption=f"{name}: mean and 95 % interval"))
+        (
+            name,
+            table(
+                source,
+                name,
+                COLUMNS[kind],
+                caption=f"{name}: mean and {source.confidence * 100:g} % interval",
+            ),
+        )
         for name in workloads
     )
     return tuple(

@@ -37,10 +37,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """Everything that happens between a power-on and a power-off."""
+    """Everything that happens between a power-on and a power-off.
+
+    `twin` counts the boots of this kernel that came before it in its block; only a control has any.
+    """
 
     index: int
     block: int
+    twin: int
     kernel: Kernel
     groups: tuple[Group, ...]
     pair: int = 0
@@ -85,6 +89,22 @@ def distribute(plan: Sequence[Trial], *, pairs: int) -> tuple[Trial, ...]:
     return tuple(replace(trial, pair=trial.block // 2 % pairs) for trial in plan)
 
 
+def make_control(
+    variant: Variant, workloads: Mapping[str, bool], *, blocks: int, seed: int
+) -> tuple[Trial, ...]:
+    """The trials of an A/A control: each block boots one cell twice, with the same order of workloads."""
+    cells = (
+        (block, twin, workload)
+        for one in _blocks((variant,), workloads, blocks=blocks, seed=seed)
+        for twin in range(2)
+        for block, _, workload in one
+    )
+    return tuple(
+        Trial(block=block, boot=2 * block + twin, position=position, variant=variant, workload=workload)
+        for position, (block, twin, workload) in enumerate(cells)
+    )
+
+
 Cell = tuple[int, Variant, str]
 
 
@@ -119,16 +139,20 @@ def _shuffled(items: Iterable[T], rng: random.Random) -> list[T]:
 def boots(plan: Sequence[Trial], workloads: Mapping[str, bool]) -> tuple[Boot, ...]:
     """The plan as boots and, inside them, groups. `workloads` as for `make`."""
     grouped = itertools.groupby(plan, key=lambda trial: trial.boot)
-    return tuple(_boot(tuple(trials), workloads) for _, trials in grouped)
+    listed = [tuple(trials) for _, trials in grouped]
+    kinds = [(trials[0].block, trials[0].variant.kernel) for trials in listed]
+    twins = [kinds[:index].count(kind) for index, kind in enumerate(kinds)]
+    return tuple(_boot(trials, twin, workloads) for trials, twin in zip(listed, twins, strict=True))
 
 
-def _boot(trials: tuple[Trial, ...], workloads: Mapping[str, bool]) -> Boot:
+def _boot(trials: tuple[Trial, ...], twin: int, workloads: Mapping[str, bool]) -> Boot:
     grouped = itertools.groupby(trials, key=lambda one: (one.variant.prefix, workloads[one.workload]))
     first = trials[0]
     return Boot(
         index=first.boot,
         block=first.block,
         pair=first.pair,
+        twin=twin,
         kernel=first.variant.kernel,
         groups=tuple(
             Group(prefix=prefix, served=served, trials=tuple(members))

@@ -12,10 +12,27 @@ from dataclasses import dataclass
 
 from kmlbench import fields
 from kmlbench.fields import Record
-from kmlbench.model import Completed, Failed, Kernel, Outcome, Prefix, Proof, Sample, Trial, Variant
+from kmlbench.model import Completed, Failed, Kernel, Outcome, Prefix, Process, Proof, Sample, Trial, Variant
 from kmlbench.samplereader import SampleReader
 
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """A rule, fixed before the first block, that may end a campaign before its plan: see kmlbench.stopping.
+
+    `half_width` is relative (0.005), `confidence` that of each look; the first look is after `first` blocks,
+    the next after `every` further ones.
+    """
+
+    half_width: float
+    confidence: float
+    first: int
+    every: int
+    workload: str
+    metric: str
+    process: Process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +40,8 @@ class Campaign:
     """What was planned and with what: everything that is known before the first trial.
 
     `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";
-    `control` marks an A/A campaign; `options` are the command's options as the user could give them
-    again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
+    `control` marks an A/A campaign: one cell, booted twice in each block; `options` are the command's
+    options as the user could give them again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
     """
 
     id: str
@@ -37,6 +54,7 @@ class Campaign:
     plan: tuple[Trial, ...]
     git_commit: str
     tools: Mapping[str, str]
+    stopping: Stopping | None = None
     format: int = FORMAT
 
 
@@ -63,6 +81,7 @@ def campaign_record(campaign: Campaign) -> Record:
         "options": dict(campaign.options),
         "git_commit": campaign.git_commit,
         "tools": dict(campaign.tools),
+        **({} if campaign.stopping is None else {"stopping": _stopping_record(campaign.stopping)}),
         "plan": [trial_record(trial) for trial in campaign.plan],
     }
 
@@ -81,7 +100,35 @@ def read_campaign(record: Record) -> Campaign:
         plan=tuple(read_trial(trial) for trial in fields.mappings(record, "plan")),
         git_commit=fields.text(record, "git_commit"),
         tools=fields.texts(record, "tools"),
+        stopping=_read_stopping(fields.mapping(record, "stopping")) if "stopping" in record else None,
     )
+
+
+def _stopping_record(rule: Stopping) -> Record:
+    return {
+        "half_width": rule.half_width,
+        "confidence": rule.confidence,
+        "first": rule.first,
+        "every": rule.every,
+        "workload": rule.workload,
+        "metric": rule.metric,
+        "process": str(rule.process),
+    }
+
+
+def _read_stopping(record: Record) -> Stopping:
+    rule = Stopping(
+        half_width=fields.number(record, "half_width"),
+        confidence=fields.number(record, "confidence"),
+        first=fields.integer(record, "first"),
+        every=fields.integer(record, "every"),
+        workload=fields.text(record, "workload"),
+        metric=fields.text(record, "metric"),
+        process=Process(fields.text(record, "process")),
+    )
+    if not (rule.half_width > 0 and 0 < rule.confidence < 1 and rule.first >= 2 and rule.every >= 1):
+        raise ValueError(f'field "stopping" is no rule: {dict(record)!r}')
+    return rule
 
 
 def facts_record(boot: BootFacts) -> Record:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kmlbench import evidence, facts, figures, frames, page, store
+from kmlbench import control, evidence, facts, figures, frames, page, stopping, store
 from kmlbench.answer import MARGIN, answer
 from kmlbench.comparisons import planned_workloads
 from kmlbench.errors import MachineError
@@ -22,22 +22,24 @@ from kmlbench.tables import Source
 REPORT, SAMPLES, FIGURES = "report.html", "samples.parquet", "figures"
 
 
-def write(directory: Path, *, progress: Progress | None = None) -> Path:
+def write(directory: Path, *, beside: Path | None = None, progress: Progress | None = None) -> Path:
     """Derive samples.parquet, figures/ and report.html from the campaign in `directory`; the report's path.
 
-    Needs nothing but the directory; what of the record is not there is told to `progress`. Raises InputError
-    when the campaign is damaged, MachineError when the files cannot be written.
+    `beside` is the A/A control whose half-width stands beside every effect; without it the newest fitting
+    one in the same results directory is taken, if there is any. What of the record is not there is told to
+    `progress`. Raises InputError when the campaign is damaged, MachineError when the files cannot be written.
     """
     stored = store.read(directory)
     for note in stored.notes:
         (progress or Silent()).note(note)
-    return derive(stored, stored.directory)
+    return derive(stored, stored.directory, beside=beside)
 
 
-def derive(stored: StoredCampaign, directory: Path) -> Path:
+def derive(stored: StoredCampaign, directory: Path, *, beside: Path | None = None) -> Path:
     """The same, from a campaign that was read, into any directory."""
     frame = frames.samples(stored)
-    source = figures.source(stored, frame)
+    noise = control.find(stored) if beside is None else control.named(beside, stored)
+    source = figures.source(stored, frame, noise=noise)
     with _writing(directory):
         frames.write_parquet(frame, directory / SAMPLES)
         text = _render(stored, source, _fresh(directory / FIGURES))
@@ -66,6 +68,9 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path) -> str:
         facts=facts.compare(stored.facts),
         proofs=evidence.proofs(stored),
         holes=evidence.holes(stored),
+        stopping=stopping.told(campaign, stored.outcomes),
+        noise=source.noise,
+        confidence=source.confidence,
         command=evidence.command(campaign),
     )
 
@@ -76,7 +81,8 @@ def _counts(stored: StoredCampaign) -> dict[str, int]:
         "planned": len(plan),
         "completed": len(stored.completed),
         "failed": len(stored.failed),
-        "missing": len(stored.missing),
+        "missing": len(evidence.missing(stored)),
+        "spared": len(stored.missing) - len(evidence.missing(stored)),
         "blocks": len({trial.block for trial in plan}),
         "boots": len({trial.boot for trial in plan}),
     }

@@ -8,7 +8,7 @@ on; a lost host fails what is left of its boot; a contradicted proof stops every
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,13 +47,16 @@ class Experiment:
 class Campaign:
     """A campaign that runs. `run` walks its plan once, the pairs of hosts at the same time.
 
-    One trial at a time on each pair; outcomes, facts and progress are written under one lock.
+    One trial at a time on each pair; outcomes, facts and progress are written under one lock. `ended_after`
+    looks at the outcomes before each boot: after how many blocks a rule ends the campaign.
     """
 
     experiment: Experiment
     machines: Machines
     directory: CampaignDirectory
     progress: Progress
+    ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
+    _outcomes: list[Outcome] = field(default_factory=list)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
     _lock: RLock = field(default_factory=RLock)
@@ -94,8 +97,18 @@ class Campaign:
 
     def _walk(self, boots: Sequence[Boot]) -> None:
         for boot in boots:
-            if not self._stop.is_set():
+            if not self._stop.is_set() and not self._narrow_enough():
                 self._boot(boot)
+
+    def _narrow_enough(self) -> bool:
+        with self._lock:
+            blocks = self.ended_after(self._outcomes)
+        if blocks is None:
+            return False
+        if not self._stop.is_set():
+            self._note(f"the interval is narrow enough after {blocks} blocks: no more are run")
+        self._stop.set()
+        return True
 
     def _boot(self, boot: Boot) -> None:
         self._note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
@@ -218,6 +231,7 @@ class Campaign:
     def _end(self, outcome: Outcome, told: str) -> None:
         with self._lock:
             self.directory.append(outcome)
+            self._outcomes.append(outcome)
             self._ended.add(outcome.trial)
             self.progress.note(told)
             self.progress.advance()

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench import numerals, stats
-from kmlbench.comparisons import Comparison, planned_cells, planned_comparisons
+from kmlbench.comparisons import Comparison, planned_cells, planned_comparisons, primary
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Trial, Variant
 from kmlbench.numerals import Cell
@@ -60,17 +60,45 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure."""
+
+    name: str
+    blocks: int
+    half_widths: Mapping[Measure, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What tables and figures are made of.
 
     `values` holds the numbers by measure and cell, then by block; `stored_units` their units; `units` the
-    reader's names of units, see platforms.Meaning.
+    reader's names of units, see platforms.Meaning. `control` marks an A/A campaign, whose cells are arms;
+    `confidence` is the level of all intervals, `noise` that of this machine's control, if any.
     """
 
     values: Mapping[tuple[Measure, Variant], Values]
     stored_units: Mapping[Measure, str]
     plan: tuple[Trial, ...]
     units: Mapping[str, str]
+    control: bool = False
+    confidence: float = stats.CONFIDENCE
+    noise: Noise | None = None
+
+    @property
+    def cells(self) -> tuple[Variant, ...]:
+        """The planned cells, in the order in which they are shown."""
+        return planned_cells(self.plan, control=self.control)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The comparisons whose two cells are planned."""
+        return planned_comparisons(self.plan, control=self.control)
+
+    @property
+    def primary(self) -> Comparison:
+        """The comparison that answers the campaign's question."""
+        return primary(self.plan, control=self.control)
 
     def unit(self, measure: Measure) -> str | None:
         """The unit of a measure as the reader sees it; None where it was never measured."""
@@ -84,16 +112,17 @@ class Source:
     def mean(self, measure: Measure, variant: Variant) -> Estimate:
         """The mean of a measure in a cell, or why there is none."""
         values = self.of(measure, variant)
-        return stats.mean_interval(values) if values else self._hole(measure.workload, variant)
+        if not values:
+            return self._hole(measure.workload, variant)
+        return stats.mean_interval(values, confidence=self.confidence)
 
     def ratio(self, measure: Measure, comparison: Comparison) -> Estimate:
         """The ratio of a measure between two cells, or why there is none."""
         for variant in (comparison.treated, comparison.control):
             if not self.of(measure, variant):
                 return Absent(reason=f"{variant}: {self._hole(measure.workload, variant).reason}")
-        return stats.ratio_interval(
-            self.of(measure, comparison.treated), self.of(measure, comparison.control)
-        )
+        cells = (self.of(measure, cell) for cell in (comparison.treated, comparison.control))
+        return stats.ratio_interval(*cells, confidence=self.confidence)
 
     def block_ratios(self, measure: Measure, comparison: Comparison) -> tuple[float, ...]:
         """The ratios of the single blocks: the points behind `ratio`."""
@@ -129,8 +158,8 @@ def _heading(source: Source, workload: str, column: Column) -> str | None:
 
 def _group(source: Source, workload: str, title: str, columns: Sequence[Column]) -> Group:
     measures = [_measure(workload, column) for column in columns]
-    cells = [_cell_row(source, measures, variant) for variant in planned_cells(source.plan)]
-    changes = [_change_row(source, measures, one) for one in planned_comparisons(source.plan)]
+    cells = [_cell_row(source, measures, variant) for variant in source.cells]
+    changes = [_change_row(source, measures, one) for one in source.comparisons]
     return Group(title=title, rows=(*cells, *changes))
 
 
@@ -140,8 +169,16 @@ def _cell_row(source: Source, measures: Sequence[Measure], variant: Variant) -> 
 
 
 def _change_row(source: Source, measures: Sequence[Measure], comparison: Comparison) -> Row:
-    cells = tuple(numerals.change(source.ratio(measure, comparison)) for measure in measures)
+    cells = tuple(_change(source, measure, comparison) for measure in measures)
     return Row(label=str(comparison), kind="comparison", cells=cells, note=comparison.isolates)
+
+
+def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:
+    ratio = source.ratio(measure, comparison)
+    width = source.noise.half_widths.get(measure) if source.noise else None
+    if width is None or isinstance(ratio, Absent):
+        return numerals.change(ratio)
+    return replace(numerals.change(ratio), beside=f"A/A {numerals.half_width(width)}")
 
 
 def _measure(workload: str, column: Column) -> Measure:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kmlbench import store
 from kmlbench.comparisons import CELLS
 from kmlbench.model import Completed, Failed, Kernel, Outcome, Process, Proof, Sample, Trial, Variant
+from kmlbench.plan import make_control
+from kmlbench.records import Stopping
 
 REAL = Path(__file__).parent / "data" / "campaign"
 WORKLOADS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
@@ -33,7 +37,10 @@ FACTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A synthetic campaign. `failing` and `missing` are positions of trials; `effect` multiplies CPU."""
+    """A synthetic campaign. `failing` and `missing` are positions of trials; `effect` multiplies CPU.
+
+    A control boots its first cell twice in each block.
+    """
 
     id: str = "5e7"
     blocks: int = 4
@@ -47,10 +54,17 @@ class Recipe:
     missing: Collection[int] = ()
     cells: tuple[Variant, ...] = CELLS
     options: Mapping[str, str] = field(default_factory=lambda: {"blocks": "4", "seed": "7"})
+    stopping: Stopping | None = None
+    seed: int = 7
+    started_utc: str = "2025-11-23T01:02:03Z"
+    cpu_model: str = FACTS["cpu_model"]
 
 
 def plan(recipe: Recipe) -> tuple[Trial, ...]:
     """Blocks of one boot per kernel, every second block reversed."""
+    if recipe.control:
+        served = {name: name != "getpid" for name in recipe.workloads}
+        return make_control(recipe.cells[0], served, blocks=recipe.blocks, seed=7)
     trials: list[Trial] = []
     for block in range(recipe.blocks):
         kernels = (Kernel.STOCK, Kernel.KML) if block % 2 == 0 else (Kernel.KML, Kernel.STOCK)
@@ -76,10 +90,10 @@ def plan(recipe: Recipe) -> tuple[Trial, ...]:
 def build(root: Path, recipe: Recipe | None = None) -> Path:
     """Store a synthetic campaign below `root`; its directory."""
     recipe = recipe or Recipe()
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(recipe.seed)
     campaign = store.Campaign(
-        id=recipe.id,
-        started_utc="2025-11-23T01:02:03Z",
+        id=recipe.id if recipe.seed == 7 else f"{recipe.id}-{recipe.seed}",
+        started_utc=recipe.started_utc,
         title=recipe.title,
         platform=recipe.platform,
         control=recipe.control,
@@ -88,10 +102,12 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
         plan=plan(recipe),
         git_commit="c0ffee" * 6 + "c0ff",
         tools={"qemu": "7.2.22", "gcc": "12.2.0", "python": "3.11.2"},
+        stopping=recipe.stopping,
     )
     with store.create(root, campaign) as directory:
         for boot, kernel in sorted({(trial.boot, trial.variant.kernel) for trial in campaign.plan}):
-            directory.facts(boot, kernel, {**FACTS, "kernel_release": RELEASE[kernel]})
+            seen = {**FACTS, "cpu_model": recipe.cpu_model, "kernel_release": RELEASE[kernel]}
+            directory.facts(boot, kernel, seen)
         for trial in campaign.plan:
             if trial.position not in recipe.missing:
                 directory.append(_outcome(trial, recipe, random))
@@ -101,6 +117,15 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
 def stored_campaign(root: Path) -> Path:
     """A campaign that was really run, copied below `root`."""
     return Path(shutil.copytree(REAL, root / "campaign"))
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    """Let `change` alter each record of a file of JSON lines, as if it had been written so."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        record.pop("crc32", None)
+        change(record)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outcome:

@@ -50,7 +50,7 @@ def test_no_difference_names_the_margin(tmp_path: Path) -> None:
 def test_undecided_says_how_many_blocks_would_decide(tmp_path: Path) -> None:
     found = answer_to(tmp_path, Recipe(effect=1.0, noise=0.03, blocks=3))
     assert "undecided" in found.sentence
-    assert "blocks like these would narrow the interval to ±1 %" in found.sentence
+    assert "blocks like these would decide whether it does, by more than 1 %" in found.sentence
 
 
 def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:

@@ -99,6 +99,39 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("options", "cell"), [(["--control"], "stock-usr"), (["--control", "kml:/trusted"], "kml-trusted")]
+)
+def test_a_control_plans_one_cell_twice(
+    capsys: pytest.CaptureFixture[str], options: list[str], cell: str
+) -> None:
+    more = ["--blocks", "2", "--seed", "5", "--workloads", "getpid", "--dry-run"]
+    assert run_benchmark(["--hosts", HOSTS, *more, *options]) == 0
+    *trials, summary = capsys.readouterr().out.splitlines()
+    assert trials == [f"{position:04d}-{cell}-getpid" for position in range(4)]
+    assert summary.startswith("4 trials in 4 boots")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--stop-at", "1"], "--stop-at: '1' is no percentage between 0 and 100, such as 0.5%"),
+        (["--stop-at", "1%", "--blocks", "6"], "--stop-at: the first look is after 6 blocks"),
+        (
+            ["--control", "kml:trusted"],
+            "--control: unknown cell: 'kml:trusted'; did you mean 'kml:/trusted'?",
+        ),
+    ],
+)
+def test_a_design_that_cannot_be_is_told(
+    capsys: pytest.CaptureFixture[str], options: list[str], fault: str
+) -> None:
+    assert run_benchmark(["--hosts", HOSTS, *options]) == 2
+    assert fault in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nothing_starts")
 def test_a_seed_is_drawn_when_none_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     seeds = set()
     for _ in range(3):

@@ -30,8 +30,11 @@ LAYERS = (
     ("config", "commands", "facts", "store", "stored"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "raw", "arms", "stats", "comparisons", "numerals"),
-    ("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
+    ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
+    (
+        *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
+        *("control", "pilot", "between"),
+    ),
     ("report",),
     ("verify",),
     ("cli",),

@@ -96,6 +96,17 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
     assert {spec.kernel.kernel for spec in booted[:2]} == set(Kernel)
 
 
+def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
+    builds: Builds, booted: list[qemu.GuestSpec]
+) -> None:
+    boot = machines.guests(hosts(), builds, seed=9)
+    trials = plan.make_control(plan.VARIANTS[0], WORKLOADS, blocks=3, seed=9)
+    for planned in plan.boots(trials, WORKLOADS):
+        with boot(planned, Path("boot")):
+            pass
+    assert len({spec.seed for spec in booted}) == len(booted) == 6
+
+
 def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list[qemu.GuestSpec]) -> None:
     boot = machines.guests(hosts(memory_mb=2048), builds, seed=9)
     trials = plan.make(plan.VARIANTS, WORKLOADS, blocks=1, seed=9)
@@ -142,7 +153,7 @@ def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_p
         host_key="ssh-ed25519 AAAA",
     )
     boot = machines.running_hosts({Kernel.KML: spec})
-    planned = plan.Boot(index=0, block=0, kernel=Kernel.KML, groups=())
+    planned = plan.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
     with boot(planned, tmp_path) as found:
         assert found.host.name == "far"
     assert machines.release(spec) == "6.12.117-kml"

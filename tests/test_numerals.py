@@ -18,7 +18,7 @@ from kmlbench.stats import Absent, Interval
         ((4002.0, 4002.0, 4002.0), "4,002", "[4,002, 4,002]"),
         ((0.0, 0.0, 0.0), "0", "[0, 0]"),
         ((0.00012346, -0.0001, 0.0003), "0.0001235", "[−0.0001000, 0.0003000]"),
-        ((12.0, None, None), "12", "one block: no interval"),
+        ((12.0, None, None), "12", "no variance: no interval"),
     ],
 )
 def test_a_mean_has_four_digits(
@@ -36,7 +36,7 @@ def test_a_mean_has_four_digits(
         ((1.00001, 0.99, 1.012), "0.00 %", "[−1.00, +1.20]"),
         ((0.99999, 0.99, 1.01), "0.00 %", "[−1.00, +1.00]"),
         ((36.0, 30.0, 40.0), "+3500 %", "[+2900, +3900]"),
-        ((0.9, None, None), "−10.00 %", "one block: no interval"),
+        ((0.9, None, None), "−10.00 %", "no variance: no interval"),
     ],
 )
 def test_a_ratio_is_told_as_a_change(
@@ -50,3 +50,8 @@ def test_a_ratio_is_told_as_a_change(
 def test_what_is_absent_is_a_dash_with_its_reason() -> None:
     absent = Absent(reason="not measured")
     assert value(absent) == change(absent) == Cell(text="–", aside="not measured")
+
+
+def test_one_block_is_another_reason_than_equal_blocks() -> None:
+    alone = Interval(estimate=12.0, low=None, high=None, blocks=1)
+    assert value(alone).aside == change(alone).aside == "one block: no interval"

@@ -14,6 +14,7 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 from kmlbench import report
+from kmlbench.comparisons import STOCK_USR
 
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -24,13 +25,18 @@ HOLES = Recipe(
     blocks=2, workloads=("getpid", "wisconsin"), failing={1}, missing={7, 8}, title="with <i>holes"
 )
 
+# Beside the campaign with holes, whose effects it stands beside.
+CONTROL = Recipe(blocks=3, workloads=("getpid", "wisconsin"), control=True, cells=(STOCK_USR,), seed=2)
+
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("results")
+    control = build(root / "holes", CONTROL)
     return {
+        "control": report.write(control),
         "stored": report.write(stored_campaign(root / "stored")),
         "holes": report.write(build(root / "holes", HOLES)),
     }
@@ -59,7 +65,7 @@ def _program(name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("name", ["stored", "holes"])
+@pytest.mark.parametrize("name", ["stored", "holes", "control"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_fits_and_nothing_complains(
     pages: dict[str, Path], tmp_path: Path, name: str, width: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +16,23 @@ from sessions import getpid, getpid_argv, inspecting
 
 import kmlbench
 from kmlbench import mysql, plan, run, store, trials
+from kmlbench.comparisons import KML_TRUSTED
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.machines import Booted, Machines
-from kmlbench.model import Adapter, Host, Kernel, Prefix, Proof, Sample, Server, Setting, Trial
+from kmlbench.model import (
+    Adapter,
+    Host,
+    Kernel,
+    Outcome,
+    Prefix,
+    Proof,
+    Sample,
+    Server,
+    Setting,
+    Trial,
+    Variant,
+)
 from kmlbench.mysql import ServerHandle
 from kmlbench.plan import Boot
 from kmlbench.progress import Silent
@@ -60,6 +73,8 @@ class Rig:
     blocks: int = 1
     pairs: int = 1
     facts: dict[str, str] = field(default_factory=dict)
+    control: Variant | None = None
+    ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
     machines: Machines = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +88,8 @@ class Rig:
 
     def run(self, workloads: dict[str, bool] = GETPID) -> StoredCampaign:
         made = plan.make(plan.VARIANTS, workloads, blocks=self.blocks, seed=2)
+        if self.control:
+            made = plan.make_control(self.control, workloads, blocks=self.blocks, seed=2)
         planned = plan.distribute(made, pairs=self.pairs)
         with store.create(self.directory, self._record(planned)) as directory:
             try:
@@ -83,6 +100,7 @@ class Rig:
                     machines=self.machines,
                     directory=directory,
                     progress=Silent(),
+                    ended_after=self.ended_after,
                 ).run()
             finally:
                 self.directory = directory.path
@@ -94,7 +112,7 @@ class Rig:
             started_utc="2026-11-23T00:00:00Z",
             title="a test",
             platform="QEMU TCG, instruction clock",
-            control=False,
+            control=self.control is not None,
             seed=2,
             options={},
             plan=planned,
@@ -129,6 +147,29 @@ def test_a_whole_campaign(rig: Rig) -> None:
             "00-run",
             "01-privilege",
         }
+
+
+def test_a_control_runs_one_cell_in_two_boots_of_a_block(rig: Rig) -> None:
+    rig.blocks = 2
+    rig.control = KML_TRUSTED
+    stored = rig.run()
+    assert [outcome.trial.boot for outcome in stored.completed] == [0, 1, 2, 3]
+    assert {outcome.proof.cpl for outcome in stored.completed} == {0}
+    assert {boot.kernel for boot in stored.facts} == {Kernel.KML}
+
+
+def test_a_rule_is_asked_before_each_boot_and_ends_the_campaign(rig: Rig) -> None:
+    asked: list[int] = []
+
+    def ended_after(outcomes: Sequence[Outcome]) -> int | None:
+        asked.append(len(outcomes))
+        return 1 if len(outcomes) == 4 else None
+
+    rig.blocks, rig.ended_after = 3, ended_after
+    stored = rig.run()
+    assert asked == [0, 2, 4]
+    assert {outcome.trial.block for outcome in stored.completed} == {0}
+    assert {trial.block for trial in stored.missing} == {1, 2}
 
 
 def test_each_boot_keeps_what_it_said(rig: Rig) -> None:

@@ -7,12 +7,15 @@ import argparse
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from kmlbench import arms, config, plan, preflight, provenance, report, store
+from kmlbench import arms, config, plan, preflight, provenance, report, stopping, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
 from kmlbench.build.cache import default_cache
+from kmlbench.cli import design
+from kmlbench.cli.design import Design
 from kmlbench.config import CampaignSpec, Config, with_clock
 from kmlbench.errors import InputError, ProofError, TrialError
 from kmlbench.model import Clock, Server, Trial
@@ -38,15 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
+    design.configure(parser)
     parser.set_defaults(run=run, collects_faults=True)
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
     """Run the campaign that `arguments` and its hosts.yaml describe."""
-    settings = _settings(arguments)
+    settings, chosen = _settings(arguments)
     spec = settings.campaign
     seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
-    trials, told = _plan(spec, seed)
+    trials = plan.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
+    told = _told(trials, spec, seed)
     if arguments.dry_run:
         print("\n".join([*(trial.id for trial in trials), told]))
         return 0
@@ -56,7 +61,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     experiment = Experiment(
         plan=trials, server=spec.server, scale=spec.scale, seed=seed, releases=ready.releases
     )
-    campaign = _record(settings, experiment, ready, hosts=arguments.hosts)
+    campaign = _record(settings, experiment, ready, design=chosen, hosts=arguments.hosts)
     path, failed = _measure(campaign, experiment, ready, arguments.results, progress)
     if failed:
         progress.note(f"{failed} of {len(trials)} trials failed; the report names each and why")
@@ -64,16 +69,18 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     return TrialError.exit_code if failed else 0
 
 
-def _settings(arguments: argparse.Namespace) -> Config:
+def _settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     """hosts.yaml with the options in place of its defaults. Raises InputError with the faults of all."""
     faults = Faults(found=list(arguments.faults))
     clock = _clock(arguments.clock, faults)
+    chosen = design.parse(arguments, faults)
     try:
         settings = config.load(arguments.hosts, campaign=_given(arguments))
     except InputError as error:
         raise InputError(*faults.found, *error.faults, remedy="see `run-benchmark --help`") from error
     faults.check()
-    return settings if clock is None else with_clock(settings, clock)
+    design.check(chosen, settings.campaign)
+    return (settings if clock is None else with_clock(settings, clock)), chosen
 
 
 def _clock(text: str | None, faults: Faults) -> Clock | None:
@@ -93,20 +100,19 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
     return given
 
 
-def _plan(spec: CampaignSpec, seed: int) -> tuple[tuple[Trial, ...], str]:
-    """The trials, and a sentence about them."""
+def _told(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> str:
+    """A sentence about the plan."""
     served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
     pairs = len(spec.stock)
-    made = plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
-    trials = plan.distribute(made, pairs=pairs)
     seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS) / pairs
     boots = len({trial.boot for trial in trials})
     where = f" on {pairs} pairs of hosts" if pairs > 1 else ""
-    told = f"{len(trials)} trials in {boots} boots{where}, about {seconds / 60:.0f} minutes; seed {seed}"
-    return trials, told
+    return f"{len(trials)} trials in {boots} boots{where}, about {seconds / 60:.0f} minutes; seed {seed}"
 
 
-def _record(settings: Config, experiment: Experiment, ready: Ready, *, hosts: Path) -> CampaignRecord:
+def _record(
+    settings: Config, experiment: Experiment, ready: Ready, *, design: Design, hosts: Path
+) -> CampaignRecord:
     spec = settings.campaign
     given = {
         "hosts": str(hosts),
@@ -116,16 +122,18 @@ def _record(settings: Config, experiment: Experiment, ready: Ready, *, hosts: Pa
         "scale": f"{spec.scale:g}",
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
+        **design.options,
     }
     return CampaignRecord(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         title=f"Kernel Mode Linux and {TITLES[spec.server]}",
         platform=str(ready.platform),
-        control=False,
+        control=design.control is not None,
         seed=experiment.seed,
         options=given,
         plan=experiment.plan,
+        stopping=design.rule(experiment.plan),
         git_commit=provenance.git_commit(),
         tools=provenance.tools(guests=bool(arms.guest_hosts(settings))),
     )
@@ -141,7 +149,11 @@ def _measure(
     with store.create(results, record) as directory:
         try:
             failed = Campaign(
-                experiment=experiment, machines=ready.machines, directory=directory, progress=progress
+                experiment=experiment,
+                machines=ready.machines,
+                directory=directory,
+                progress=progress,
+                ended_after=partial(stopping.ended_after, record),
             ).run()
         except ProofError as error:
             raise ProofError(f"{error}\n  {_kept(directory.path)}") from error

@@ -55,3 +55,19 @@ def _what(word: str) -> str:
 def _meant(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def share(option: str, text: str) -> float:
+    """ "0.5%" as 0.005. Raises InputError for what is no percentage above 0 and below 100."""
+    try:
+        found = float(text.removesuffix("%")) / 100
+    except ValueError:
+        found = 0.0
+    if not text.endswith("%") or not 0 < found < 1:
+        raise InputError(f"{option}: {text!r} is no percentage between 0 and 100, such as 0.5%")
+    return found
+
+
+def printable(line: str) -> str:
+    """A line in which control characters, which a host may have said, are shown as their codes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)

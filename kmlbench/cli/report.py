@@ -15,10 +15,16 @@ def register(subparsers: Any) -> None:
     """Add the verb `report` to the parser of `kmlbench`."""
     parser = subparsers.add_parser("report", help="write the report of a stored campaign again")
     parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="CONTROL",
+        help="the A/A control to hold beside it; the newest fitting one beside it if not given",
+    )
     parser.set_defaults(run=_report)
 
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"report of {arguments.directory}")
-    print(report.write(arguments.directory, progress=progress))
+    print(report.write(arguments.directory, beside=arguments.control, progress=progress))
     return 0

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The options of `run-benchmark` that shape the experiment itself: an A/A control, and when to stop."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kmlbench import plan, stopping
+from kmlbench.adapters import ADAPTERS
+from kmlbench.answer import main_workload
+from kmlbench.cli.parser import share
+from kmlbench.comparisons import CELLS, STOCK_USR
+from kmlbench.config import CampaignSpec
+from kmlbench.errors import InputError
+from kmlbench.model import Trial, Variant
+from kmlbench.records import Stopping
+from kmlbench.yamlfile import Faults, suggestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """The cell of a control and the relative half-width at which to stop, each None where not asked for."""
+
+    control: Variant | None
+    half_width: float | None
+    options: Mapping[str, str]
+
+    def trials(self, spec: CampaignSpec, seed: int) -> tuple[Trial, ...]:
+        """The plan, in order."""
+        served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
+        if self.control is None:
+            return plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
+        return plan.make_control(self.control, served, blocks=spec.blocks, seed=seed)
+
+    def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:
+        """The rule that may end the campaign before its plan does."""
+        if self.half_width is None:
+            return None
+        workload = main_workload(trials)
+        return stopping.rule(self.half_width, workload=workload, served=ADAPTERS[workload].needs_server)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--stop-at",
+        metavar="P%",
+        help="end before --blocks when the main interval's half-width is at most this, such as 0.5%%",
+    )
+    parser.add_argument(
+        "--control",
+        nargs="?",
+        const=str(STOCK_USR),
+        metavar="CELL",
+        help=f"an A/A control: boot one cell twice in each block ({STOCK_USR})",
+    )
+
+
+def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
+    """What the options say; what is wrong with them is added to `faults`."""
+    return Design(
+        control=_cell(arguments.control, faults),
+        half_width=_half_width(arguments.stop_at, faults),
+        options={
+            name: text
+            for name, text in (("control", arguments.control), ("stop_at", arguments.stop_at))
+            if text is not None
+        },
+    )
+
+
+def check(design: Design, spec: CampaignSpec) -> None:
+    """Raises InputError for a rule that would never be asked."""
+    if design.half_width is not None and spec.blocks <= stopping.FIRST:
+        raise InputError(
+            f"--stop-at: the first look is after {stopping.FIRST} blocks, and the campaign has {spec.blocks}",
+            remedy=f"give --blocks the most that it may take, {stopping.FIRST + stopping.EVERY} or more",
+        )
+
+
+def _cell(text: str | None, faults: Faults) -> Variant | None:
+    known = {str(cell): cell for cell in CELLS}
+    if text is not None and text not in known:
+        faults.add("--control", f"unknown cell: {text!r}{suggestion(text, known)}")
+    return None if text is None else known.get(text)
+
+
+def _half_width(text: str | None, faults: Faults) -> float | None:
+    try:
+        return None if text is None else share("--stop-at", text)
+    except InputError as error:
+        faults.found += error.faults
+        return None

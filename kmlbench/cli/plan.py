@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench plan`: how many blocks a half-width needs, and how long they take, by a campaign as pilot."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kmlbench import figures, numerals, pilot, stats, store
+from kmlbench.answer import main_measure
+from kmlbench.cli.parser import printable, share
+from kmlbench.comparisons import planned_workloads
+from kmlbench.pilot import Plan
+from kmlbench.progress import Progress
+from kmlbench.stats import Absent
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb `plan` to the parser of `kmlbench`."""
+    parser = subparsers.add_parser("plan", help="how many blocks a half-width needs, from a pilot campaign")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the pilot, such as results/latest")
+    parser.add_argument("--half-width", required=True, metavar="P%", help="what is to be seen, such as 0.5%%")
+    parser.set_defaults(run=_plan)
+
+
+def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
+    wanted = share("--half-width", arguments.half_width)
+    progress.stage(f"plan from {arguments.directory}")
+    stored = store.read(arguments.directory)
+    source, block_s = figures.source(stored), pilot.block_s(stored)
+    pilot_told = f"pilot: {stored.directory.name}, {stored.campaign.platform}, {_minutes(block_s)} a block"
+    print(printable(pilot_told))
+    print(f"{source.primary}, CPU, to see {numerals.half_width(wanted)}:")
+    for workload in planned_workloads(source.plan):
+        measure = main_measure(source, workload)
+        found = pilot.plan(source, measure, source.primary, half_width=wanted)
+        print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
+    return 0
+
+
+def _told(found: Plan | Absent, block_s: float) -> str:
+    if isinstance(found, Absent):
+        return f"undecided: {found.reason}"
+    now = f"now {numerals.half_width(found.now)} with {found.pilot_blocks} blocks"
+    assured = f"{_blocks(found.assured, block_s)} to be sure in four of five cases"
+    return f"{_blocks(found.likely, block_s)}; {assured}; {now}"
+
+
+def _blocks(blocks: int | None, block_s: float) -> str:
+    if blocks is None:
+        return f"more than {stats.MOST_BLOCKS} blocks"
+    return f"{blocks} blocks, {_minutes(blocks * block_s)}"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""A/A controls: what differs when nothing does, and which control belongs to a campaign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from kmlbench import fields, figures, records, store
+from kmlbench.errors import InputError
+from kmlbench.records import Campaign
+from kmlbench.stats import Interval
+from kmlbench.store import StoredCampaign
+from kmlbench.tables import Noise
+
+# What decides how noisy a machine is. A fact that neither campaign recorded does not tell them apart.
+MACHINE = (
+    "accelerator",
+    "controller_cpu",
+    "cpu_flags_sha256",
+    "cpu_model",
+    "cpus",
+    "qemu_version",
+)
+OPTIONS = ("server", "scale")
+
+
+def noise(stored: StoredCampaign) -> Noise:
+    """The half-widths of a control, relative, of every measure whose arms have an interval."""
+    source = figures.source(stored)
+    found = {}
+    for measure in {measure for measure, _ in source.values}:
+        ratio = source.ratio(measure, source.primary)
+        if isinstance(ratio, Interval) and ratio.low is not None and ratio.high is not None:
+            found[measure] = math.sqrt(ratio.high / ratio.low) - 1
+    blocks = {outcome.trial.block for outcome in stored.completed}
+    return Noise(name=stored.directory.name, blocks=len(blocks), half_widths=found)
+
+
+def named(directory: Path, stored: StoredCampaign) -> Noise:
+    """The noise of the control in `directory`. Raises InputError where it is none, or of another machine."""
+    control = store.read(directory)
+    if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
+        raise InputError(
+            f"{directory} is no control of {stored.directory.name}: {reason}",
+            remedy="name a campaign of `run-benchmark --control` with the same machine, server and scale",
+        )
+    return noise(control)
+
+
+def find(stored: StoredCampaign) -> Noise | None:
+    """The noise of the newest fitting control beside a campaign; None where there is none, or it is one.
+
+    A neighbour that is damaged is passed over: the report is not about it.
+    """
+    if stored.campaign.control:
+        return None
+    newest_first = sorted(_neighbours(stored), key=lambda found: found[0].started_utc, reverse=True)
+    for _, directory in newest_first:
+        try:
+            control = store.read(directory)
+        except InputError:
+            continue
+        if not _other_machine(control, stored):
+            return noise(control)
+    return None
+
+
+def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
+    for path in stored.directory.parent.glob("*/campaign.json"):
+        try:
+            campaign = records.read_campaign(fields.load(path.read_text(encoding="utf-8")))
+        except (ValueError, OSError):
+            continue
+        if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):
+            yield campaign, path.parent
+
+
+def _unfit(control: Campaign, campaign: Campaign) -> str:
+    """Why a campaign is no control of another, or nothing."""
+    if not control.control:
+        return "it is no A/A control"
+    if control.platform != campaign.platform:
+        return f"it ran on {control.platform}, not on {campaign.platform}"
+    differing = [name for name in OPTIONS if control.options.get(name) != campaign.options.get(name)]
+    return f"it had another {' and '.join(differing)}" if differing else ""
+
+
+def _other_machine(control: StoredCampaign, stored: StoredCampaign) -> str:
+    ours, theirs = (next((boot.facts for boot in one.facts), {}) for one in (stored, control))
+    differing = [name for name in MACHINE if ours.get(name) != theirs.get(name)]
+    return f"{' and '.join(differing)} differ" if differing else ""

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""A pilot says how many blocks a half-width needs and how long they take, or that nobody can know."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from campaigns import Recipe, build, stored_campaign
+
+from kmlbench import figures, pilot, store
+from kmlbench.answer import main_measure
+from kmlbench.cli import main
+from kmlbench.stats import Absent, Interval, ratio_interval
+
+
+def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stored campaign: 3 blocks in 640 s."""
+    assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "0.5%"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "pilot: campaign, QEMU TCG, instruction clock, 4 minutes a block"
+    assert told[1] == "kml:/trusted against stock:/usr, CPU, to see ±0.50 %:"
+    assert told[3] == (
+        "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 21 minutes to be sure in four of "
+        "five cases; now ±0.48 % with 3 blocks"
+    )
+    assert len(told) == 6
+
+
+def test_a_block_takes_what_it_took(tmp_path: Path) -> None:
+    assert pilot.block_s(store.read(stored_campaign(tmp_path))) == pytest.approx(640.2 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.004])
+def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: Path, noise: float) -> None:
+    stored = store.read(build(tmp_path / "pilot", Recipe(blocks=12, workloads=("wisconsin",), noise=noise)))
+    source = figures.source(stored)
+    measure = main_measure(source, "wisconsin")
+    found = pilot.plan(source, measure, source.primary, half_width=0.005)
+    assert isinstance(found, pilot.Plan)
+    assert found.likely is not None
+    assert found.assured is not None
+    assert found.likely % 2 == 0
+    assert found.likely <= found.assured
+    reached = [width(tmp_path / str(seed), found.assured, noise, seed) <= 0.005 for seed in range(20, 28)]
+    assert sum(reached) >= 5
+
+
+def width(root: Path, blocks: int, noise: float, seed: int) -> float:
+    recipe = Recipe(blocks=blocks, workloads=("wisconsin",), noise=noise, seed=seed)
+    source = figures.source(store.read(build(root, recipe)))
+    measure = main_measure(source, "wisconsin")
+    ratio = ratio_interval(
+        source.of(measure, source.primary.treated), source.of(measure, source.primary.control)
+    )
+    assert isinstance(ratio, Interval)
+    assert ratio.low is not None
+    assert ratio.high is not None
+    return math.sqrt(ratio.high / ratio.low) - 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        (Recipe(blocks=1, workloads=("wisconsin",)), "undecided: one block: no interval"),
+        (Recipe(blocks=3, workloads=("wisconsin",), noise=0), "undecided: no variance: no interval"),
+        (
+            Recipe(blocks=2, workloads=("wisconsin",), failing=range(8)),
+            "undecided: kml:/trusted: no ",
+        ),
+    ],
+)
+def test_a_pilot_that_shows_no_spread_plans_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: Recipe, reason: str
+) -> None:
+    assert main(["plan", str(build(tmp_path, recipe)), "--half-width", "0.5%"]) == 0
+    assert reason in capsys.readouterr().out
+
+
+def test_a_wild_pilot_needs_more_than_anybody_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = build(tmp_path, Recipe(blocks=3, workloads=("wisconsin",), noise=1))
+    assert main(["plan", str(path), "--half-width", "0.01%"]) == 0
+    assert "more than 1000 blocks" in capsys.readouterr().out
+
+
+def test_a_campaign_in_which_no_block_ended_is_no_pilot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = build(tmp_path, Recipe(blocks=1, workloads=("wisconsin",), missing={3}))
+    assert main(["plan", str(path), "--half-width", "0.5%"]) == 2
+    assert re.search("no block of this campaign ended.*\n  remedy: ", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("text", ["0.5", "0%", "-1%", "100%", "nan%", "x%", "%"])
+def test_a_half_width_is_a_percentage(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert main(["plan", str(tmp_path), f"--half-width={text}"]) == 2
+    assert "is no percentage between 0 and 100" in capsys.readouterr().err
+
+
+def test_what_is_absent_has_its_reason(tmp_path: Path) -> None:
+    source = figures.source(store.read(build(tmp_path, Recipe(blocks=2, missing=range(64)))))
+    found = pilot.plan(source, main_measure(source, "wisconsin"), source.primary, half_width=0.01)
+    assert found == Absent(reason="kml:/trusted: no completed trial")
