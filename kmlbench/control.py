@@ -68,7 +68,7 @@ def find(stored: StoredCampaign) -> Noise | None:
 
 
 def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
-    for path in stored.directory.parent.glob(f"*/{store.CAMPAIGN}"):
+    for path in stored.directory.parent.glob("*/campaign.json"):
         try:
             campaign = records.read_campaign(fields.load(path.read_text(encoding="utf-8")))
         except (ValueError, OSError):

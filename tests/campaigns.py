@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,6 +116,15 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
 def stored_campaign(root: Path) -> Path:
     """A campaign that was really run, copied below `root`."""
     return Path(shutil.copytree(REAL, root / "campaign"))
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    """Let `change` alter each record of a file of JSON lines, as if it had been written so."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        record.pop("crc32", None)
+        change(record)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outcome:

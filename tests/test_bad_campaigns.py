@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from campaigns import Recipe, build
+from campaigns import Recipe, build, edit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,29 +91,24 @@ def test_a_comparison_with_it_decides_nothing(
         assert re.search(r"kml:/trusted against stock:/usr\n.*: undecided|stock:/usr B against", told.out)
 
 
-def change(path: Path, wanted: Callable[[dict[str, object]], bool], value: object) -> None:
-    """Write `value` into the samples of a campaign that are `wanted`."""
-    lines = [json.loads(line) for line in (path / "outcomes.jsonl").read_text().splitlines()]
-    for line in lines:
-        for sample in line["samples"]:
-            if wanted(sample):
-                sample["value"] = value
-    (path / "outcomes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
 @pytest.mark.parametrize("value", [0, 0.0, -1.0, 1e-60, 1e60, -1e60, math.nan, math.inf, "1", None, True])
 def test_a_value_that_no_machine_measures_is_an_error_or_no_ratio(
     tmp_path: Path, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = build(tmp_path, Recipe(blocks=3, workloads=("wisconsin",), stopping=RULE))
-    change(path, lambda sample: sample["metric"] == "cpu_total" and sample["process"] == "together", value)
+
+    def spoil(record: Any) -> None:
+        for sample in record["samples"]:
+            if (sample["metric"], sample["process"]) == ("cpu_total", "together"):
+                sample["value"] = value
+
+    edit(path / "outcomes.jsonl", spoil)
     for arguments in (["report", str(path)], ["plan", str(path), "--half-width", "1%"]):
         code = main(arguments)
         told = capsys.readouterr()
         assert code in (0, 2)
-        assert not MADE_UP.search(
-            told.out + told.err.replace("Infinity is not", "").replace("NaN is not", "")
-        )
+        assert not MADE_UP.search(told.out)
+        assert "Traceback" not in told.err
         assert code == 0 or "remedy: " in told.err
     if (path / "report.html").exists():
         page = re.sub(r"<[^>]*>", " ", (path / "report.html").read_text())
@@ -131,10 +125,11 @@ def test_any_numbers_give_an_answer_or_none(
     other = build(tmp_path_factory.mktemp("other"), replace(recipe, seed=3))
     path = build(tmp_path_factory.mktemp("any"), recipe)
     drawn = iter(values * 100)
-    lines = [json.loads(line) for line in (path / "outcomes.jsonl").read_text().splitlines()]
-    for line in lines:
-        line["samples"] = [{**sample, "value": next(drawn)} for sample in line["samples"][:6]]
-    (path / "outcomes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def fill(record: Any) -> None:
+        record["samples"] = [{**sample, "value": next(drawn)} for sample in record["samples"][:6]]
+
+    edit(path / "outcomes.jsonl", fill)
     for arguments in (["plan", str(path), "--half-width", "1%"], ["compare", str(path), str(other)]):
         assert main(arguments) in (0, 2)
     assert not re.search(r"\b(nan|inf)\b|Traceback", "".join(capsys.readouterr()))

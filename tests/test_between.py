@@ -7,10 +7,11 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from campaigns import Recipe, build
+from campaigns import Recipe, build, edit
 
 from kmlbench import between, store
 from kmlbench.between import Both
@@ -163,7 +164,11 @@ def test_the_command_prints_both_and_believes_no_host(
 
 def test_units_are_never_mixed(tmp_path: Path) -> None:
     paths = [build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", SECOND))]
-    outcomes = paths[1] / "outcomes.jsonl"
-    outcomes.write_text(outcomes.read_text().replace('"unit": "1/s"', '"unit": "1/h"'))
+
+    def rename(record: Any) -> None:
+        for sample in record["samples"]:
+            sample["unit"] = sample["unit"].replace("1/s", "1/h")
+
+    edit(paths[1] / "outcomes.jsonl", rename)
     with pytest.raises(InputError, match="two units"):
         between.compare(*map(store.read, paths))

@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from campaigns import Recipe, build
+from campaigns import Recipe, build, edit
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import nct
@@ -86,12 +87,14 @@ def test_the_proofs_of_a_control_are_those_of_its_cell(tmp_path: Path) -> None:
 
 def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
     path = build(tmp_path, replace(CONTROL, noise=0.0005))
-    outcomes = path / "outcomes.jsonl"
-    # Arm A is the first boot of even blocks and the second of odd ones: ten percent more for each of them.
-    lines = outcomes.read_text().splitlines()
-    for index in (0, 3, 4, 7, 8, 11):
-        lines[index] = re.sub(r'("value": )(\d\.\d+)', lambda m: f"{m[1]}{float(m[2]) * 1.1}", lines[index])
-    outcomes.write_text("\n".join(lines) + "\n")
+
+    def add(record: Any) -> None:
+        """Ten percent to arm A: the first boot of even blocks and the second of odd ones."""
+        if (record["trial"]["block"] + record["trial"]["boot"]) % 2 == 0:
+            for sample in record["samples"]:
+                sample["value"] *= 1.1
+
+    edit(path / "outcomes.jsonl", add)
     stored = store.read(path)
     sentence = answer(figures.source(stored), stored.campaign.platform).sentence
     assert "a false alarm, the arms differ" in sentence
