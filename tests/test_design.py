@@ -50,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
     ready = Ready(machines=boot, platform=Platform.INSTRUCTIONS, clock=Clock.INSTRUCTIONS, releases=RELEASES)
     # mypy: a module's imports are not its own attributes.
-    monkeypatch.setattr(benchmark.preflight, "check", lambda *_: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(benchmark.preflight, "check", lambda *_, **__: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(arms, "prepare", lambda *_, **__: ready)
     return started
 
