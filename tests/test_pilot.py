@@ -21,12 +21,25 @@ def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "0.5%"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "pilot: campaign, QEMU TCG, instruction clock, 4 minutes a block"
-    assert told[1] == "kml:/trusted against stock:/usr, CPU, to see ±0.50 %:"
+    assert told[1] == "kml:/trusted against stock:/usr, cpu_total, to see ±0.50 %:"
     assert told[3] == (
         "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 21 minutes to be sure in four of "
         "five cases; now ±0.48 % with 3 blocks"
     )
     assert len(told) == 6
+
+
+def test_any_metric_of_any_process_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--half-width", "1%", "--metric", "pass_cpu", "--process", "server"]
+    assert main(["plan", str(stored_campaign(tmp_path)), *options]) == 0
+    told = capsys.readouterr().out
+    assert "getpid (server): undecided: kml:/trusted: not measured" in told
+    assert re.search(r"wisconsin \(server\): \d+ blocks, .*; now ±\d\.\d\d % with 3 blocks", told)
+
+
+def test_a_process_that_nobody_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(tmp_path), "--half-width", "1%", "--process", "kernel"]) == 2
+    assert "kernel" in capsys.readouterr().err
 
 
 def test_a_block_takes_what_it_took(tmp_path: Path) -> None:

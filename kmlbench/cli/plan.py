@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kmlbench import figures, numerals, pilot, stats, store
+from kmlbench import figures, numerals, pilot, stats, stopping, store
 from kmlbench.answer import main_measure
 from kmlbench.cli.parser import printable, share
 from kmlbench.comparisons import planned_workloads
+from kmlbench.model import Process
 from kmlbench.pilot import Plan
 from kmlbench.progress import Progress
 from kmlbench.stats import Absent
@@ -21,6 +23,14 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser("plan", help="how many blocks a half-width needs, from a pilot campaign")
     parser.add_argument("directory", type=Path, metavar="DIR", help="the pilot, such as results/latest")
     parser.add_argument("--half-width", required=True, metavar="P%", help="what is to be seen, such as 0.5%%")
+    parser.add_argument(
+        "--metric", default=stopping.METRIC, metavar="NAME", help="what is measured (cpu_total)"
+    )
+    parser.add_argument(
+        "--process",
+        choices=[str(process) for process in Process],
+        help="whose: server and client together, or the client where there is no server, if not given",
+    )
     parser.set_defaults(run=_plan)
 
 
@@ -31,9 +41,11 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     source, block_s = figures.source(stored), pilot.block_s(stored)
     pilot_told = f"pilot: {stored.directory.name}, {stored.campaign.platform}, {_minutes(block_s)} a block"
     print(printable(pilot_told))
-    print(f"{source.primary}, CPU, to see {numerals.half_width(wanted)}:")
+    print(printable(f"{source.primary}, {arguments.metric}, to see {numerals.half_width(wanted)}:"))
     for workload in planned_workloads(source.plan):
         measure = main_measure(source, workload)
+        process = measure.process if arguments.process is None else Process(arguments.process)
+        measure = replace(measure, metric=arguments.metric, process=process)
         found = pilot.plan(source, measure, source.primary, half_width=wanted)
         print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
     return 0
