@@ -22,8 +22,9 @@ from kmlbench.errors import InputError
 from kmlbench.stored import IncompleteRecord
 
 SMALL = Recipe(blocks=1, workloads=("getpid", "wisconsin"))
-FLIPS = 400
-REPORTS = 4
+FEW_FIGURES = replace(SMALL, workloads=("getpid",))
+FLIPS = 250
+REPORTS = 2
 # A traceback or a mutated number is what these tests look for, a note is not.
 LOADED = pytest.mark.filterwarnings("ignore::kmlbench.stored.IncompleteRecord")
 
@@ -167,7 +168,7 @@ def test_what_is_no_campaign(
 def test_a_campaign_without_its_raw_files_is_told_as_such(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = build(tmp_path, SMALL)
+    path = build(tmp_path, FEW_FIGURES)
     shutil.rmtree(path / "raw" / "boot-0001")
     assert main(["report", str(path)]) == 0
     told = "facts.json is missing for boots that were measured (1)"
@@ -175,7 +176,9 @@ def test_a_campaign_without_its_raw_files_is_told_as_such(
     assert told in (path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("recipe", [replace(SMALL, failing=range(8)), replace(SMALL, noise=0.0, effect=1.0)])
+@pytest.mark.parametrize(
+    "recipe", [replace(FEW_FIGURES, failing=range(4)), replace(FEW_FIGURES, noise=0.0, effect=1.0)]
+)
 def test_nothing_but_failures_and_no_variance_have_a_report(tmp_path: Path, recipe: Recipe) -> None:
     path = build(tmp_path, recipe)
     assert main(["report", str(path)]) == 0
@@ -184,14 +187,14 @@ def test_nothing_but_failures_and_no_variance_have_a_report(tmp_path: Path, reci
 
 def test_a_whole_campaign_has_no_note(tmp_path: Path) -> None:
     with warnings.catch_warnings(action="error"):
-        kmlbench.load(build(tmp_path, SMALL))
+        kmlbench.load(build(tmp_path, FEW_FIGURES))
 
 
 @pytest.mark.parametrize("name", ["figures", "report.html", "samples.parquet"])
 def test_a_report_that_cannot_be_written(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = build(tmp_path, SMALL)
+    path = build(tmp_path, FEW_FIGURES)
     if name == "figures":
         (path / name).symlink_to(tmp_path)
     else:

@@ -222,7 +222,7 @@ def test_no_damage_of_raw_output_or_parquet_is_a_traceback(
     files = [path for path in trial.rglob("*") if path.is_file()] + [copy / "samples.parquet"]
     rng = random.Random(5)
     codes = []
-    for number in range(16):
+    for number in range(8):
         file = files[number % len(files)]
         content = file.read_bytes()
         if content:
