@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmlbench.adapters import ADAPTERS, getpid
+from kmlbench.adapters import ADAPTERS, loops, syscalls
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting
 
@@ -21,6 +21,7 @@ GOLDEN: dict[str, list[str | None]] = {
     "getpid": ["getpid.json"],
     "oltp_point_select": [None, "oltp_point_select.txt"],
     "oltp_read_write": [None, "oltp_read_write.txt"],
+    "syscalls": ["syscalls.json"],
     "wisconsin": ["wisconsin.txt", "wisconsin-check.txt"],
 }
 WORKLOADS = sorted(GOLDEN)
@@ -70,7 +71,7 @@ def values(workload: str) -> dict[str, Sample]:
     return {sample.metric: sample for sample in samples}
 
 
-def test_the_four_workloads_are_there() -> None:
+def test_every_workload_has_a_captured_output() -> None:
     assert sorted(ADAPTERS) == WORKLOADS
     assert all(adapter.name == name for name, adapter in ADAPTERS.items())
 
@@ -142,9 +143,31 @@ def test_getpid_has_instructions_where_they_were_counted() -> None:
     assert found["getpid_libc_instructions"].unit == "instructions"
 
 
+def test_syscalls_has_each_kind_and_the_articles_ratio() -> None:
+    report = json.loads((DATA / "syscalls.json").read_text())
+    found = values("syscalls")
+    for kind in syscalls.KINDS:
+        assert found[f"call_{kind}_ns"].unit == "ns"
+        assert found[f"call_{kind}_cycles"].unit == "cycles"
+    rounds = zip(report["pread"]["nanoseconds"], report["empty"]["nanoseconds"], strict=True)
+    expected = sorted((total - empty) / report["calls"] for total, empty in rounds)
+    assert found["call_pread_ns"].value == expected[len(expected) // 2]
+    assert found["call_ratio"].value == found["call_getpid_ns"].value / found["call_function_ns"].value
+    assert found["call_function_ns"].value < found["call_clock_vdso_ns"].value < found["call_getpid_ns"].value
+    assert found["call_clock_vdso_ns"].value < found["call_clock_call_ns"].value
+
+
+def test_a_function_that_cost_nothing_has_no_ratio() -> None:
+    result = golden("syscalls")[0]
+    report = json.loads(result.stdout)
+    report["function"] = report["empty"]
+    with pytest.raises(TrialError, match="loops were too short"):
+        ADAPTERS["syscalls"].samples([replace(result, stdout=json.dumps(report))])
+
+
 def test_per_call_may_be_negative_but_is_never_absent() -> None:
-    assert getpid.per_call([10, 30, 20], [20, 20, 20], 10) == 0.0
-    assert getpid.per_call([10], [20], 10) == -1.0
+    assert loops.per_call([10, 30, 20], [20, 20, 20], 10) == 0.0
+    assert loops.per_call([10], [20], 10) == -1.0
 
 
 @pytest.mark.parametrize(
@@ -178,6 +201,7 @@ REFUSED: list[tuple[str, int, Callable[[str], str], str]] = [
     ("wisconsin", 0, lambda text: text.replace("wisconsin: 24 modify -\n", ""), "23 of 24"),
     ("wisconsin", 0, lambda text: text.replace("writes 14.", "writes 13."), "changing"),
     ("wisconsin", 1, lambda text: text.replace("50284216", "50284217"), "left"),
+    ("syscalls", 0, lambda text: text.replace('"pread"', '"prayer"'), "not its report"),
     ("getpid", 0, lambda text: text.replace('"repetitions": 7', '"repetitions": 6'), "not 6 readings"),
     ("getpid", 0, lambda text: text.replace('"calls": 100000', '"calls": NaN'), "not a count"),
     ("getpid", 0, lambda text: text.replace('"calls": 100000', '"calls": 0'), "nothing was counted"),

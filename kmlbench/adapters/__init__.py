@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from kmlbench.adapters.getpid import Getpid
 from kmlbench.adapters.oltp import Oltp, mixes
+from kmlbench.adapters.syscalls import Syscalls
 from kmlbench.adapters.wisconsin import Wisconsin
 from kmlbench.model import Adapter
 
-_ALL: tuple[Adapter, ...] = (Getpid(), *(Oltp(name, mix) for name, mix in mixes().items()), Wisconsin())
+_ALL: tuple[Adapter, ...] = (
+    Getpid(),
+    Syscalls(),
+    *(Oltp(name, mix) for name, mix in mixes().items()),
+    Wisconsin(),
+)
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
