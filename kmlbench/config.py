@@ -62,7 +62,11 @@ HostSpec = QemuHostSpec | SshHostSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSpec:
-    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start."""
+    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start.
+
+    `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
+    leaves both to the workloads.
+    """
 
     stock: str
     kml: str
@@ -71,6 +75,8 @@ class CampaignSpec:
     blocks: int
     scale: float
     seed: int | None
+    loops: int | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +194,8 @@ def _campaign(
         blocks=fields.integer("blocks", minimum=1, maximum=1000),
         scale=fields.number("scale", minimum=0.001, maximum=1000),
         seed=fields.integer("seed", minimum=0, maximum=2**32 - 1) if fields.has("seed") else None,
+        loops=fields.integer("loops", minimum=1, maximum=1_000_000) if fields.has("loops") else None,
+        rate=fields.number("rate", minimum=0.01, maximum=1_000_000) if fields.has("rate") else None,
     )
     fields.finish()
     if not faults.found:

@@ -48,13 +48,27 @@ COUNTERS = _by_process(
     )
 )
 
+_STATISTICS = {
+    "mean": "mean",
+    "p50": "median",
+    "p90": "90th percentile of",
+    "p95": "95th percentile of",
+    "p99": "99th percentile of",
+    "p999": "99.9th percentile of",
+    "max": "longest",
+}
+_LATENCIES = tuple(
+    Column(heading=f"{title} {of}", metric=f"{name}_{statistic}", process=Process.CLIENT)
+    for name, of in (("latency", "latency"), ("intended_latency", "latency from the intended start"))
+    for statistic, title in _STATISTICS.items()
+)
+
 PERFORMANCE = (
     Section(
         title="seen by the client",
         columns=(
             Column(heading="throughput", metric="throughput", process=Process.CLIENT),
-            Column(heading="mean latency", metric="latency_mean", process=Process.CLIENT),
-            Column(heading="95th percentile of latency", metric="latency_p95", process=Process.CLIENT),
+            *_LATENCIES,
             Column(heading="wall", metric="wall", process=Process.TOGETHER),
         ),
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kmlbench import facts, inspection, mysql, plan, trials
 from kmlbench.adapters import ADAPTERS
@@ -32,13 +32,18 @@ TIMING = "timing.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads."""
+    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads.
+
+    `loops` and `rate_per_s` are those of model.Setting.
+    """
 
     plan: tuple[Trial, ...]
     server: Server
     scale: float
     seed: int
     releases: Mapping[Kernel, str]
+    loops: int | None = None
+    rate_per_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,7 +160,7 @@ class Campaign:
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
         started = Moment()
         try:
-            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], setting)
+            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
         except ProofError as error:
             self._fail(trial, "proof", error, started)
             raise
@@ -188,6 +193,9 @@ class Campaign:
         self._ended.add(outcome.trial)
         self.progress.note(told)
         self.progress.advance()
+
+    def _asked(self, setting: Setting) -> Setting:
+        return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
 
     @property
     def _seed(self) -> int:
