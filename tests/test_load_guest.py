@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from guests import check, run
 
-from kmlbench import dataset, mysql, probe
+from kmlbench import dataset, mysql, probe, wisconsin
 from kmlbench.adapters import ADAPTERS
 from kmlbench.adapters.oltp import mixes
 from kmlbench.hosts.ssh import SshHost
@@ -93,9 +93,20 @@ def test_a_pace_is_kept_and_intended_time_begins_with_it(stock_guest: SshHost, c
     assert found["intended_latency_p95"] >= found["latency_p95"] * 0.999
 
 
-def wisconsin(guest: SshHost, server: Server) -> None:
+def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> list[str]:
+    """The rows of a table as the server has them, columns by tabs."""
+    query = f"SELECT * FROM {table} ORDER BY unique2"
+    return sql(guest, handle, server, query, "--skip-column-names", handle.database).splitlines()
+
+
+def judge(guest: SshHost, server: Server) -> None:
     """The adapters judge every statement's rows, and the end, by the golden figures."""
     with served(guest, server) as handle:
+        dataset.load("wisconsin", guest, handle)
+        for table, spec in wisconsin.TABLES.items():
+            rows = ["\t".join(map(str, row)) for row in wisconsin.rows(spec)]
+            kept = wisconsin.BPRIME_ROWS if table == "Bprime" else len(rows)
+            assert loaded(guest, handle, server, table) == rows[:kept], table
         for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
             emptied(guest, handle, server)
             dataset.load("wisconsin", guest, handle)
@@ -105,11 +116,24 @@ def wisconsin(guest: SshHost, server: Server) -> None:
 
 
 def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost) -> None:
-    wisconsin(stock_guest, Server.MYSQL)
+    judge(stock_guest, Server.MYSQL)
 
 
 def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost) -> None:
-    wisconsin(mariadb_guest, Server.MARIADB)
+    judge(mariadb_guest, Server.MARIADB)
+
+
+def test_the_calls_of_syscalls_become_direct(kml_guest: SshHost) -> None:
+    """Each loop through libc, the paths that can be cancelled among them: a few SYSCALLs, then jumps."""
+    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=SEED, scale=0.1)
+    report = "/run/test-syscalls.json"
+    (step,) = ADAPTERS["syscalls"].steps(setting)
+    check(kml_guest, MEASURE, "--report", report, "--", *step.argv)
+    client = probe.parse_report(check(kml_guest, "cat", report)).client
+    direct, trapped = (client.counted(f"KernelModeCalls{kind}") for kind in ("Direct", "Trap"))
+    # Ten calls a round and send_recv's second; clock_gettime by the vDSO is none.
+    assert direct >= 10 * 1000 * 7
+    assert trapped < 200
 
 
 def test_the_second_client_is_in_kernel_mode_below_trusted(kml_guest: SshHost) -> None:

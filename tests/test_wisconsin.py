@@ -88,6 +88,40 @@ def test_all_statements_return_and_change_what_was_published(
     engine.dispose()
 
 
+def test_the_fourteen_modifications_are_the_published_ones(engine: Engine) -> None:
+    inserted = {10001: 74001, 19991: 60001, 20002: 70002, 50002: 40002}
+    others = (
+        0,
+        2,
+        0,
+        10,
+        50,
+        688,
+        1950,
+        4950,
+        9950,
+        1,
+        100,
+        "ron may choi",
+        "jae kwang choi",
+        "u. c. berkeley",
+    )
+    moved = {1480: 10023, 187: 10088, 2000: 10003, 1974: 10020, 1140: 16001}
+    loaded = {int(row[1]): int(row[0]) for row in wisconsin.rows(TENK)}
+    expected = {
+        unique2: unique1 for unique2, unique1 in loaded.items() if unique2 not in (877, 876, 1491, 900)
+    }
+    expected = {moved.get(unique2, unique2): unique1 for unique2, unique1 in expected.items()}
+    expected |= {unique2: unique1 for unique1, unique2 in inserted.items()}
+    with engine.begin() as connection:
+        for statement in wisconsin.statements():
+            connection.exec_driver_sql(statement.text)
+        rows = connection.exec_driver_sql(f"SELECT {', '.join(wisconsin.COLUMNS)} FROM tenk1").fetchall()
+    assert {row[1]: row[0] for row in rows} == expected
+    assert [tuple(row[2:]) for row in rows if row[0] in inserted] == [others] * 4
+    engine.dispose()
+
+
 def test_bprime_keeps_a_thousand_rows_and_the_third_query_finds_5513(engine: Engine) -> None:
     with engine.connect() as connection:
         counts = [
@@ -95,6 +129,7 @@ def test_bprime_keeps_a_thousand_rows_and_the_third_query_finds_5513(engine: Eng
         ]
         third = connection.exec_driver_sql(wisconsin.statements()[2].text).one()
     assert counts == [1000, 10000, 10000, 1000]
+    assert sum(spec.rows for spec in wisconsin.TABLES.values()) == 31_000
     assert third[0] == 5513
     engine.dispose()
 
