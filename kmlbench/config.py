@@ -64,7 +64,9 @@ HostSpec = QemuHostSpec | SshHostSpec
 class CampaignSpec:
     """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start.
 
-    The hosts at one place of `stock` and `kml` are a pair; pairs work at the same time.
+    `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
+    leaves both to the workloads. The hosts at one place of `stock` and `kml` are a pair; pairs work at the
+    same time.
     """
 
     stock: tuple[str, ...]
@@ -74,6 +76,8 @@ class CampaignSpec:
     blocks: int
     scale: float
     seed: int | None
+    loops: int | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +195,8 @@ def _campaign(
         blocks=fields.integer("blocks", minimum=1, maximum=1000),
         scale=fields.number("scale", minimum=0.001, maximum=1000),
         seed=fields.integer("seed", minimum=0, maximum=2**32 - 1) if fields.has("seed") else None,
+        loops=fields.integer("loops", minimum=1, maximum=1_000_000) if fields.has("loops") else None,
+        rate=fields.number("rate", minimum=0.01, maximum=1_000_000) if fields.has("rate") else None,
     )
     fields.finish()
     if not faults.found:

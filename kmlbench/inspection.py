@@ -17,7 +17,13 @@ NOTES = "/sys/kernel/notes"
 VULNERABILITIES = "/sys/devices/system/cpu/vulnerabilities"
 SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
-CLIENT_PROGRAMS = ("bin/sysbench", "lib/kmlbench/getpid", "lib/kmlbench/cpl")
+CLIENT_PROGRAMS = (
+    "bin/sysbench",
+    "bin/python3",
+    "lib/kmlbench/getpid",
+    "lib/kmlbench/syscalls",
+    "lib/kmlbench/cpl",
+)
 # The path of the kernel's own file, which boot loaders put on the command line.
 BOOT_IMAGE = re.compile(r"\bBOOT_IMAGE=\S+ ?")
 

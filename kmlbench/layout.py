@@ -48,13 +48,27 @@ COUNTERS = _by_process(
     )
 )
 
+_STATISTICS = {
+    "mean": "mean",
+    "p50": "median",
+    "p90": "90th percentile of",
+    "p95": "95th percentile of",
+    "p99": "99th percentile of",
+    "p999": "99.9th percentile of",
+    "max": "longest",
+}
+_LATENCIES = tuple(
+    Column(heading=f"{title} {of}", metric=f"{name}_{statistic}", process=Process.CLIENT)
+    for name, of in (("latency", "latency"), ("intended_latency", "latency from the intended start"))
+    for statistic, title in _STATISTICS.items()
+)
+
 PERFORMANCE = (
     Section(
         title="seen by the client",
         columns=(
             Column(heading="throughput", metric="throughput", process=Process.CLIENT),
-            Column(heading="mean latency", metric="latency_mean", process=Process.CLIENT),
-            Column(heading="95th percentile of latency", metric="latency_p95", process=Process.CLIENT),
+            *_LATENCIES,
             Column(heading="wall", metric="wall", process=Process.TOGETHER),
         ),
     ),
@@ -75,6 +89,30 @@ GETPID = _of_client(
     ),
 )
 
+_CALLS = {
+    "function": "function",
+    "getpid": "getpid",
+    "read": "read",
+    "write": "write",
+    "send_recv": "send + recv",
+    "poll": "poll",
+    "futex_wake": "futex wake",
+    "clock_vdso": "clock_gettime, vDSO",
+    "clock_call": "clock_gettime, call",
+    "pread": "pread, 4 KiB",
+    "fsync": "fsync",
+}
+
+
+def _calls(unit: str, *more: tuple[str, str]) -> tuple[Section, ...]:
+    columns = [(heading, f"call_{kind}_{unit}") for kind, heading in _CALLS.items()]
+    return _of_client("one call", (*more, *columns))
+
+
+CALLS_CLOCK = _calls("ns", ("getpid in function calls", "call_ratio"))
+CALLS_CYCLES = _calls("cycles")
+CALLS_COUNTED = _calls("instructions")
+
 # Table 2 of the article; its loop count was 10,000.
 _HISTORY = (
     (
@@ -93,6 +131,15 @@ _HISTORY = (
         {"cpu_total": "−3.35 %", "cpu_user": "−0.95 %", "cpu_system": "−13.7 %", "pass_cpu": "−3.35 %"},
     ),
 )
+
+
+def article_ratio(metrics: Sequence[str]) -> Group:
+    """What the Linux Journal said in 2005 of a system call and a function, in columns of these metrics."""
+    cells = tuple(Cell(text="about 50" if metric == "call_ratio" else "–") for metric in metrics)
+    label = "SYSCALL and SYSRET against a function's call and return"
+    return Group(
+        title="Linux Journal, 2005", rows=(Row(label=label, kind="history", cells=cells, note="Opteron 850"),)
+    )
 
 
 def article(metrics: Sequence[str]) -> Group:

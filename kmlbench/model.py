@@ -213,7 +213,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What an adapter may know when it names its steps: where things are on the host."""
+    """What an adapter may know when it names its steps: where things are on the host, and how much to do.
+
+    `loops` stands for the passes of a workload that has passes, in place of its own count times the scale.
+    `rate_per_s` is the pace of a workload that has events; without it they follow one another.
+    """
 
     prefix: Prefix
     socket: str
@@ -221,6 +225,8 @@ class Setting:
     password_file: str
     seed: int
     scale: float = 1.0
+    loops: int | None = None
+    rate_per_s: float | None = None
 
 
 class Adapter(Protocol):

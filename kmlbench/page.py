@@ -28,6 +28,12 @@ GETPID_NOTE = (
     "without a body, hence the price of entering and leaving. Clock: the guest's nanoseconds; rdtsc: the "
     "processor's counter; counted: instructions, where a counter was there."
 )
+CALLS_NOTE = (
+    "What system calls that MySQL makes cost, through libc, without the loop around them: one byte from "
+    "/dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a socket that "
+    "can be read, a futex that nobody waits for, a page of the page cache, a file in memory with nothing to "
+    "sync. A function is a call and its return."
+)
 WALL_NOTE = "Time that includes waiting. CPU, above, is what the kernels can change."
 
 
@@ -61,6 +67,9 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
         ("table-2", "Table 2: CPU of the Wisconsin benchmark", f"{ARTICLE_NOTE} {TICKS}", wisconsin, "cpu"),
         ("cpu", "CPU of the other workloads", TICKS, others, "cpu"),
         ("getpid", "getpid", GETPID_NOTE, workloads, "getpid"),
+        ("calls", "System calls, by the clock", CALLS_NOTE, workloads, "calls"),
+        ("calls-rdtsc", "System calls, by rdtsc", "", workloads, "calls-rdtsc"),
+        ("calls-counted", "System calls, counted instructions", "", workloads, "calls-counted"),
         ("performance", "Throughput and latency", WALL_NOTE, workloads, "performance"),
         ("counters", "Context switches and page faults", "", workloads, "counters"),
     )
@@ -83,6 +92,9 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
 COLUMNS: dict[str, tuple[Columns, ...]] = {
     "cpu": layout.CPU,
     "getpid": layout.GETPID,
+    "calls": layout.CALLS_CLOCK,
+    "calls-rdtsc": layout.CALLS_CYCLES,
+    "calls-counted": layout.CALLS_COUNTED,
     "performance": layout.PERFORMANCE,
     "counters": layout.COUNTERS,
 }
@@ -105,16 +117,17 @@ def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table,
         )
         for name in workloads
     )
-    return tuple(
-        _with_article(found) if kind == "cpu" and is_wisconsin(name) else found
-        for name, found in made
-        if found
-    )
+    return tuple(_with_history(name, kind, found) for name, found in made if found)
 
 
-def _with_article(found: Table) -> Table:
-    together, *rest = found.groups
-    return replace(found, groups=(together, layout.article(found.metrics), *rest))
+def _with_history(workload: str, kind: str, found: Table) -> Table:
+    """What the articles had, below the first group."""
+    first, *rest = found.groups
+    if kind == "cpu" and is_wisconsin(workload):
+        return replace(found, groups=(first, layout.article(found.metrics), *rest))
+    if kind == "calls":
+        return replace(found, groups=(first, layout.article_ratio(found.metrics), *rest))
+    return found
 
 
 def _picture(plot: Plot, directory: Path) -> Picture:

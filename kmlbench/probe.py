@@ -74,7 +74,7 @@ def resources(report: MeasureReport, counted: Sequence[Sample] = ()) -> tuple[Sa
 
     Raises TrialError(stage="parse") when the kernel's counters are no numbers.
     """
-    driver = PurePosixPath(report.executable or "unknown").name
+    driver = counted[0].driver if counted else PurePosixPath(report.executable or "unknown").name
     measured = {Process.CLIENT: report.client}
     if report.server is not None:
         measured[Process.SERVER] = report.server

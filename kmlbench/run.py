@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, RLock
 
 from kmlbench import facts, inspection, mysql, plan, trials
@@ -34,13 +34,18 @@ TIMING = "timing.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads."""
+    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads.
+
+    `loops` and `rate_per_s` are those of model.Setting.
+    """
 
     plan: tuple[Trial, ...]
     server: Server
     scale: float
     seed: int
     releases: Mapping[Kernel, str]
+    loops: int | None = None
+    rate_per_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,7 +204,7 @@ class Campaign:
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
         started = Moment()
         try:
-            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], setting)
+            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
         except ProofError as error:
             self._fail(trial, "proof", error, started)
             raise
@@ -239,6 +244,9 @@ class Campaign:
     def _note(self, text: str) -> None:
         with self._lock:
             self.progress.note(text)
+
+    def _asked(self, setting: Setting) -> Setting:
+        return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
 
     @property
     def _seed(self) -> int:

@@ -2,7 +2,8 @@
 """The Wisconsin benchmark: its tables, its data, its statements and its golden end.
 
 Source: Bitton, DeWitt, Turbyfill, "Benchmarking Database Systems" (VLDB 1983); the generator is DeWitt's
-(The Benchmark Handbook), the 24 statements are those of MySQL's sql-bench 4.x.
+(The Benchmark Handbook). The 24 statements are those of MySQL's sql-bench 4.x, the 32 queries those of
+PostgreSQL's old src/test/bench and, for MIN and SUM by groups, of the Handbook.
 """
 
 from __future__ import annotations
@@ -134,9 +135,16 @@ END_QUERY = "SELECT COUNT(*), SUM(unique1), SUM(unique2) FROM tenk1"
 _STATEMENT = re.compile(r'   \{kind = "(query|modify)", rows = (\d+), text = \[\[([^\n\]]+)\]\]\},')
 
 
-def statements() -> tuple[Statement, ...]:
-    """The statements of workloads/wisconsin/statements.lua, in order."""
-    return parse_statements(workload_data.read("wisconsin/statements.lua"))
+class Form(StrEnum):
+    """The two forms, by their files beside workloads/wisconsin/wisconsin.lua."""
+
+    STATEMENTS_24 = "statements.lua"
+    QUERIES_32 = "statements32.lua"
+
+
+def statements(form: Form = Form.STATEMENTS_24) -> tuple[Statement, ...]:
+    """The statements of a form, in order."""
+    return parse_statements(workload_data.read(f"wisconsin/{form}"))
 
 
 def parse_statements(text: str) -> tuple[Statement, ...]:

@@ -20,6 +20,7 @@ from kmlbench.records import Stopping
 
 REAL = Path(__file__).parent / "data" / "campaign"
 WORKLOADS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
+UNSERVED = ("getpid", "syscalls")
 HOSTILE = (
     '<script>alert("cause")</script><img src=x onerror=alert(1)> & \udcff\n'
     + "no space to break " * 3
@@ -132,7 +133,7 @@ def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outco
     started = "2025-11-23T01:03:00Z"
     if trial.position in recipe.failing:
         return Failed(trial=trial, stage="measure", cause=HOSTILE, started_utc=started, elapsed_s=3)
-    served = trial.workload != "getpid"
+    served = trial.workload not in UNSERVED
     proof = Proof(
         kernel_release=RELEASE[trial.variant.kernel],
         cpl=0 if trial.variant.kernel_mode else 3,
@@ -154,6 +155,8 @@ def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple
     )
     if trial.workload == "getpid":
         return (*_getpid(factor), *_resources(Process.CLIENT, 0.02 * factor, "getpid"))
+    if trial.workload == "syscalls":
+        return _calls(factor)
     driver = "sysbench"
     server, client = 0.9 * factor, 0.4 * factor
     return (
@@ -174,6 +177,18 @@ def _getpid(factor: float) -> tuple[Sample, ...]:
     return tuple(
         _sample(metric, unit, value * factor, Process.CLIENT, "getpid")
         for metric, (unit, value) in values.items()
+    )
+
+
+def _calls(factor: float) -> tuple[Sample, ...]:
+    costs = {"function": 2.0, "getpid": 221.9, "pread": 1100.0}
+    ratio = _sample("call_ratio", "1", 111.0 * factor, Process.CLIENT, "syscalls")
+    return (
+        ratio,
+        *(
+            _sample(f"call_{kind}_ns", "ns", cost * factor, Process.CLIENT, "syscalls")
+            for kind, cost in costs.items()
+        ),
     )
 
 

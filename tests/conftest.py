@@ -81,3 +81,12 @@ def stock_guest(stock_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory)
 def kml_guest(kml_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
     with boot(kml_spec, directory=tmp_path_factory.mktemp("kml")) as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def mariadb_guest(
+    stock_kernel: KernelArtifact, cache: Cache, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SshHost]:
+    root = image.ensure(Server.MARIADB, cache=cache, progress=Silent())
+    with boot(specification(stock_kernel, root), directory=tmp_path_factory.mktemp("mariadb")) as host:
+        yield host

@@ -24,7 +24,14 @@ SOURCES = """\
 /sys/devices/system/cpu/vulnerabilities/spectre_v2:Mitigation: Retpolines; RSB filling
 /sys/devices/system/cpu/vulnerabilities/meltdown:Not affected
 """
-PROGRAMS = ("sbin/mysqld", "bin/sysbench", "lib/kmlbench/getpid", "lib/kmlbench/cpl")
+PROGRAMS = (
+    "sbin/mysqld",
+    "bin/sysbench",
+    "bin/python3",
+    "lib/kmlbench/getpid",
+    "lib/kmlbench/syscalls",
+    "lib/kmlbench/cpl",
+)
 
 
 def sums(*, wrong: str = "") -> str:

@@ -93,6 +93,13 @@ def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
     assert (loaded.campaign.blocks, loaded.campaign.scale, loaded.campaign.seed) == (3, 0.5, None)
 
 
+def test_loops_and_rate_are_the_workloads_own_unless_they_are_given(tmp_path: Path) -> None:
+    own = load(tmp_path, GOOD).campaign
+    assert (own.loops, own.rate) == (None, None)
+    given = load(tmp_path, GOOD.replace("scale: 0.5", "scale: 0.5\n  loops: 10000\n  rate: 12.5")).campaign
+    assert (given.loops, given.rate) == (10_000, 12.5)
+
+
 def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     text = (
         GOOD.replace("kernel: stock", "kernel: stok")
@@ -131,6 +138,8 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ("cpus: 1", "cpus: 2", "hosts.yaml:6: host 'plain': cpus: a clock that counts instructions"),
         ("blocks: 3", "blocks: 0", "hosts.yaml:29: campaign: blocks: 0 is not between 1 and 1000"),
         ("blocks: 3", "blocks: '3'", "hosts.yaml:29: campaign: blocks: must be a whole number"),
+        ("scale: 0.5", "loops: 0\n  scale: 0.5", "hosts.yaml:30: campaign: loops: 0 is not between 1"),
+        ("scale: 0.5", "rate: 0\n  scale: 0.5", "hosts.yaml:30: campaign: rate: 0 is not between 0.01"),
         ("scale: 0.5", "scale: .nan", "hosts.yaml:30: campaign: scale: must be a number"),
         ("stock: plain", "stock: far", "hosts.yaml:25: campaign: stock: host 'far' has the kml kernel"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),

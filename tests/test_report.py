@@ -109,6 +109,17 @@ def test_the_figures_of_2005_stand_beside_ours(tmp_path: Path) -> None:
     assert "no error bars" in text
 
 
+def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
+    text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
+    heading, _, rest = text.partition("getpid in function calls")
+    assert "System calls, by the clock" in heading
+    assert "by rdtsc" not in text
+    measured, fifty, _ = rest.partition("about 50")
+    assert fifty
+    assert "stock:/usr 111 " in measured
+    assert "pread, 4 KiB, instructions" in measured
+
+
 def test_an_instruction_is_never_called_a_second(tmp_path: Path) -> None:
     text = page(tmp_path).text
     assert "CPU, 10⁹ instructions" in text

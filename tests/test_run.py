@@ -95,7 +95,13 @@ class Rig:
             try:
                 run.Campaign(
                     experiment=run.Experiment(
-                        plan=planned, server=Server.MYSQL, scale=1.0, seed=2, releases=RELEASES
+                        plan=planned,
+                        server=Server.MYSQL,
+                        scale=1.0,
+                        seed=2,
+                        releases=RELEASES,
+                        loops=5,
+                        rate_per_s=12.5,
                     ),
                     machines=self.machines,
                     directory=directory,
@@ -422,7 +428,7 @@ class Servers:
         self, bench: Bench, trial: Trial, adapter: Adapter, setting: Setting
     ) -> tuple[Proof, tuple[Sample, ...]]:
         del adapter
-        assert setting.seed == 3
+        assert (setting.seed, setting.loops, setting.rate_per_s) == (3, 5, 12.5)
         assert (bench.handle is None) is (trial.workload == "getpid")
         self.told.append(trial.workload)
         self._maybe_fail(trial.workload)

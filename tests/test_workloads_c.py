@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kmlbench import probe
+from kmlbench.adapters.syscalls import KINDS, SYSTEM_CALLS
 from kmlbench.workload_data import WORKLOADS
 
 Programs = dict[str, Path]
@@ -22,9 +25,14 @@ Programs = dict[str, Path]
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     directory = tmp_path_factory.mktemp("programs")
-    sources = {"cpl": "probe/cpl.c", "getpid": "getpid/getpid.c", "measure": "measure/measure.c"}
+    sources = {
+        "cpl": "probe/cpl.c",
+        "getpid": "getpid/getpid.c",
+        "measure": "measure/measure.c",
+        "syscalls": "syscalls/syscalls.c",
+    }
     for name, source in sources.items():
-        flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
+        flags = ["-O2", "-pthread", "-Wall", "-Wextra", "-Werror"]
         subprocess.run(["gcc", *flags, "-o", directory / name, WORKLOADS / source], check=True)
     return {name: directory / name for name in sources}
 
@@ -63,11 +71,40 @@ def test_getpid_prints_every_repetition_of_every_kind(programs: Programs) -> Non
     assert min(found["syscall"]["cycles"]) > max(found["empty"]["cycles"][1:])
 
 
+def test_syscalls_times_each_kind_and_a_function_is_the_cheapest(programs: Programs, tmp_path: Path) -> None:
+    found = json.loads(run(programs["syscalls"], "500", "5", tmp_path).stdout)
+    assert (found["calls"], found["repetitions"]) == (500, 5)
+    medians = {kind: sorted(found[kind]["cycles"])[2] for kind in ("empty", *KINDS)}
+    assert all(len(found[kind]["nanoseconds"]) == 5 for kind in medians)
+    assert medians["empty"] < medians["function"] < min(medians[kind] for kind in SYSTEM_CALLS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_syscalls_makes_the_calls_it_is_named_after(programs: Programs, tmp_path: Path) -> None:
+    """libc may answer without asking the kernel: then a loop would time something else."""
+    trace = tmp_path / "trace"
+    result = run("strace", "-f", "-o", trace, programs["syscalls"], "50", "1", tmp_path)
+    assert result.returncode == 0, result.stderr
+    asked = Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
+    # The calls of a repetition and of the warm-up.
+    for call in ("getpid", "sendto", "recvfrom", "poll", "pread64", "fsync", "futex"):
+        assert 56 <= asked[call] < 62, call
+    for call in ("read", "write", "clock_gettime"):
+        assert asked[call] >= 56, call
+
+
+def test_syscalls_says_what_it_could_not_prepare(programs: Programs) -> None:
+    result = run(programs["syscalls"], "10", "1", "/no/such/directory")
+    assert result.returncode == 1
+    assert "/no/such/directory: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("program", ["getpid", "syscalls"])
 @pytest.mark.parametrize("argument", ["0", "-1", "many", "7x", "999999999999"])
-def test_getpid_refuses_a_count_that_is_none(programs: Programs, argument: str) -> None:
-    result = run(programs["getpid"], argument)
+def test_a_count_that_is_none_is_refused(programs: Programs, program: str, argument: str) -> None:
+    result = run(programs[program], argument)
     assert result.returncode == 2
-    assert argument in result.stderr
+    assert f"{program}: {argument} is not a number" in result.stderr
 
 
 def test_measure_counts_the_clients_time_exactly(programs: Programs, tmp_path: Path) -> None:

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+from kmlbench.adapters import pyclient, sysbench
 from kmlbench.adapters.getpid import Getpid
 from kmlbench.adapters.oltp import Oltp, mixes
+from kmlbench.adapters.syscalls import Syscalls
 from kmlbench.adapters.wisconsin import Wisconsin
 from kmlbench.model import Adapter
+from kmlbench.wisconsin import Form
 
-_ALL: tuple[Adapter, ...] = (Getpid(), *(Oltp(name, mix) for name, mix in mixes().items()), Wisconsin())
+_CLIENTS = (sysbench.DRIVER, pyclient.DRIVER)
+_ALL: tuple[Adapter, ...] = (
+    Getpid(),
+    Syscalls(),
+    *(Oltp(name, mix, driver=driver) for driver in _CLIENTS for name, mix in mixes().items()),
+    *(Wisconsin(form=form, driver=driver) for driver in _CLIENTS for form in Form),
+)
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

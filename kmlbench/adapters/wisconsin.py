@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Wisconsin benchmark, run by a sysbench script of ours over the Unix socket."""
+"""The Wisconsin benchmark over the Unix socket, by a sysbench script of ours or by the second client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmlbench import wisconsin
-from kmlbench.adapters import sysbench
+from kmlbench.adapters import pyclient, sysbench
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
-from kmlbench.wisconsin import Statement, StatementKind
+from kmlbench.wisconsin import Form, Statement, StatementKind
 
 LOOPS = 8
+PASS_TIMEOUT_S = 60.0
 SCRIPT = "wisconsin/wisconsin.lua"
 
 _LINE = re.compile(r"^wisconsin: (\d+) (query|modify) (\d+|-)$", re.MULTILINE | re.ASCII)
@@ -21,22 +22,28 @@ _LINE = re.compile(r"^wisconsin: (\d+) (query|modify) (\d+|-)$", re.MULTILINE | 
 
 @dataclass(frozen=True, slots=True)
 class Wisconsin:
-    """One run: LOOPS (times the scale) passes of the ten queries, then the fourteen modifications once.
+    """One run: LOOPS (times the scale, or as asked) passes of the queries, then the modifications once.
 
+    `wisconsin` is the form of 24 statements, `wisconsin32` that of 32 queries.
     Samples: passes, queries and throughput (passes per second). A run that returned or changed other
     rows than the literature says, or left another table behind, is TrialError(stage="check").
     """
 
-    name: str = "wisconsin"
+    form: Form = Form.STATEMENTS_24
     driver: str = sysbench.DRIVER
     needs_server: bool = True
     dataset: str | None = wisconsin.DATASET
 
+    @property
+    def name(self) -> str:
+        name = "wisconsin" if self.form is Form.STATEMENTS_24 else "wisconsin32"
+        return name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+
     def steps(self, setting: Setting) -> tuple[Step, ...]:
-        loops = max(1, round(LOOPS * setting.scale))
-        run = sysbench.run_argv(setting, SCRIPT, 1, f"--loops={loops}")
+        loops = setting.loops or max(1, round(LOOPS * setting.scale))
+        run = self._run_argv(setting, loops)
         return (
-            Step(name="run", argv=run, timeout_s=300.0 + 300.0 * setting.scale, measured=True),
+            Step(name="run", argv=run, timeout_s=300.0 + PASS_TIMEOUT_S * loops, measured=True),
             Step(name="check", argv=_check_argv(setting), timeout_s=60.0),
         )
 
@@ -44,12 +51,20 @@ class Wisconsin:
         if len(results) != 2:
             raise TrialError(f"wisconsin has two steps, not {len(results)}", stage="parse")
         run, check = results
-        statistics = sysbench.parse(run)
+        statistics = sysbench.parse(run, asked=1)
         loops = _loops(run)
-        _require_rows(run.stdout)
-        _require_counts(statistics, loops)
+        statements = wisconsin.statements(self.form)
+        _require_rows(run.stdout, statements)
+        _require_counts(statistics, loops, statements)
         _require_golden_end(check)
-        return _samples(loops, statistics)
+        return _samples(loops, statistics, self.driver)
+
+    def _run_argv(self, setting: Setting, loops: int) -> tuple[str, ...]:
+        if self.driver == sysbench.DRIVER:
+            form = () if self.form is Form.STATEMENTS_24 else (f"--statements={self.form}",)
+            return sysbench.run_argv(setting, SCRIPT, 1, f"--loops={loops}", *form)
+        file = f"{sysbench.SCRIPTS}/wisconsin/{self.form}"
+        return pyclient.argv(setting, "wisconsin", f"--statements={file}", f"--loops={loops}")
 
 
 def _check_argv(setting: Setting) -> tuple[str, ...]:
@@ -63,8 +78,7 @@ def _loops(run: CommandResult) -> int:
     raise TrialError("the run's command line has no --loops", stage="parse")
 
 
-def _require_rows(stdout: str) -> None:
-    statements = wisconsin.statements()
+def _require_rows(stdout: str, statements: Sequence[Statement]) -> None:
     expected = [_line(number, statement) for number, statement in enumerate(statements, start=1)]
     found = _LINE.findall(stdout)
     if len(found) != len(expected):
@@ -80,8 +94,8 @@ def _line(number: int, statement: Statement) -> tuple[str, str, str]:
     return str(number), str(statement.kind), rows
 
 
-def _require_counts(statistics: sysbench.Statistics, loops: int) -> None:
-    kinds = [statement.kind for statement in wisconsin.statements()]
+def _require_counts(statistics: sysbench.Statistics, loops: int, statements: Sequence[Statement]) -> None:
+    kinds = [statement.kind for statement in statements]
     expected = (kinds.count(StatementKind.QUERY) * loops, kinds.count(StatementKind.MODIFY), 0)
     found = (statistics.reads, statistics.writes, statistics.other)
     if found != expected:
@@ -98,13 +112,13 @@ def _require_golden_end(check: CommandResult) -> None:
         raise TrialError(f"wisconsin left {check.stdout[-200:]!r} behind, not {expected!r}", stage="check")
 
 
-def _samples(loops: int, statistics: sysbench.Statistics) -> tuple[Sample, ...]:
+def _samples(loops: int, statistics: sysbench.Statistics, driver: str) -> tuple[Sample, ...]:
     numbers = (
         ("passes", "1", float(loops)),
         ("queries", "1", float(statistics.statements)),
         ("throughput", "1/s", loops / statistics.time_total),
     )
     return tuple(
-        Sample(metric=metric, unit=unit, value=value, process=Process.CLIENT, driver=sysbench.DRIVER)
+        Sample(metric=metric, unit=unit, value=value, process=Process.CLIENT, driver=driver)
         for metric, unit, value in numbers
     )

@@ -25,6 +25,7 @@ RECIPE = PROJECT / "guest"
 WORKLOADS = PROJECT / "workloads"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "sid"
+SCRIPTS = ("*.lua", "*.py", "*.toml")
 COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 BOOTSTRAP_TIMEOUT_S = 1800.0
 ASSEMBLE_TIMEOUT_S = 600.0
@@ -89,7 +90,7 @@ def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
         "recipe": hash_files([RECIPE / "assemble", RECIPE / server / "initialise"]),
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
-        "workloads": hash_files([*_sources("*.c"), *_sources("*.h"), *_sources("*.lua")]),
+        "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
         "compiler": commands.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
         "options": " ".join(COMPILE),
     }
@@ -132,12 +133,12 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
 
 
 def _add_programs(stage: Path) -> None:
-    """The project's own programs, compiled by this machine's compiler, and its scripts."""
+    """The project's own programs, compiled by this machine's compiler, its scripts and their data."""
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
     for source in _sources("*.c"):
         commands.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
-    for script in _sources("*.lua"):
+    for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(script, directory)

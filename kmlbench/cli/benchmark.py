@@ -25,6 +25,7 @@ from kmlbench.run import Campaign, Experiment
 from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
 # Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
+NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
 COSTS = plan.Costs(boot_s=15.0, start_s=20.0, trial_s=9.0)
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -38,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
     add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
     add("--scale", metavar="F", help="multiplies the work of every workload")
+    add("--loops", metavar="N", help="passes of the Wisconsin benchmark, in place of its own times the scale")
+    add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise follow one another")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
@@ -59,7 +62,13 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.note(told)
     ready = arms.prepare(settings, seed=seed, cache=default_cache(), progress=progress)
     experiment = Experiment(
-        plan=trials, server=spec.server, scale=spec.scale, seed=seed, releases=ready.releases
+        plan=trials,
+        server=spec.server,
+        scale=spec.scale,
+        seed=seed,
+        releases=ready.releases,
+        loops=spec.loops,
+        rate_per_s=spec.rate,
     )
     campaign = _record(settings, experiment, ready, design=chosen, hosts=arguments.hosts)
     path, failed = _measure(campaign, experiment, ready, arguments.results, progress)
@@ -93,7 +102,7 @@ def _clock(text: str | None, faults: Faults) -> Clock | None:
 
 def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
     """The options that stand for keys of hosts.yaml's campaign."""
-    texts = {name: getattr(arguments, name) for name in ("blocks", "seed", "scale", "server")}
+    texts = {name: getattr(arguments, name) for name in NUMBERS}
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
     if arguments.workloads is not None:
         given["workloads"] = options("--workloads", arguments.workloads.split(","))
@@ -120,6 +129,8 @@ def _record(
         "blocks": str(spec.blocks),
         "seed": str(experiment.seed),
         "scale": f"{spec.scale:g}",
+        **({} if spec.loops is None else {"loops": str(spec.loops)}),
+        **({} if spec.rate is None else {"rate": f"{spec.rate:g}"}),
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
         **design.options,

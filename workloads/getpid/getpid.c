@@ -2,52 +2,14 @@
 /*
  * What the smallest system call costs: loops of getpid by an inline SYSCALL, of getpid through libc (glibc
  * asks the kernel each time), of a system call number that no kernel has (entry and exit without a body),
- * and of nothing (to subtract). Prints JSON: for every kind the raw totals of each repetition, in
- * nanoseconds (CLOCK_MONOTONIC), time stamp counter cycles and, where the kernel lets us count them,
- * instructions of user and kernel together. Nothing is subtracted, divided or left out here.
+ * and of nothing (to subtract). loops.h has the report.
  *
  * Usage: getpid [CALLS [REPETITIONS]]. Exit 1 when a call answered wrongly, 2 on bad usage.
  */
-#include <cpuid.h>
+#define _GNU_SOURCE 1
 #include <errno.h>
-#include <linux/perf_event.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { MAX_REPETITIONS = 1000, KINDS = 4, MAX_CALLS = 100000000 };
-
-struct reading {
-	uint64_t nanoseconds;
-	uint64_t cycles;
-	uint64_t instructions;
-};
-
-static int counter = -1;
-static bool have_rdtscp;
-
-/* The byte pattern mov $nr,%eax; syscall is the one libc uses, and the one the kernel may patch. */
-#define SYSTEM_CALL(number, result) \
-	__asm__ volatile("mov $" number ", %%eax\n\tsyscall" : "=a"(result) : : "rcx", "r11", "memory")
-
-static uint64_t loop_empty(uint64_t calls)
-{
-	uint64_t sum = 0;
-
-	for (uint64_t i = 0; i < calls; i++) {
-		long result = 1;
-
-		__asm__ volatile("" : "+a"(result) : : "rcx", "r11", "memory");
-		sum += (uint64_t)result;
-	}
-	return sum;
-}
+#include "../loops/loops.h"
 
 static uint64_t loop_syscall(uint64_t calls)
 {
@@ -59,15 +21,6 @@ static uint64_t loop_syscall(uint64_t calls)
 		SYSTEM_CALL("39", result);
 		sum += (uint64_t)result;
 	}
-	return sum;
-}
-
-static uint64_t loop_libc(uint64_t calls)
-{
-	uint64_t sum = 0;
-
-	for (uint64_t i = 0; i < calls; i++)
-		sum += (uint64_t)getpid();
 	return sum;
 }
 
@@ -84,159 +37,16 @@ static uint64_t loop_unknown(uint64_t calls)
 	return sum;
 }
 
-static const struct kind {
-	const char *name;
-	uint64_t (*loop)(uint64_t calls);
-} kinds[KINDS] = {
-	{ "empty", loop_empty },
-	{ "syscall", loop_syscall },
-	{ "libc", loop_libc },
-	{ "unknown", loop_unknown },
-};
-
-/* What the calls of a kind answer, each. */
-static uint64_t expected(int kind)
-{
-	const uint64_t answers[KINDS] = { 1, (uint64_t)getpid(), (uint64_t)getpid(), (uint64_t)-ENOSYS };
-
-	return answers[kind];
-}
-
-/* Fenced, so that the loop neither begins before the reading nor ends after it. */
-static uint64_t cycles_now(void)
-{
-	uint32_t low, high, processor;
-
-	if (have_rdtscp)
-		__asm__ volatile("rdtscp\n\tlfence" : "=a"(low), "=d"(high), "=c"(processor) : : "memory");
-	else
-		__asm__ volatile("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
-}
-
-static uint64_t nanoseconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t instructions_now(void)
-{
-	uint64_t count = 0;
-
-	if (counter >= 0 && read(counter, &count, sizeof(count)) != sizeof(count))
-		counter = -1;
-	return count;
-}
-
-/* -1 where there is no counter (most virtual machines) or no permission for the kernel's share. */
-static int open_counter(void)
-{
-	struct perf_event_attr attributes;
-
-	memset(&attributes, 0, sizeof(attributes));
-	attributes.type = PERF_TYPE_HARDWARE;
-	attributes.size = sizeof(attributes);
-	attributes.config = PERF_COUNT_HW_INSTRUCTIONS;
-	attributes.exclude_hv = 1;
-	return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-static bool detect_rdtscp(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	return __get_cpuid(0x80000001u, &eax, &ebx, &ecx, &edx) && (edx & 1u << 27);
-}
-
-static struct reading now(void)
-{
-	struct reading taken;
-
-	taken.instructions = instructions_now();
-	taken.nanoseconds = nanoseconds_now();
-	taken.cycles = cycles_now();
-	return taken;
-}
-
-static int measure(int kind, uint64_t calls, struct reading *total)
-{
-	struct reading before = now();
-	uint64_t sum = kinds[kind].loop(calls);
-	struct reading after = now();
-
-	if (sum != calls * expected(kind)) {
-		fprintf(stderr, "getpid: the %s loop got wrong answers\n", kinds[kind].name);
-		return -1;
-	}
-	total->nanoseconds = after.nanoseconds - before.nanoseconds;
-	total->cycles = after.cycles - before.cycles;
-	total->instructions = after.instructions - before.instructions;
-	return 0;
-}
-
-static void print_array(const char *name, const struct reading *readings, int count, size_t offset)
-{
-	printf("\"%s\": [", name);
-	for (int i = 0; i < count; i++) {
-		uint64_t value;
-
-		memcpy(&value, (const char *)&readings[i] + offset, sizeof(value));
-		printf("%s%llu", i ? ", " : "", (unsigned long long)value);
-	}
-	printf("]");
-}
-
-static void print_kind(const char *name, const struct reading *readings, int count)
-{
-	printf(", \"%s\": {", name);
-	print_array("nanoseconds", readings, count, offsetof(struct reading, nanoseconds));
-	printf(", ");
-	print_array("cycles", readings, count, offsetof(struct reading, cycles));
-	if (counter >= 0) {
-		printf(", ");
-		print_array("instructions", readings, count, offsetof(struct reading, instructions));
-	}
-	printf("}");
-}
-
-static long argument(int argc, char **argv, int index, long fallback, long limit)
-{
-	char *end;
-	long value;
-
-	if (argc <= index)
-		return fallback;
-	value = strtol(argv[index], &end, 10);
-	if (*end || end == argv[index] || value < 1 || value > limit) {
-		fprintf(stderr, "getpid: %s is not a number from 1 to %ld\n", argv[index], limit);
-		exit(2);
-	}
-	return value;
-}
-
 int main(int argc, char **argv)
 {
-	static struct reading readings[KINDS][MAX_REPETITIONS];
+	const struct kind kinds[] = {
+		{ "empty", loop_empty, 1 },
+		{ "syscall", loop_syscall, (uint64_t)getpid() },
+		{ "libc", loop_libc, (uint64_t)getpid() },
+		{ "unknown", loop_unknown, (uint64_t)-ENOSYS },
+	};
 	uint64_t calls = (uint64_t)argument(argc, argv, 1, 100000, MAX_CALLS);
 	int repetitions = (int)argument(argc, argv, 2, 7, MAX_REPETITIONS);
-	struct reading warm_up;
 
-	have_rdtscp = detect_rdtscp();
-	counter = open_counter();
-	for (int kind = 0; kind < KINDS; kind++)
-		if (measure(kind, calls / 10 + 1, &warm_up))
-			return 1;
-	for (int repetition = 0; repetition < repetitions; repetition++)
-		for (int kind = 0; kind < KINDS; kind++)
-			if (measure(kind, calls, &readings[kind][repetition]))
-				return 1;
-	printf("{\"calls\": %llu, \"repetitions\": %d, \"rdtscp\": %s", (unsigned long long)calls, repetitions,
-	       have_rdtscp ? "true" : "false");
-	for (int kind = 0; kind < KINDS; kind++)
-		print_kind(kinds[kind].name, readings[kind], repetitions);
-	printf("}\n");
-	return fflush(stdout) ? 1 : 0;
+	return run_loops(kinds, sizeof(kinds) / sizeof(kinds[0]), calls, repetitions);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env sysbench
 -- SPDX-License-Identifier: MIT
--- sysbench's own oltp_read_write, unchanged, with a precise report.
+-- sysbench's own oltp_read_write, unchanged, with latencies of three digits and a precise report.
 require("oltp_read_write")
-dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "report.lua")
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "recorder.lua")

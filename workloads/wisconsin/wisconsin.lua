@@ -7,6 +7,7 @@
 
 sysbench.cmdline.options = {
    loops = {"How many times each query runs", 10},
+   statements = {"The file of statements beside this script", "statements.lua"},
    end_query = {"The query whose one row the command check prints", ""},
 }
 
@@ -30,10 +31,11 @@ local function run_query(text)
 end
 
 local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
-local statements = dofile(directory .. "statements.lua")
+local statements
 dofile(directory .. "../oltp/report.lua")
 
 function thread_init()
+   statements = dofile(directory .. sysbench.opt.statements)
    connection = sysbench.sql.driver():connect()
 end
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The second client: sends what sysbench sends, through PyMySQL over the Unix socket, and reports like it.
+
+python3 client oltp MIX   --events N --seed N [--pace EVENTS_PER_SECOND]
+python3 client wisconsin  --statements FILE --loops N
+
+Lines "pymysql: NAME VALUE", times in seconds; then, of oltp, the latencies as histogram.py has them. With a
+pace event N is meant to start at N / pace, and a late start counts: `intended` begins when the event should
+have begun, `service` when it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+import pymysql
+from histogram import Histogram
+from mixes import events
+from pymysql.cursors import Cursor
+
+MIXES = Path(__file__).resolve().parent.parent / "oltp" / "mixes.toml"
+STATEMENT = re.compile(r'\{kind = "(\w+)", rows = \d+, text = \[\[(.*)\]\]\}')
+
+
+class Client:
+    """A connection that counts what its statements did, as sysbench does."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self.reads = self.writes = self.other = 0
+
+    def send(self, statement: str) -> int:
+        """Send a statement and take all its rows; how many they are, or how many it changed."""
+        self._cursor.execute(statement)
+        if self._cursor.description is not None:
+            self.reads += 1
+            return len(self._cursor.fetchall())
+        changed = int(self._cursor.rowcount)
+        if changed > 0:
+            self.writes += 1
+        else:
+            self.other += 1
+        return changed
+
+    def report(self, events_done: int, seconds: float) -> None:
+        """The lines that oltp/report.lua prints."""
+        numbers = {"time_total": seconds, "events": events_done, "reads": self.reads, "writes": self.writes}
+        # PyMySQL raises on the first error and never reconnects by itself.
+        for name, value in {**numbers, "other": self.other, "errors": 0, "reconnects": 0}.items():
+            print(f"pymysql: {name} {value:.9f}")
+
+
+def oltp(client: Client, options: argparse.Namespace) -> None:
+    """Run the events of a mix, one after the other or at a pace."""
+    histograms = [Histogram("service"), *([Histogram("intended")] if options.pace else [])]
+    stream = events(MIXES.read_text(encoding="utf-8"), options.mix, options.seed, options.events)
+    start = time.monotonic_ns()
+    for number, statements in enumerate(stream):
+        intended = start + int(number * 1e9 / options.pace) if options.pace else start
+        if options.pace:
+            time.sleep(max(0, intended - time.monotonic_ns()) / 1e9)
+        begun = time.monotonic_ns()
+        for statement in statements:
+            client.send(statement)
+        ended = time.monotonic_ns()
+        for histogram, since in zip(histograms, (begun, intended), strict=False):
+            histogram.record(ended - since)
+    client.report(options.events, (time.monotonic_ns() - start) / 1e9)
+    for line in (line for histogram in histograms for line in histogram.lines()):
+        print(f"pymysql: {line}")
+
+
+def wisconsin(client: Client, options: argparse.Namespace) -> None:
+    """Each query `loops` times back to back, each modification once; the lines of wisconsin.lua."""
+    start = time.monotonic_ns()
+    found = STATEMENT.findall(options.statements.read_text(encoding="utf-8"))
+    for number, (kind, text) in enumerate(found, start=1):
+        if kind == "modify":
+            client.send(text)
+            print(f"wisconsin: {number} modify -")
+            continue
+        rows = {client.send(text) for _ in range(options.loops)}
+        assert len(rows) == 1, f"a query returned different numbers of rows: {text}"
+        print(f"wisconsin: {number} query {rows.pop()}")
+    client.report(1, (time.monotonic_ns() - start) / 1e9)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="client")
+    for name in ("--defaults-file", "--socket", "--user", "--database"):
+        parser.add_argument(name, required=True)
+    workloads = parser.add_subparsers(required=True)
+    first = workloads.add_parser("oltp")
+    first.add_argument("mix")
+    first.add_argument("--events", type=int, required=True)
+    first.add_argument("--seed", type=int, required=True)
+    first.add_argument("--pace", type=float, default=0.0)
+    first.set_defaults(run=oltp)
+    second = workloads.add_parser("wisconsin")
+    second.add_argument("--statements", type=Path, required=True)
+    second.add_argument("--loops", type=int, required=True)
+    second.set_defaults(run=wisconsin)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Connect, run, report."""
+    options = parsed()
+    connection = pymysql.connect(
+        read_default_file=options.defaults_file,
+        unix_socket=options.socket,
+        user=options.user,
+        database=options.database,
+        charset="utf8mb4",
+        autocommit=True,
+    )
+    with connection, connection.cursor() as cursor:
+        options.run(Client(cursor), options)
+
+
+if __name__ == "__main__":
+    main()

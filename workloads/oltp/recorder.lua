@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: MIT
+-- Times each event of the script that was loaded before, in the buckets of an HDR histogram of three digits
+-- (2,048 steps to each power of two; sysbench's own steps by 1.8 %), and prints lines "sysbench: NAME
+-- LOWEST_NS COUNT" when the thread ends, with the exact sum before them.
+--
+-- --pace=N: event number i is meant to start at i / N seconds. What waits for a late event counts as
+-- waiting: `intended` begins when an event should have begun, `service` when it did.
+
+local ffi = require("ffi")
+ffi.cdef [[
+typedef struct { long seconds; long nanoseconds; } kmlbench_time;
+int clock_gettime(int clock, kmlbench_time *now);
+int clock_nanosleep(int clock, int flags, const kmlbench_time *until, kmlbench_time *left);
+]]
+local MONOTONIC, ABSOLUTE = 1, 1
+
+sysbench.cmdline.options = sysbench.cmdline.options or {}
+sysbench.cmdline.options.pace = {"Events to start in a second, 0: one after the other", 0.0}
+
+local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
+dofile(directory .. "report.lua")
+
+local time = ffi.new("kmlbench_time")
+local origin
+
+-- Nanoseconds since the first call, so that a double holds them exactly.
+local function now()
+   ffi.C.clock_gettime(MONOTONIC, time)
+   origin = origin or tonumber(time.seconds)
+   return (tonumber(time.seconds) - origin) * 1e9 + tonumber(time.nanoseconds)
+end
+
+local function sleep_until(nanoseconds)
+   time.seconds = origin + math.floor(nanoseconds / 1e9)
+   time.nanoseconds = nanoseconds % 1e9
+   ffi.C.clock_nanosleep(MONOTONIC, ABSOLUTE, time, nil)
+end
+
+local function histogram()
+   local counts, sum = {}, 0
+
+   local function record(nanoseconds)
+      local _, bits = math.frexp(nanoseconds)
+      local step = 2 ^ math.max(0, bits - 11)
+      local lowest = nanoseconds - nanoseconds % step
+      counts[lowest] = (counts[lowest] or 0) + 1
+      sum = sum + nanoseconds
+   end
+
+   local function show(name)
+      print(string.format("sysbench: %s_sum %.9f", name, sum / 1e9))
+      for lowest, count in pairs(counts) do
+         print(string.format("sysbench: %s %d %d", name, lowest, count))
+      end
+   end
+
+   return record, show
+end
+
+local serve, show_service = histogram()
+local intend, show_intended = histogram()
+local run_event, end_thread = event, thread_done
+local start, started = nil, 0
+
+function event()
+   local pace = sysbench.opt.pace
+   start = start or now()
+   local meant = pace > 0 and start + started * 1e9 / pace or nil
+   if meant and meant > now() then
+      sleep_until(meant)
+   end
+   local begun = now()
+   run_event()
+   local ended = now()
+   serve(ended - begun)
+   if meant then
+      intend(ended - meant)
+   end
+   started = started + 1
+end
+
+function thread_done()
+   end_thread()
+   show_service("service")
+   if sysbench.opt.pace > 0 then
+      show_intended("intended")
+   end
+end
