@@ -45,7 +45,7 @@ def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytes
     assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}
     for kernel in Kernel:
         for pair in (0, 1):
-            planned = Boot(index=0, block=0, pair=pair, kernel=kernel, groups=())
+            planned = Boot(index=0, block=0, twin=0, pair=pair, kernel=kernel, groups=())
             with ready.machines(planned, tmp_path) as booted:
                 assert isinstance(booted, Booted)
                 assert booted.host.name == f"{kernel}{pair + 1}"
