@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""A kernel stack that overflows is reported as such, and ends the program that it worked for."""
+"""A kernel stack that overflows is reported as such, at the function that it overflowed in."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from guests import check, run
+from guests import run
 from watching import watched
 
 from kmlbench.commands import require
+from kmlbench.errors import HostError
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.model import Prefix
 
@@ -32,7 +33,7 @@ def overflowing(socket: Path, vmlinux: Path) -> Iterator[None]:
         f"target remote {socket}",
         f"hbreak *{FUNCTION}",
         "continue",
-        f"set $rsp = $rsp & ~{STACK_SIZE - 1}",
+        f"set $rsp = (long)$rsp & ~{STACK_SIZE - 1}",
         "delete",
         "detach",
     )
@@ -60,10 +61,14 @@ def test_an_overflow_is_reported(
     def with_gdb(argv: tuple[str, ...]) -> tuple[str, ...]:
         return (*argv, "-gdb", f"unix:{socket},server=on,wait=off")
 
-    with watched(spec, directory=tmp_path, changed=with_gdb) as (guest, _):
-        with overflowing(socket, spec.kernel.image.parent / "vmlinux"):
-            assert run(guest, prefix.path("bin/python3"), "-c", CALL).returncode != 0
-        log = check(guest, "dmesg")
+    # The stock kernel panics after its report, and nobody answers any more.
+    with (
+        watched(spec, directory=tmp_path, changed=with_gdb) as (guest, _),
+        overflowing(socket, spec.kernel.image.parent / "vmlinux"),
+        suppress(HostError),
+    ):
+        assert run(guest, prefix.path("bin/python3"), "-c", CALL).returncode != 0
+    log = (tmp_path / "console.log").read_text(errors="replace")
     assert "BUG: TASK stack guard page was hit at" in log
-    (where,) = {line.partition("RIP: ")[2] for line in log.splitlines() if "RIP: 0010:" in line}
-    assert FUNCTION in where, log
+    (where,) = {line.partition("RIP: 0010:")[2].strip() for line in log.splitlines() if "RIP: 0010:" in line}
+    assert where.startswith(FUNCTION), log

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Acceleration
 
 ANSWER_TIMEOUT_S = 30.0
+POLL_S = 0.1
 SMEP, SMAP = 1 << 20, 1 << 21
 
 Argv = Callable[[tuple[str, ...]], tuple[str, ...]]
@@ -60,6 +62,14 @@ class Monitor:
         return Processor(
             privilege=int(found["CPL"]), instruction=int(found["RIP"], 16), control=int(found["CR4"], 16)
         )
+
+    def wake_up(self, *, deadline_s: float) -> None:
+        """Wake the guest up once it has gone to sleep. Fails when it does not go."""
+        end = time.monotonic() + deadline_s
+        while self._ask("query-status")["status"] != "suspended":
+            assert time.monotonic() < end, "the guest does not go to sleep"
+            time.sleep(POLL_S)
+        self._ask("system_wakeup")
 
     def nmi(self) -> None:
         """A non-maskable interrupt for every processor."""
