@@ -23,7 +23,7 @@ MACHINE = (
     "cpus",
     "qemu_version",
 )
-OPTIONS = ("server", "scale")
+OPTIONS = ("server", "scale", "loops", "rate")
 
 
 def noise(stored: StoredCampaign) -> Noise:
