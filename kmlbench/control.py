@@ -44,7 +44,7 @@ def named(directory: Path, stored: StoredCampaign) -> Noise:
     if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
         raise InputError(
             f"{directory} is no control of {stored.directory.name}: {reason}",
-            remedy="name a campaign of `run-benchmark --control` with the same machine, server and scale",
+            remedy="name a campaign of `run-benchmark --control` with the same machine and options",
         )
     return noise(control)
 

@@ -137,6 +137,8 @@ OTHERS = {
     "another platform": replace(CONTROL, platform="QEMU KVM"),
     "another processor": replace(CONTROL, cpu_model="i486"),
     "another scale": replace(CONTROL, options={"scale": "3"}),
+    "other passes": replace(CONTROL, options={"loops": "3"}),
+    "another pace": replace(CONTROL, options={"rate": "20"}),
     "no control": replace(CONTROL, control=False),
 }
 
