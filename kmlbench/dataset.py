@@ -9,7 +9,7 @@ from socket import socket
 from typing import cast
 
 import pymysql
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, insert, text
+from sqlalchemy import Connection, Engine, Table, create_engine, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from kmlbench import wisconsin
@@ -47,8 +47,6 @@ def fill(engine: Engine) -> None:
             _insert(connection, table)
         bprime = metadata.tables["Bprime"]
         connection.execute(bprime.delete().where(bprime.c.unique2 >= wisconsin.BPRIME_ROWS))
-    if engine.dialect.name in {"mysql", "mariadb"}:
-        _analyze(engine, metadata)
 
 
 def _insert(connection: Connection, table: Table) -> None:
@@ -56,13 +54,6 @@ def _insert(connection: Connection, table: Table) -> None:
     while batch := list(islice(rows, BATCH_ROWS)):
         named = [dict(zip(wisconsin.COLUMNS, row, strict=True)) for row in batch]
         connection.execute(insert(table), named)
-
-
-def _analyze(engine: Engine, metadata: MetaData) -> None:
-    """Give the optimizer the same statistics in every trial, rather than when the server gets round to it."""
-    with engine.begin() as connection:
-        for name in metadata.tables:
-            connection.execute(text(f"ANALYZE TABLE {name}"))
 
 
 def _connect(host: Host, handle: ServerHandle) -> pymysql.Connection:

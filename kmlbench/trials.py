@@ -19,7 +19,15 @@ from kmlbench.stored import COMMANDS, MEASURED, PRIVILEGE
 MEASURE = "/usr/lib/kmlbench/measure"
 REPORT = "/run/kmlbench-measure.json"
 SCHEMA_TIMEOUT_S = 120.0
+SETTLE_S = 120
 SAID_CHARACTERS = 1000
+ANALYZE = """
+USE {schema};
+SELECT CONCAT('ANALYZE TABLE ', GROUP_CONCAT(table_name)) INTO @analyze
+FROM information_schema.tables WHERE table_schema = '{schema}';
+PREPARE analyze FROM @analyze;
+EXECUTE analyze;
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +83,22 @@ def _proof(bench: Bench, trial: Trial, index: int, report: probe.MeasureReport) 
 
 def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
     """Give the workload an empty schema with its tables, whatever ran in this server before."""
-    client = _client(bench.server, handle)
     schema = handle.database
-    statement = f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}"
-    result = bench.host.run((*client, f"--execute={statement}"), timeout_s=SCHEMA_TIMEOUT_S)
-    if result.returncode:
-        raise TrialError(f"the schema could not be emptied: {_said(result)}", stage="prepare")
+    _execute(bench, handle, f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}", "emptied")
     if adapter.dataset is not None:
         dataset.load(adapter.dataset, bench.host, handle)
+
+
+def _analyze(bench: Bench, handle: ServerHandle) -> None:
+    """Give the optimizer the same statistics in every trial, rather than when the server gets round to it."""
+    _execute(bench, handle, ANALYZE.format(schema=handle.database), "analyzed")
+
+
+def _execute(bench: Bench, handle: ServerHandle, statements: str, done: str) -> None:
+    client = _client(bench.server, handle)
+    result = bench.host.run((*client, f"--execute={statements}"), timeout_s=SCHEMA_TIMEOUT_S)
+    if result.returncode:
+        raise TrialError(f"the schema could not be {done}: {_said(result)}", stage="prepare")
 
 
 def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
@@ -98,7 +114,7 @@ def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
 def _command(bench: Bench, step: Step) -> tuple[str, ...]:
     if not step.measured:
         return step.argv
-    server = ("--server", str(bench.handle.pid)) if bench.handle is not None else ()
+    server = ("--server", str(bench.handle.pid), "--settle", str(SETTLE_S)) if bench.handle else ()
     return (MEASURE, "--report", REPORT, *server, "--", *step.argv)
 
 
@@ -107,7 +123,11 @@ def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
 
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:
-    result = bench.host.run(argv, timeout_s=step.timeout_s)
+    timeout_s = step.timeout_s
+    if step.measured and bench.handle is not None:
+        _analyze(bench, bench.handle)
+        timeout_s += SETTLE_S
+    result = bench.host.run(argv, timeout_s=timeout_s)
     bench.directory.write_step(trial, index, step.name, result)
     if result.returncode:
         raise TrialError(

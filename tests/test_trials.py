@@ -52,17 +52,19 @@ SCALE = EVENTS / next(
 SETTING = HANDLE.setting(seed=3, scale=SCALE)
 STEPS = ADAPTER.steps(SETTING)
 
-EMPTY = Exchange(
-    argv=(
-        "/usr/bin/mysql",
-        "--defaults-file=/run/d/password",
-        "--socket=/run/d/socket",
-        "--user=kmlbench",
-        "--execute=DROP DATABASE IF EXISTS kmlbench; CREATE DATABASE kmlbench",
-    )
+CLIENT = (
+    "/usr/bin/mysql",
+    "--defaults-file=/run/d/password",
+    "--socket=/run/d/socket",
+    "--user=kmlbench",
 )
+EMPTY = Exchange(argv=(*CLIENT, "--execute=DROP DATABASE IF EXISTS kmlbench; CREATE DATABASE kmlbench"))
+ANALYZE = Exchange(argv=(*CLIENT, f"--execute={trials.ANALYZE.format(schema='kmlbench')}"))
 PREPARE = Exchange(argv=STEPS[0].argv)
-MEASURED = (trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--", *STEPS[1].argv)
+MEASURED = (
+    *(trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--settle", "120", "--"),
+    *STEPS[1].argv,
+)
 
 
 def report(*, server_mode: bool) -> bytes:
@@ -106,7 +108,7 @@ def bench(directory: CampaignDirectory, *script: Exchange) -> Bench:
 
 
 def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, measured(), PROBE)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), PROBE)
     proof, samples = trials.perform(on, TRIAL, ADAPTER, SETTING)
     assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, True, True)
     found = {(sample.process, sample.metric) for sample in samples}
@@ -119,13 +121,13 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
 
 def test_the_raw_output_says_the_same_again(directory: CampaignDirectory) -> None:
     proof, samples = trials.perform(
-        bench(directory, EMPTY, PREPARE, measured(), PROBE), TRIAL, ADAPTER, SETTING
+        bench(directory, EMPTY, PREPARE, ANALYZE, measured(), PROBE), TRIAL, ADAPTER, SETTING
     )
     assert rederive(directory.path, TRIAL) == Rederived(samples=samples, proof=proof)
 
 
 def test_a_server_that_ran_in_the_other_mode_is_no_trial_of_this_cell(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, measured(server_mode=False), PROBE)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(server_mode=False), PROBE)
     with pytest.raises(ProofError, match="kml:/trusted: the server ran outside kernel mode"):
         trials.perform(on, TRIAL, ADAPTER, SETTING)
 
@@ -141,6 +143,12 @@ def test_a_schema_that_cannot_be_emptied(directory: CampaignDirectory) -> None:
 def test_a_step_that_fails_leaves_its_raw_output(directory: CampaignDirectory) -> None:
     failing = Exchange(argv=MEASURED, returncode=1, stderr="FATAL: Lost connection to MySQL server")
     with pytest.raises(TrialError, match="sysbench ended with 1: FATAL: Lost connection") as caught:
-        trials.perform(bench(directory, EMPTY, PREPARE, failing), TRIAL, ADAPTER, SETTING)
+        trials.perform(bench(directory, EMPTY, PREPARE, ANALYZE, failing), TRIAL, ADAPTER, SETTING)
     assert caught.value.stage == "run"
     assert "Lost connection" in (directory.raw(TRIAL) / "01-run" / "stderr").read_text()
+
+
+def test_tables_that_cannot_be_analyzed(directory: CampaignDirectory) -> None:
+    failing = Exchange(argv=ANALYZE.argv, returncode=1, stderr="ERROR 1064")
+    with pytest.raises(TrialError, match="could not be analyzed: ERROR 1064"):
+        trials.perform(bench(directory, EMPTY, PREPARE, failing), TRIAL, ADAPTER, SETTING)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,35 @@ def test_measure_counts_only_what_the_server_used_meanwhile(programs: Programs, 
     assert found["ticks_both_ns"] > 0
 
 
+@contextmanager
+def busy_for(seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A server that works at first, and then rests."""
+    code = f"print(flush=True)\n{BUSY.format(seconds)}\nimport time; time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield server
+        server.kill()
+
+
+def test_measure_waits_until_the_server_rests(programs: Programs, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    with busy_for(1.5) as server:
+        arguments = ("--server", str(server.pid), "--settle", "60", "--", "/bin/true")
+        assert run(programs["measure"], "--report", report, *arguments).returncode == 0
+    assert json.loads(report.read_text())["server"]["cpu_ns"] < 0.02e9
+
+
+def test_measure_says_that_a_server_does_not_rest(programs: Programs, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    with busy_for(60) as server:
+        arguments = ("--server", str(server.pid), "--settle", "1", "--", "/bin/true")
+        result = run(programs["measure"], "--report", report, *arguments)
+    assert result.returncode == 125
+    assert "the server does not come to rest" in result.stderr
+    assert not report.exists()
+
+
 def test_measure_passes_the_clients_output_and_status_on(programs: Programs, tmp_path: Path) -> None:
     shell = ("/bin/sh", "-c", "echo out; echo err >&2; exit 7")
     result = run(programs["measure"], "--report", tmp_path / "report", "--", *shell)
@@ -183,6 +214,8 @@ def test_measure_reports_odd_names_as_json(programs: Programs, tmp_path: Path) -
         (["--report", "{report}", "--", "/no/such/program"], 127, "/no/such/program: No such file"),
         (["--report", "{report}", "--server", "999999999", "--", "/bin/true"], 125, "/proc"),
         (["--report", "{report}", "--server", "x", "--", "/bin/true"], 125, "usage"),
+        (["--report", "{report}", "--server", "1", "--settle", "0", "--", "/bin/true"], 125, "usage"),
+        (["--report", "{report}", "--settle", "9", "--", "/bin/true"], 125, "usage"),
         (["--report", "/no/such/directory/report", "--", "/bin/true"], 125, "/no/such/directory"),
         (["--", "/bin/true"], 125, "usage"),
         (["--report", "{report}", "--"], 125, "usage"),

@@ -28,6 +28,9 @@ static void forms(void)
 		FORM("\xb8\x27\x00\x00\x00\x48\x8d\xb3\xf0\x08\x00\x00", ""),	/* lea 0x8f0(%rbx), %rsi */
 		FORM("\xb8\x27\x00\x00\x00\x48\x89\xf2\x31\xf6", ""),			/* mov %rsi, %rdx; xor %esi, %esi */
 		FORM("\xb8\x27\x00\x00\x00\xba\xff\xff\xff\x7f\x40\x80\xf6\x81", ""),	/* mov before mov */
+		FORM("\xb8\x27\x00\x00\x00\xf7\xd6\x81\xe6\x80\x00\x00\x00", ""),	/* not %esi; and $128, %esi */
+		FORM("\xb8\x27\x00\x00\x00\x81\xe6\x80\x00\x00\x00\x40\x80\xf6\x81", ""),	/* and $128, %esi; xor */
+		FORM("\xb8\x27\x00\x00\x00\x49\x39\xf0\x49\x0f\x46\xf0", ""),	/* cmp %rsi, %r8; cmovbe %r8, %rsi */
 		FORM("\xb8\x27\x00\x00\x00\x4c\x89\x5c\x24\xf0", ""),		/* mov %r11, -16(%rsp) */
 		FORM("\xb8\x27\x00\x00\x00\x4c\x8b\x4c\x24\x08", ""),		/* mov 8(%rsp), %r9 */
 		FORM("\x68\x27\x00\x00\x00\x48\x8b\x44\x24\x00", "\x41\x5a"),	/* mov 0(%rsp), %rax */
@@ -254,6 +257,36 @@ static void registers_survive(void)
 	}
 }
 
+/* lea disp(%rip), %rsi loads the same address when it runs elsewhere; one too far for that stays. */
+static void relative_address(void)
+{
+	static const struct {
+		int32_t displacement;
+		bool patched;
+	} sites[] = {
+		{ 0x11cf46, true }, { -0xb35, true }, { 0, true }, { 0xfffffff, true },
+		{ -0xfffffff, true }, { 0x7fffffff, false }, { INT32_MIN, false },
+	};
+	uint64_t in[14] = { }, out[14];
+	uint8_t *code = code_pages(1), *end;
+	size_t i, round;
+
+	for (i = 0; i < sizeof(sites) / sizeof(*sites); i++) {
+		end = emit_mov_nr(code, GETPID);
+		if (i % 2)
+			end = EMIT(end, "\x89\xff");		/* mov %edi, %edi */
+		end = EMIT(end, "\x48\x8d\x35");
+		end = emit(end, &sites[i].displacement, sizeof(sites[i].displacement));
+		EMIT(end, "\x0f\x05\xc3");
+		for (round = 0; round < CALLS; round++) {
+			call_with_registers(in, out, code, 0);
+			CHECK(out[2] == (uintptr_t)end + (int64_t)sites[i].displacement);
+		}
+		CHECK((*code == 0xe9) == (sites[i].patched && direct_calls()));
+		code += 64;
+	}
+}
+
 /* Threads that all come to the same fresh sites at the same time */
 enum { RACERS = 8, RACE_SITES = 384 };
 
@@ -360,6 +393,7 @@ int main(void)
 		{ "a jump to the SYSCALL of a patched site", jump_to_syscall },
 		{ "the red zone", red_zone },
 		{ "registers and flags survive", registers_survive },
+		{ "an address relative to RIP stays the same", relative_address },
 		{ "threads race for the same sites", racing_threads },
 		{ "the stubs cannot be unmapped", stubs_stay },
 		{ "the counters", counters },

@@ -2,7 +2,12 @@
 /*
  * Runs a client and writes a JSON report of what it, and a server beside it, used meanwhile.
  *
- *   measure --report FILE [--server PID] -- PROGRAM [ARGUMENT...]
+ *   measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]
+ *
+ * With --settle the client starts when the server has been at rest: when it used less than REST_NS of CPU time
+ * in each of REST_SECONDS successive seconds. A server that has just been filled goes on working behind its
+ * clients' backs, and what it had left to do would be counted as the client's doing, or not, by chance. It is
+ * a failure when the server is not at rest after that many seconds.
  *
  * Start the observer from /usr always: it is not part of the experiment. The client inherits standard input,
  * output and error. Exit status: the client's own, 128 + signal when a signal ended it, 127 when it could not
@@ -34,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { REST_SECONDS = 2, REST_NS = 20000000 };
 enum { OBSERVER_FAILED = 125, EXEC_FAILED = 127, MAX_THREADS = 4096, TEXT = 4096 };
 
 /* Linux's dynamic clock ids: the complement of the pid, shifted by three, or'ed with the kind. */
@@ -76,6 +82,22 @@ static uint64_t nanoseconds(clockid_t clock)
 static uint64_t process_clock(pid_t pid, enum clock_kind kind)
 {
 	return nanoseconds((clockid_t)(~(unsigned int)pid << 3 | kind));
+}
+
+static void await_rest(pid_t pid, int limit_s)
+{
+	int resting = 0;
+
+	for (int i = 0; i < limit_s && resting < REST_SECONDS; i++) {
+		uint64_t before = process_clock(pid, CLOCK_EXACT);
+
+		sleep(1);
+		resting = process_clock(pid, CLOCK_EXACT) - before < REST_NS ? resting + 1 : 0;
+	}
+	if (limit_s && resting < REST_SECONDS) {
+		errno = ETIMEDOUT;
+		fail("the server does not come to rest");
+	}
 }
 
 static struct clocks read_clocks(pid_t pid)
@@ -420,12 +442,12 @@ static void write_report(const struct client *client, const char *program, pid_t
 
 static int usage(void)
 {
-	fputs("usage: measure --report FILE [--server PID] -- PROGRAM [ARGUMENT...]\n", stderr);
+	fputs("usage: measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]\n", stderr);
 	return OBSERVER_FAILED;
 }
 
 /* The index of the program in argv, or 0 when the command line is wrong. */
-static int parse(int argc, char **argv, pid_t *server)
+static int parse(int argc, char **argv, pid_t *server, int *settle_s)
 {
 	int i;
 
@@ -434,10 +456,12 @@ static int parse(int argc, char **argv, pid_t *server)
 			report_path = argv[i + 1];
 		else if (!strcmp(argv[i], "--server") && atoi(argv[i + 1]) > 0)
 			*server = atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--settle") && atoi(argv[i + 1]) > 0)
+			*settle_s = atoi(argv[i + 1]);
 		else
 			return 0;
 	}
-	return report_path && i + 1 < argc ? i + 1 : 0;
+	return report_path && (*server || !*settle_s) && i + 1 < argc ? i + 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -445,13 +469,16 @@ int main(int argc, char **argv)
 	static struct process before, after;
 	struct client client = { 0 };
 	pid_t server = 0;
-	int program = parse(argc, argv, &server);
+	int settle_s = 0;
+	int program = parse(argc, argv, &server, &settle_s);
 	int told;
 
 	if (!program)
 		return usage();
-	if (server)
+	if (server) {
+		await_rest(server, settle_s);
 		observe_before(server, &before);
+	}
 	client.wall = nanoseconds(CLOCK_MONOTONIC);
 	client.pid = start_client(argv + program, &told);
 	await_client(client.pid);
