@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,22 +77,21 @@ def disturb(request: pytest.FixtureRequest, tmp_path: Path) -> Disturb:
     return disturb
 
 
-def places(log: str) -> set[str]:
-    """Where the kernel was, in its own words."""
-    return {line.partition("RIP: 0010:")[2].strip() for line in log.splitlines() if "RIP: 0010:" in line}
+def says(log: str, text: str) -> bool:
+    """Whether the log has the text. The console of a dying kernel may say a character twice."""
+    return re.search("".join(f"{re.escape(character)}+" for character in text), log) is not None
 
 
 def test_a_stack_overflow_is_reported_and_is_the_end(disturb: Disturb) -> None:
     alive, log = disturb(f"set $rsp = (long)$rsp & ~{STACK_SIZE - 1}")
-    assert "BUG: TASK stack guard page was hit at" in log
-    (place,) = places(log)
-    assert place.startswith(FUNCTION), log
-    assert "Kernel panic - not syncing: Fatal exception in interrupt" in log
+    assert says(log, "BUG: TASK stack guard page was hit at")
+    assert says(log, f"RIP: 0010:{FUNCTION}+0x"), log
+    assert says(log, "Kernel panic - not syncing: Fatal exception in interrupt")
     assert not alive
 
 
 def test_an_oops_ends_the_program_and_nothing_else(disturb: Disturb) -> None:
     alive, log = disturb("set $rip = 0")
-    assert "BUG: kernel NULL pointer dereference" in log
-    assert places(log) == {"0x0"}, log
+    assert says(log, "BUG: kernel NULL pointer dereference")
+    assert says(log, "RIP: 0010:0x0\n"), log
     assert alive, log
