@@ -23,10 +23,10 @@ SETTLE_S = 120
 SAID_CHARACTERS = 1000
 ANALYZE = """
 USE {schema};
-SELECT CONCAT('ANALYZE TABLE ', GROUP_CONCAT(table_name)) INTO @analyze
+SELECT CONCAT('ANALYZE TABLE ', GROUP_CONCAT(table_name)) INTO @analysis
 FROM information_schema.tables WHERE table_schema = '{schema}';
-PREPARE analyze FROM @analyze;
-EXECUTE analyze;
+PREPARE analysis FROM @analysis;
+EXECUTE analysis;
 """
 
 
