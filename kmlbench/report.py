@@ -17,7 +17,7 @@ from kmlbench.errors import MachineError
 from kmlbench.platforms import meaning
 from kmlbench.progress import Progress, Silent
 from kmlbench.store import StoredCampaign
-from kmlbench.tables import Source
+from kmlbench.tables import Noise, Source
 
 REPORT, SAMPLES, FIGURES = "report.html", "samples.parquet", "figures"
 
@@ -32,13 +32,13 @@ def write(directory: Path, *, beside: Path | None = None, progress: Progress | N
     stored = store.read(directory)
     for note in stored.notes:
         (progress or Silent()).note(note)
-    return derive(stored, stored.directory, beside=beside)
+    noise = control.find(stored) if beside is None else control.named(beside, stored)
+    return derive(stored, stored.directory, noise=noise)
 
 
-def derive(stored: StoredCampaign, directory: Path, *, beside: Path | None = None) -> Path:
+def derive(stored: StoredCampaign, directory: Path, *, noise: Noise | None) -> Path:
     """The same, from a campaign that was read, into any directory."""
     frame = frames.samples(stored)
-    noise = control.find(stored) if beside is None else control.named(beside, stored)
     source = figures.source(stored, frame, noise=noise)
     with _writing(directory):
         frames.write_parquet(frame, directory / SAMPLES)

@@ -61,10 +61,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure."""
+    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure.
+
+    `place` is the control's directory, seen from that of the campaign that it stands beside.
+    """
 
     name: str
     blocks: int
+    place: str
     half_widths: Mapping[Measure, float]
 
 
