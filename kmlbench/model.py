@@ -217,6 +217,7 @@ class Setting:
 
     `loops` stands for the passes of a workload that has passes, in place of its own count times the scale.
     `rate_per_s` is the pace of a workload that has events; without it they follow one another.
+    `server_pid` is 0 where there is no server.
     """
 
     prefix: Prefix
@@ -227,6 +228,7 @@ class Setting:
     scale: float = 1.0
     loops: int | None = None
     rate_per_s: float | None = None
+    server_pid: int = 0
 
 
 class Adapter(Protocol):
