@@ -51,12 +51,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table: column headings with their units, the metrics they show, and groups of rows."""
+    """A table: column headings with their units, the metrics they show, and groups of rows.
+
+    `heading` is that of the rows' labels.
+    """
 
     caption: str
     columns: tuple[str, ...]
     metrics: tuple[str, ...]
     groups: tuple[Group, ...]
+    heading: str = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
