@@ -17,18 +17,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kmlbench import prices, stats
-from kmlbench.adapters.calls import COUNTING, is_counting
+from kmlbench import prices
+from kmlbench.adapters.calls import is_counting
 from kmlbench.comparisons import Comparison, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process
-from kmlbench.prices import ByBlock, combine
-from kmlbench.stats import Absent, Estimate, Interval
+from kmlbench.prices import NO_PRICES, ByBlock, combine
+from kmlbench.stats import Estimate
 from kmlbench.tables import Source
 
 WORTH = 0.10
 APART = (Process.SERVER, Process.CLIENT)
-NO_PRICES = "syscalls did not run in both cells"
 NO_COUNTERS = "no direct calls were counted"
 NO_SAVING = "a call saves nothing"
 NO_CPU = "CPU or queries were not measured in both cells"
@@ -74,19 +73,6 @@ class Explained:
     found: Mapping[Quantity, Estimate]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """Calls of one name: how many a query makes, what one costs in both cells and saves, in nanoseconds."""
-
-    name: str
-    priced: str
-    calls: Estimate
-    control: Estimate
-    treated: Estimate
-    saved: Estimate
-    saved_per_query: Estimate
-
-
 def explained(source: Source) -> tuple[Explained, ...]:
     """Every workload that has queries, by comparison with kernel mode and by process."""
     return tuple(
@@ -102,7 +88,7 @@ def explainable(source: Source) -> tuple[str, ...]:
     return tuple(
         name
         for name in planned_workloads(source.plan)
-        if not is_counting(name) and source.unit(_queries(name)) is not None
+        if not is_counting(name) and source.unit(prices.queries(name)) is not None
     )
 
 
@@ -130,7 +116,7 @@ def explain(source: Source, workload: str, comparison: Comparison, process: Proc
         Quantity.BREAK_EVEN: (parts.enough(0.0) if saves else {}, no_rate),
         Quantity.FOR_WORTH: (parts.enough(WORTH) if saves else {}, no_rate),
     }
-    found = {name: estimate(source, by_block, why) for name, (by_block, why) in values.items()}
+    found = {name: prices.estimate(source, by_block, why) for name, (by_block, why) in values.items()}
     return Explained(workload=workload, process=process, comparison=comparison, found=found)
 
 
@@ -176,7 +162,7 @@ def _parts(source: Source, workload: str, comparison: Comparison, process: Proce
     calls, predicted = _of_process(source, workload, comparison, process)
     cpu = Measure(workload=workload, metric="cpu_total", process=process)
     return _Parts(
-        queries=prices.positive(source, _queries(workload), comparison.treated),
+        queries=prices.positive(source, prices.queries(workload), comparison.treated),
         calls=calls,
         predicted=predicted,
         before=prices.positive(source, cpu, comparison.control),
@@ -197,42 +183,3 @@ def _of_process(
     mixed = prices.mix(source, workload, comparison.control, process)
     saved = prices.price(mixed, prices.savings(source, comparison))
     return calls, combine(lambda count, one: count * one, calls, saved)
-
-
-def kinds(source: Source, workload: str, comparison: Comparison, process: Process) -> tuple[Kind, ...]:
-    """The calls of a process by name, the most frequent first; empty where nobody counted them."""
-    queries = prices.positive(source, _queries(COUNTING + workload), comparison.control)
-    mixed = prices.mix(source, workload, comparison.control, process)
-    found = [
-        _kind(source, name, comparison, combine(lambda count, asked: count / asked, counts, queries))
-        for name, counts in mixed.items()
-    ]
-    return tuple(sorted(found, key=lambda one: (-_size(one.calls), one.name)))
-
-
-def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> Kind:
-    priced = prices.kind_of(name)
-    costs = [prices.costs(source, priced, cell) for cell in (comparison.control, comparison.treated)]
-    saved = combine(lambda old, new: old - new, *costs)
-    return Kind(
-        name=name,
-        priced=priced,
-        calls=estimate(source, calls, NO_CPU),
-        control=estimate(source, costs[0], NO_PRICES),
-        treated=estimate(source, costs[1], NO_PRICES),
-        saved=estimate(source, saved, NO_PRICES),
-        saved_per_query=estimate(source, combine(lambda count, one: count * one, calls, saved), NO_PRICES),
-    )
-
-
-def estimate(source: Source, values: ByBlock, reason: str) -> Estimate:
-    """The mean over blocks with its interval; without any block, why."""
-    return stats.mean_interval(values, confidence=source.confidence) if values else Absent(reason=reason)
-
-
-def _queries(workload: str) -> Measure:
-    return Measure(workload=workload, metric="queries", process=Process.CLIENT)
-
-
-def _size(found: Estimate) -> float:
-    return found.estimate if isinstance(found, Interval) else 0.0

@@ -10,6 +10,7 @@ from kmlbench.adapters.calls import COUNTING
 from kmlbench.comparisons import Comparison
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Variant
+from kmlbench.stats import Absent, Estimate
 from kmlbench.tables import Source
 
 SYSCALLS = "syscalls"
@@ -29,6 +30,7 @@ PRICED: Mapping[str, str] = {
 KINDS = tuple(dict.fromkeys(PRICED.values()))
 # How many calls an iteration of a loop makes, where it is not one.
 CALLS_OF = {"send_recv": 2}
+NO_PRICES = "syscalls did not run in both cells"
 
 ByBlock = dict[int, float]
 # What a call of each kind of PRICED saves, in nanoseconds, by block.
@@ -110,3 +112,13 @@ def positive(source: Source, measure: Measure, cell: Variant) -> ByBlock:
     """The means of the blocks in which a count or a time is one that can be divided by."""
     found = stats.block_means(source.of(measure, cell))
     return {block: value for block, value in found.items() if value > 0}
+
+
+def queries(workload: str) -> Measure:
+    """What a workload's queries are counted by."""
+    return Measure(workload=workload, metric="queries", process=Process.CLIENT)
+
+
+def estimate(source: Source, values: ByBlock, reason: str) -> Estimate:
+    """The mean over blocks with its interval; without any block, why."""
+    return stats.mean_interval(values, confidence=source.confidence) if values else Absent(reason=reason)

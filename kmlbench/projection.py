@@ -62,7 +62,7 @@ def _project(
         comparison=comparison,
         found={
             Quantity.CALLS: of_campaign,
-            **{name: explanation.estimate(source, found, reason) for name, found in values.items()},
+            **{name: prices.estimate(source, found, reason) for name, found in values.items()},
         },
     )
 

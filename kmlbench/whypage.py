@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from kmlbench import explanation, numerals, prices, projection
+from kmlbench import callkinds, explanation, numerals, prices, projection
 from kmlbench.adapters.calls import COUNTING
+from kmlbench.callkinds import Kind
 from kmlbench.costmodel import CostModel
-from kmlbench.explanation import APART, Explained, Kind, Quantity
+from kmlbench.explanation import APART, Explained, Quantity
 from kmlbench.layout import PROCESS_TITLES
 from kmlbench.numerals import Cell
 from kmlbench.page import PageSection
@@ -130,7 +131,7 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     groups = [
         Group(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in kept) + rest)
         for process in APART
-        if (found := explanation.kinds(source, workload, comparison, process))
+        if (found := callkinds.kinds(source, workload, comparison, process))
         for kept, rest in [_rare_apart(found)]
     ]
     columns = (
@@ -192,7 +193,7 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
     cells = tuple(model.costs)
 
     def row(kind: str) -> Row:
-        found = (explanation.estimate(source, dict(model.by_block(cell, kind)), "") for cell in cells)
+        found = (prices.estimate(source, dict(model.by_block(cell, kind)), "") for cell in cells)
         return Row(label=kind, kind="cell", cells=tuple(map(numerals.value, found)))
 
     group = Group(title="a call of each kind", rows=tuple(map(row, prices.KINDS)))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from campaigns import COSTS, Recipe, build, edit, stored_campaign
 
-from kmlbench import explanation, figures, prices, stats, store
+from kmlbench import callkinds, explanation, figures, prices, stats, store
 from kmlbench.comparisons import CELLS, KML_TRUSTED, PRIMARY, STOCK_USR
 from kmlbench.explanation import Explained, Quantity
 from kmlbench.model import Process
@@ -136,7 +136,7 @@ def test_a_mix_is_priced_by_its_kinds(tmp_path: Path) -> None:
 
 
 def test_the_kinds_of_calls_are_listed_by_how_many_they_are(tmp_path: Path) -> None:
-    kinds = explanation.kinds(source_of(tmp_path, EXACT), WORKLOAD, PRIMARY, Process.SERVER)
+    kinds = callkinds.kinds(source_of(tmp_path, EXACT), WORKLOAD, PRIMARY, Process.SERVER)
     assert [(kind.name, kind.priced) for kind in kinds] == [
         ("recvfrom", "send_recv"),
         ("futex", "futex_wake"),
@@ -158,7 +158,7 @@ def test_a_kind_that_a_block_did_not_see_was_called_no_time_in_it(tmp_path: Path
             record["samples"] = [one for one in record["samples"] if one["metric"] != "calls_futex"]
 
     edit(path / "outcomes.jsonl", drop)
-    kinds = explanation.kinds(figures.source(store.read(path)), WORKLOAD, PRIMARY, Process.CLIENT)
+    kinds = callkinds.kinds(figures.source(store.read(path)), WORKLOAD, PRIMARY, Process.CLIENT)
     futex = next(kind.calls for kind in kinds if kind.name == "futex")
     assert isinstance(futex, Interval)
     assert futex.estimate == pytest.approx(0.5)
@@ -166,7 +166,7 @@ def test_a_kind_that_a_block_did_not_see_was_called_no_time_in_it(tmp_path: Path
 
 
 WITHOUT = {
-    "no syscalls": (replace(EXACT, workloads=(WORKLOAD,)), Quantity.PREDICTED, explanation.NO_PRICES),
+    "no syscalls": (replace(EXACT, workloads=(WORKLOAD,)), Quantity.PREDICTED, prices.NO_PRICES),
     "no direct calls": (replace(EXACT, direct=(0, 0)), Quantity.CALLS, explanation.NO_COUNTERS),
     "nothing saved": (replace(EXACT, saved_ns=-5.0), Quantity.BREAK_EVEN, explanation.NO_SAVING),
     "one arm": (replace(EXACT, cells=CELLS[:3]), None, ""),
@@ -191,7 +191,7 @@ def test_without_counted_kinds_all_calls_are_priced_as_getpid(tmp_path: Path) ->
     found = explained(tmp_path, recipe).found
     assert numbers(found)[Quantity.SAVED] == pytest.approx(100)
     source = figures.source(store.read(tmp_path / "latest"))
-    assert explanation.kinds(source, WORKLOAD, PRIMARY, Process.SERVER) == ()
+    assert callkinds.kinds(source, WORKLOAD, PRIMARY, Process.SERVER) == ()
 
 
 def test_a_control_and_a_workload_without_queries_explain_nothing(tmp_path: Path) -> None:
@@ -205,4 +205,4 @@ def test_a_campaign_that_really_ran(tmp_path: Path) -> None:
     source = figures.source(store.read(stored_campaign(tmp_path)))
     found = explanation.explain(source, "wisconsin", PRIMARY, Process.TOGETHER).found
     assert numbers(found)[Quantity.CALLS] == pytest.approx(58.6, abs=0.1)
-    assert found[Quantity.RESIDUE] == Absent(reason=explanation.NO_PRICES)
+    assert found[Quantity.RESIDUE] == Absent(reason=prices.NO_PRICES)

@@ -33,7 +33,7 @@ LAYERS = (
     ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
-        *("control", "pilot", "between", "prices", "explanation"),
+        *("control", "pilot", "between", "prices", "callkinds", "explanation"),
         *("costmodel", "projection", "whypage", "whyframe"),
     ),
     ("report",),
