@@ -61,12 +61,20 @@ def at(place: str, stored: StoredCampaign) -> Noise:
     Raises InputError where it is at neither place, or no control of the campaign any more.
     """
     for directory in (stored.directory / place, stored.directory.parent / Path(place).name):
-        if directory.is_dir():
+        if _is_there(directory):
             return replace(named(directory, stored), place=place)
     raise InputError(
         f"{stored.directory / place}: the A/A control that the report holds beside the campaign is not there",
         remedy="copy it back, or run `kmlbench report DIR` to derive the report without it",
     )
+
+
+def _is_there(directory: Path) -> bool:
+    try:
+        return directory.is_dir()
+    except OSError:
+        # Such as a name that is too long.
+        return False
 
 
 def find(stored: StoredCampaign) -> Noise | None:

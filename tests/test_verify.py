@@ -316,6 +316,13 @@ def test_another_control_in_the_place_of_the_first_is_a_difference(
     assert "'control, 2 blocks: its half-width" in capsys.readouterr().err
 
 
+def test_a_place_that_is_no_path_is_bad_input(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("x" * 5000, "a\0b", "../" * 300):
+        replaced(copy / "report.html", '(name="kmlbench-control" content=)"[^"]*"', rf'\1"{place}"')
+        assert main(["verify", str(copy)]) == BAD_INPUT
+    assert "is not there" in capsys.readouterr().err
+
+
 def test_a_report_of_old_did_not_say_its_control_and_differs_in_that_alone(
     copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
