@@ -202,13 +202,15 @@ class Step:
     """One command of a workload on a host.
 
     A measured step runs under workloads/measure, which reports the resources of the client and the
-    server; the others (creating and filling tables) do not.
+    server; the others (creating and filling tables) do not. A traced step counts calls instead, and starts as
+    a measured one does.
     """
 
     name: str
     argv: tuple[str, ...]
     timeout_s: float
     measured: bool = False
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

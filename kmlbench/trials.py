@@ -125,7 +125,7 @@ def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:
     timeout_s = step.timeout_s
-    if step.measured and bench.handle is not None:
+    if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         timeout_s += SETTLE_S
     result = bench.host.run(argv, timeout_s=timeout_s)

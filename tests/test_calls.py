@@ -50,6 +50,7 @@ def test_every_served_workload_can_be_counted(workload: str) -> None:
     assert is_counting(f"calls_{workload}")
     assert not is_counting(workload)
     assert not any(step.measured for step in steps)
+    assert [step.traced for step in steps] == [step.measured for step in plain]
     for ours, theirs in zip(steps, plain, strict=True):
         if theirs.measured:
             assert ours.argv[:2] == ("/usr/bin/sh", "-c")
@@ -99,7 +100,7 @@ def test_a_tracer_that_cannot_attach_fails_the_trial_with_its_own_words(tmp_path
     strace = tmp_path / "strace"
     strace.write_text("#!/bin/sh\necho no such tracer >&2\nexit 3\n")
     strace.chmod(0o755)
-    script = argv[2].replace("/run/", f"{tmp_path}/")
+    script = argv[2].replace("/run/", f"{tmp_path}/").replace("/usr/lib/kmlbench/measure", "true")
     ended = subprocess.run(
         (*argv[:2], script, *argv[3:]),
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},

@@ -16,12 +16,14 @@ QUERIES = "queries"
 SLOWER = 3
 COUNTED = (Process.SERVER, Process.CLIENT)
 
+# First the server comes to rest, as before a measured step: measure waits for that.
 # strace -p has all threads of the server when none says that nobody traces it; SIGINT makes it let go.
 _SCRIPT = """
 set -eu
 server=$1; shift
 directory=$(mktemp -d /run/kmlbench-calls.XXXXXX)
 trap 'rm -rf "$directory"' EXIT
+/usr/lib/kmlbench/measure --report "$directory/rest" --server "$server" --settle 120 -- /usr/bin/true
 strace -f -qq -c -U calls,name -o "$directory/server" -p "$server" &
 tracer=$!
 while grep -qs "^TracerPid:.0$" /proc/"$server"/task/*/status; do kill -0 "$tracer"; sleep 0.05; done
@@ -87,7 +89,7 @@ def is_counting(workload: str) -> bool:
 
 def _traced(step: Step, server_pid: int) -> Step:
     argv = ("/usr/bin/sh", "-c", _SCRIPT, "calls", str(server_pid), *step.argv)
-    return replace(step, argv=argv, timeout_s=SLOWER * step.timeout_s, measured=False)
+    return replace(step, argv=argv, timeout_s=SLOWER * step.timeout_s, measured=False, traced=True)
 
 
 def _counts(text: str) -> dict[Process, dict[str, int]]:
