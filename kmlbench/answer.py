@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench import numerals, stats, stopping
+from kmlbench.adapters.calls import is_counting
 from kmlbench.comparisons import PRIMARY, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Trial
@@ -57,7 +58,8 @@ def main_measure(source: Source, workload: str) -> Measure:
 
 def main_workload(plan: Sequence[Trial]) -> str:
     """The Wisconsin benchmark, as in 2005; without it the first workload of the plan."""
-    workloads = planned_workloads(plan)
+    planned = planned_workloads(plan)
+    workloads = [name for name in planned if not is_counting(name)] or planned
     return next((name for name in workloads if is_wisconsin(name)), workloads[0] if workloads else "nothing")
 
 

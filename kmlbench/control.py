@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from kmlbench import fields, figures, records, store
@@ -26,16 +28,20 @@ MACHINE = (
 OPTIONS = ("server", "scale", "loops", "rate")
 
 
-def noise(stored: StoredCampaign) -> Noise:
-    """The half-widths of a control, relative, of every measure whose arms have an interval."""
-    source = figures.source(stored)
+def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
+    """The half-widths of a control of `stored`, relative, of every measure whose arms have an interval."""
+    source = figures.source(control)
     found = {}
     for measure in {measure for measure, _ in source.values}:
         ratio = source.ratio(measure, source.primary)
         if isinstance(ratio, Interval) and ratio.low is not None and ratio.high is not None:
             found[measure] = math.sqrt(ratio.high / ratio.low) - 1
-    blocks = {outcome.trial.block for outcome in stored.completed}
-    return Noise(name=stored.directory.name, blocks=len(blocks), half_widths=found)
+    return Noise(
+        name=control.directory.name,
+        blocks=len({outcome.trial.block for outcome in control.completed}),
+        place=os.path.relpath(control.directory, stored.directory),
+        half_widths=found,
+    )
 
 
 def named(directory: Path, stored: StoredCampaign) -> Noise:
@@ -46,7 +52,29 @@ def named(directory: Path, stored: StoredCampaign) -> Noise:
             f"{directory} is no control of {stored.directory.name}: {reason}",
             remedy="name a campaign of `run-benchmark --control` with the same machine and options",
         )
-    return noise(control)
+    return noise(control, stored)
+
+
+def at(place: str, stored: StoredCampaign) -> Noise:
+    """The noise of the control that a report of `stored` says it used; beside the campaign if it moved.
+
+    Raises InputError where it is at neither place, or no control of the campaign any more.
+    """
+    for directory in (stored.directory / place, stored.directory.parent / Path(place).name):
+        if _is_there(directory):
+            return replace(named(directory, stored), place=place)
+    raise InputError(
+        f"{stored.directory / place}: the A/A control that the report holds beside the campaign is not there",
+        remedy="copy it back, or run `kmlbench report DIR` to derive the report without it",
+    )
+
+
+def _is_there(directory: Path) -> bool:
+    try:
+        return directory.is_dir()
+    except OSError:
+        # Such as a name that is too long.
+        return False
 
 
 def find(stored: StoredCampaign) -> Noise | None:
@@ -63,7 +91,7 @@ def find(stored: StoredCampaign) -> Noise | None:
         except InputError:
             continue
         if not _other_machine(control, stored):
-            return noise(control)
+            return noise(control, stored)
     return None
 
 

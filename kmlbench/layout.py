@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from kmlbench.comparisons import PRIMARY
 from kmlbench.model import Process
 from kmlbench.numerals import Cell
 from kmlbench.tables import Column, Group, Row, Section
@@ -140,6 +142,22 @@ def article_ratio(metrics: Sequence[str]) -> Group:
     return Group(
         title="Linux Journal, 2005", rows=(Row(label=label, kind="history", cells=cells, note="Opteron 850"),)
     )
+
+
+def with_article(group: Group, metrics: Sequence[str]) -> Group:
+    """A group whose main comparison has the article's changes beside its own."""
+    *_, (_, _, changes) = _HISTORY
+
+    def cell(one: Cell, metric: str) -> Cell:
+        beside = "; ".join(text for text in (one.beside, f"2005: {changes[metric]}") if text)
+        return replace(one, beside=beside) if metric in changes else one
+
+    def row(one: Row) -> Row:
+        if one.label != str(PRIMARY):
+            return one
+        return replace(one, cells=tuple(map(cell, one.cells, metrics)))
+
+    return replace(group, rows=tuple(map(row, group.rows)))
 
 
 def article(metrics: Sequence[str]) -> Group:

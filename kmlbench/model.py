@@ -202,13 +202,15 @@ class Step:
     """One command of a workload on a host.
 
     A measured step runs under workloads/measure, which reports the resources of the client and the
-    server; the others (creating and filling tables) do not.
+    server; the others (creating and filling tables) do not. A traced step counts calls instead, and starts as
+    a measured one does.
     """
 
     name: str
     argv: tuple[str, ...]
     timeout_s: float
     measured: bool = False
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,7 @@ class Setting:
 
     `loops` stands for the passes of a workload that has passes, in place of its own count times the scale.
     `rate_per_s` is the pace of a workload that has events; without it they follow one another.
+    `server_pid` is 0 where there is no server.
     """
 
     prefix: Prefix
@@ -227,6 +230,7 @@ class Setting:
     scale: float = 1.0
     loops: int | None = None
     rate_per_s: float | None = None
+    server_pid: int = 0
 
 
 class Adapter(Protocol):

@@ -71,6 +71,7 @@ class ServerHandle:
             password_file=self.password_file,
             seed=seed,
             scale=scale,
+            server_pid=self.pid,
         )
 
 

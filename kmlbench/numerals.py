@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench.stats import Absent, Estimate, Interval
 
@@ -40,6 +40,17 @@ def change(ratio: Estimate) -> Cell:
             if low is None or high is None:
                 return Cell(text=f"{percent(ratio.estimate)} %", aside=ratio.unbounded)
             return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
+
+
+def share(estimate: Estimate) -> Cell:
+    """A part of something in percent: 0.0335 as +3.35 %, with its interval."""
+    match estimate:
+        case Absent():
+            return change(estimate)
+        case Interval():
+            bounds = (None if one is None else 1 + one for one in (estimate.low, estimate.high))
+            low, high = bounds
+            return change(replace(estimate, estimate=1 + estimate.estimate, low=low, high=high))
 
 
 def percent(ratio: float) -> str:

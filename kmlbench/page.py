@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmlbench import layout, plots
+from kmlbench.adapters.calls import is_counting
 from kmlbench.answer import is_wisconsin
 from kmlbench.comparisons import planned_workloads
 from kmlbench.figures import Plot
+from kmlbench.frames import Measure
+from kmlbench.model import Process
+from kmlbench.stats import Interval
 from kmlbench.tables import Section as Columns
 from kmlbench.tables import Source, Table, table
 
 TICKS = (
     "CPU is the exact run time that the scheduler keeps. User and System split it as the timer's ticks fell "
-    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse where the run is short."
+    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse where the run is short, and "
+    "none where no tick fell."
 )
+TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels
+TABLE_2 = "Table 2: CPU of the Wisconsin benchmark"
 ARTICLE_NOTE = (
     "Below the cells of this campaign stands Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
     "Only its percentages compare: machine, kernel, server, amount of work and unit are others."
@@ -60,11 +68,11 @@ class PageSection:
 
 def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
     """The sections with numbers, and their figures, stored in `directory` with their data."""
-    workloads = planned_workloads(source.plan)
+    workloads = [name for name in planned_workloads(source.plan) if not is_counting(name)]
     wisconsin = [name for name in workloads if is_wisconsin(name)]
     others = [name for name in workloads if not is_wisconsin(name)]
     parts = (
-        ("table-2", "Table 2: CPU of the Wisconsin benchmark", f"{ARTICLE_NOTE} {TICKS}", wisconsin, "cpu"),
+        ("table-2", TABLE_2, " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)]), wisconsin, "cpu"),
         ("cpu", "CPU of the other workloads", TICKS, others, "cpu"),
         ("getpid", "getpid", GETPID_NOTE, workloads, "getpid"),
         ("calls", "System calls, by the clock", CALLS_NOTE, workloads, "calls"),
@@ -87,6 +95,23 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
         )
         for identifier, title, note, names, kind in parts
     )
+
+
+def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
+    """How few ticks tell System from User, where few do."""
+    cell = source.primary.control
+    for workload in workloads:
+        user, system = (
+            source.mean(Measure(workload=workload, metric=metric, process=Process.TOGETHER), cell)
+            for metric in ("cpu_user", "cpu_system")
+        )
+        if isinstance(user, Interval) and isinstance(system, Interval) and system.estimate > 0:
+            fell = TICKS_PER_S * system.estimate
+            whole = TICKS_PER_S * (user.estimate + system.estimate)
+            yield (
+                f"At {TICKS_PER_S} ticks a second, about {whole:.0f} fell in a run of {workload} ({cell}), "
+                f"{fell:.0f} of them into System: chance alone moves that by ±{100 / math.sqrt(fell):.0f} %."
+            )
 
 
 COLUMNS: dict[str, tuple[Columns, ...]] = {
@@ -124,6 +149,7 @@ def _with_history(workload: str, kind: str, found: Table) -> Table:
     """What the articles had, below the first group."""
     first, *rest = found.groups
     if kind == "cpu" and is_wisconsin(workload):
+        first = layout.with_article(first, found.metrics)
         return replace(found, groups=(first, layout.article(found.metrics), *rest))
     if kind == "calls":
         return replace(found, groups=(first, layout.article_ratio(found.metrics), *rest))

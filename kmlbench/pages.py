@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 LONGEST = 60
 PICTURES = ("src", "srcset")
+MADE_WITH = "kmlbench-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,13 @@ def difference(found: str, derived: str, *, pictures: bool = True) -> str | None
         if (ours.place, ours.text) != (theirs.place, theirs.text):
             return f"{theirs.place}: {_short(ours)} is there, {_short(theirs)} is derived"
     return _line(found, derived) if pictures else None
+
+
+def made_with(page: str, what: str) -> str | None:
+    """What a page says it was made with, such as its "control"; empty: without. None: it does not say."""
+    reader = _Reader()
+    reader.feed(page.partition("<body>")[0])
+    return reader.made_with.get(what)
 
 
 def _items(page: str, pictures: bool) -> Iterator[Item]:
@@ -80,6 +88,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.items: list[Item] = []
+        self.made_with: dict[str, str] = {}
         self._place = _Place()
         self._open: list[str] = []
 
@@ -94,6 +103,8 @@ class _Reader(HTMLParser):
                 self._place.row, self._place.column = "", -1
             case "th" | "td":
                 self._place.column += 1
+            case "meta":
+                self._meta(dict(attrs))
             case "img" | "source":
                 self._picture(dict(attrs))
 
@@ -118,6 +129,11 @@ class _Reader(HTMLParser):
             place.columns.append(text)
         elif tag == "th" and place.column == 0 and not place.row:
             place.row = text
+
+    def _meta(self, attributes: dict[str, str | None]) -> None:
+        name, content = attributes.get("name") or "", attributes.get("content") or ""
+        if name.startswith(MADE_WITH):
+            self.made_with[name.removeprefix(MADE_WITH)] = content
 
     def _picture(self, attributes: dict[str, str | None]) -> None:
         place = str(self._place)

@@ -64,8 +64,8 @@ def contradiction(variant: Variant, proof: Proof, expected_release: str) -> str 
     return None
 
 
-def resources(report: MeasureReport, counted: Sequence[Sample] = ()) -> tuple[Sample, ...]:
-    """What the measured step used, as samples of the client, the server and both together.
+def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> tuple[Sample, ...]:
+    """What the measured step used, as samples of the client, the server and both together; none without one.
 
     User and system time are left out where no timer tick fell. If the adapter's samples in `counted` have
     `passes`, there is pass_cpu (seconds per pass) too. Of a process in kernel mode on a kernel that counts
@@ -74,6 +74,8 @@ def resources(report: MeasureReport, counted: Sequence[Sample] = ()) -> tuple[Sa
 
     Raises TrialError(stage="parse") when the kernel's counters are no numbers.
     """
+    if report is None:
+        return ()
     driver = counted[0].driver if counted else PurePosixPath(report.executable or "unknown").name
     measured = {Process.CLIENT: report.client}
     if report.server is not None:

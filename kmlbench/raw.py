@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kmlbench import fields, probe
 from kmlbench.adapters import ADAPTERS
+from kmlbench.adapters.calls import is_counting
 from kmlbench.errors import InputError
 from kmlbench.model import CommandResult, Proof, Sample, Trial
 from kmlbench.stored import COMMANDS, COPY_AGAIN, MEASURED, PRIVILEGE, raw_path
@@ -32,14 +33,15 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     if trial.workload not in ADAPTERS:
         raise InputError(f"{path}: this version of kmlbench has no workload {trial.workload!r}")
     commands = len(_lines(path / COMMANDS))
-    report = probe.parse_report(_text(path / MEASURED))
-    counted = ADAPTERS[trial.workload].samples([_step(path, index) for index in range(commands)])
+    adapter = ADAPTERS[trial.workload]
+    report = None if is_counting(adapter.name) else probe.parse_report(_text(path / MEASURED))
+    counted = adapter.samples([_step(path, index) for index in range(commands)])
     return Rederived(
         samples=(*counted, *probe.resources(report, counted)), proof=_proof(path, commands, report)
     )
 
 
-def _proof(path: Path, index: int, report: probe.MeasureReport) -> Proof | None:
+def _proof(path: Path, index: int, report: probe.MeasureReport | None) -> Proof | None:
     if not (path / f"{index:02d}-{PRIVILEGE}").exists():
         return None
     return probe.proof_in(_step(path, index), report)

@@ -51,20 +51,28 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table: column headings with their units, the metrics they show, and groups of rows."""
+    """A table: column headings with their units, the metrics they show, and groups of rows.
+
+    `heading` is that of the rows' labels.
+    """
 
     caption: str
     columns: tuple[str, ...]
     metrics: tuple[str, ...]
     groups: tuple[Group, ...]
+    heading: str = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure."""
+    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure.
+
+    `place` is the control's directory, seen from that of the campaign that it stands beside.
+    """
 
     name: str
     blocks: int
+    place: str
     half_widths: Mapping[Measure, float]
 
 

@@ -56,9 +56,10 @@ def perform(
         _prepare(bench, adapter, bench.handle)
     results = [_run(bench, trial, index, step, argv) for index, (step, argv) in enumerate(steps)]
     measured = [index for index, (step, _) in enumerate(steps) if step.measured]
-    if len(measured) != 1:
+    if len(measured) > 1:
         raise TrialError(f"{adapter.name} has {len(measured)} measured steps, not one", stage="measure")
-    report = probe.parse_report((raw / MEASURED).read_text(errors="surrogateescape"))
+    text = (raw / MEASURED).read_text(errors="surrogateescape") if measured else None
+    report = None if text is None else probe.parse_report(text)
     counted = adapter.samples(results)
     proof = _proof(bench, trial, len(steps), report)
     return proof, (*counted, *probe.resources(report, counted))
@@ -69,7 +70,7 @@ def unserved_setting(trial: Trial, *, seed: int, scale: float) -> Setting:
     return Setting(prefix=trial.variant.prefix, socket="", user="", password_file="", seed=seed, scale=scale)
 
 
-def _proof(bench: Bench, trial: Trial, index: int, report: probe.MeasureReport) -> Proof:
+def _proof(bench: Bench, trial: Trial, index: int, report: probe.MeasureReport | None) -> Proof:
     answer = probe.ask(bench.host, trial.variant.prefix)
     bench.directory.write_step(trial, index, PRIVILEGE, answer)
     proof = probe.proof_in(answer, report)
@@ -124,7 +125,7 @@ def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:
     timeout_s = step.timeout_s
-    if step.measured and bench.handle is not None:
+    if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         timeout_s += SETTLE_S
     result = bench.host.run(argv, timeout_s=timeout_s)

@@ -18,13 +18,15 @@ import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 
-from kmlbench import facts, pages, raw, report, store
+from kmlbench import control, costmodel, facts, pages, raw, report, store
+from kmlbench.costmodel import CostModel
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
 from kmlbench.model import Completed, Sample
 from kmlbench.progress import Progress
 from kmlbench.records import BootFacts
-from kmlbench.report import FIGURES, REPORT, SAMPLES
+from kmlbench.report import COSTS, FIGURES, REPORT, SAMPLES
 from kmlbench.stored import OUTCOMES, StoredCampaign, boot_path, raw_path
+from kmlbench.tables import Noise
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
 AGAIN = "`kmlbench report DIR` derives it anew; if it still differs, another version of kmlbench wrote it"
@@ -56,10 +58,25 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
         _facts(stored, boot)
     progress.stage("figures and report")
     with tempfile.TemporaryDirectory() as draft:
-        report.derive(stored, Path(draft))
+        report.derive(stored, Path(draft), noise=_noise(stored), costs=_costs(stored))
         drawings = _derived(stored.directory, Path(draft), progress)
     samples = sum(len(outcome.samples) for outcome in stored.completed)
     return Verified(trials=len(stored.completed), samples=samples, figures=drawings)
+
+
+def _noise(stored: StoredCampaign) -> Noise | None:
+    """That of the control which the report says it used; reports of old did not say and took the newest."""
+    place = pages.made_with(_text(stored.directory / REPORT), "control")
+    if place is None:
+        return control.find(stored)
+    return control.at(place, stored) if place else None
+
+
+def _costs(stored: StoredCampaign) -> CostModel | None:
+    """Those of the projection, where the report has one."""
+    if not pages.made_with(_text(stored.directory / REPORT), "costs"):
+        return None
+    return costmodel.read(stored.directory / COSTS)
 
 
 def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bool:

@@ -40,7 +40,8 @@ FACTS = {
 class Recipe:
     """A synthetic campaign. `failing` and `missing` are positions of trials; `effect` multiplies CPU.
 
-    A control boots its first cell twice in each block.
+    A control boots its first cell twice in each block. In kernel mode every system call costs `saved_ns`
+    less; `direct` are the direct calls of server and client, `kinds` what workloads `calls_…` count of each.
     """
 
     id: str = "5e7"
@@ -59,6 +60,9 @@ class Recipe:
     seed: int = 7
     started_utc: str = "2025-11-23T01:02:03Z"
     cpu_model: str = FACTS["cpu_model"]
+    saved_ns: float = 100.0
+    direct: tuple[float, float] = (7000, 9000)
+    kinds: Mapping[str, float] = field(default_factory=lambda: {"recvfrom": 4000, "futex": 2000})
 
 
 def plan(recipe: Recipe) -> tuple[Trial, ...]:
@@ -134,11 +138,12 @@ def _outcome(trial: Trial, recipe: Recipe, random: np.random.Generator) -> Outco
     if trial.position in recipe.failing:
         return Failed(trial=trial, stage="measure", cause=HOSTILE, started_utc=started, elapsed_s=3)
     served = trial.workload not in UNSERVED
+    counting = trial.workload.startswith("calls_")
     proof = Proof(
         kernel_release=RELEASE[trial.variant.kernel],
         cpl=0 if trial.variant.kernel_mode else 3,
-        client_kernel_mode=trial.variant.kernel_mode,
-        server_kernel_mode=trial.variant.kernel_mode if served else None,
+        client_kernel_mode=None if counting else trial.variant.kernel_mode,
+        server_kernel_mode=trial.variant.kernel_mode if served and not counting else None,
     )
     return Completed(
         trial=trial,
@@ -156,8 +161,10 @@ def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple
     if trial.workload == "getpid":
         return (*_getpid(factor), *_resources(Process.CLIENT, 0.02 * factor, "getpid"))
     if trial.workload == "syscalls":
-        return _calls(factor)
+        return _calls(trial, recipe, random)
     driver = "sysbench"
+    if trial.workload.startswith("calls_"):
+        return _counted(recipe, driver)
     server, client = 0.9 * factor, 0.4 * factor
     return (
         *_resources(Process.SERVER, server, driver),
@@ -165,6 +172,7 @@ def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple
         *_cpu(Process.TOGETHER, server + client, driver),
         _sample("wall", "s", 1.9 * factor, Process.TOGETHER, driver),
         *(_passes(factor) if trial.workload == "wisconsin" else _performance(factor, driver)),
+        *(_direct(recipe, driver) if trial.variant.kernel_mode else ()),
     )
 
 
@@ -180,21 +188,54 @@ def _getpid(factor: float) -> tuple[Sample, ...]:
     )
 
 
-def _calls(factor: float) -> tuple[Sample, ...]:
-    costs = {"function": 2.0, "getpid": 221.9, "pread": 1100.0}
-    ratio = _sample("call_ratio", "1", 111.0 * factor, Process.CLIENT, "syscalls")
+COSTS = {
+    **{"getpid": 221.9, "read": 630.0, "write": 576.0, "send_recv": 3574.0, "poll": 983.0},
+    **{"futex_wake": 486.0, "clock_call": 347.0, "pread": 1100.0, "fsync": 354.0},
+}
+
+
+def _calls(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple[Sample, ...]:
+    noise = float(np.exp(random.normal(0, recipe.noise)))
+    saved = recipe.saved_ns if trial.variant.kernel_mode else 0.0
+    costs = {
+        "function": 2.0,
+        **{kind: cost - saved * (2 if kind == "send_recv" else 1) for kind, cost in COSTS.items()},
+    }
+    ratio = _sample("call_ratio", "1", 111.0 * noise, Process.CLIENT, "syscalls")
     return (
         ratio,
         *(
-            _sample(f"call_{kind}_ns", "ns", cost * factor, Process.CLIENT, "syscalls")
+            _sample(f"call_{kind}_ns", "ns", cost * noise, Process.CLIENT, "syscalls")
             for kind, cost in costs.items()
         ),
+    )
+
+
+def _counted(recipe: Recipe, driver: str) -> tuple[Sample, ...]:
+    return (
+        _sample("queries", "1", 2000, Process.CLIENT, driver),
+        *(
+            _sample(f"calls_{name}", "1", count, process, driver)
+            for process in (Process.SERVER, Process.CLIENT)
+            for name, count in recipe.kinds.items()
+        ),
+    )
+
+
+def _direct(recipe: Recipe, driver: str) -> tuple[Sample, ...]:
+    counts = zip((Process.SERVER, Process.CLIENT), recipe.direct, strict=True)
+    return tuple(
+        _sample(metric, "1", value, process, driver)
+        for process, count in counts
+        if count
+        for metric, value in (("syscalls_direct", count), ("syscalls_trap", 3))
     )
 
 
 def _passes(factor: float) -> tuple[Sample, ...]:
     return (
         _sample("passes", "1", 10, Process.CLIENT, "sysbench"),
+        _sample("queries", "1", 114, Process.CLIENT, "sysbench"),
         _sample("throughput", "1/s", 5.2 / factor, Process.CLIENT, "sysbench"),
         *(
             _sample("pass_cpu", "s", seconds * factor, process, "sysbench")
@@ -209,6 +250,7 @@ def _performance(factor: float, driver: str) -> tuple[Sample, ...]:
         _sample("latency_mean", "ms", 0.0687 * factor, Process.CLIENT, driver),
         _sample("latency_p95", "ms", 0.0712 * factor, Process.CLIENT, driver),
         _sample("transactions", "1", 2000, Process.CLIENT, driver),
+        _sample("queries", "1", 2000, Process.CLIENT, driver),
     )
 
 

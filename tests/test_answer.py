@@ -75,7 +75,13 @@ def test_an_unknown_platform_is_bad_input(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("workloads", "expected"),
-    [(("getpid", "wisconsin_cached"), "wisconsin_cached"), (("oltp", "getpid"), "getpid"), ((), "nothing")],
+    [
+        (("getpid", "wisconsin_cached"), "wisconsin_cached"),
+        (("oltp", "getpid"), "getpid"),
+        ((), "nothing"),
+        (("calls_oltp", "getpid"), "getpid"),
+        (("calls_oltp",), "calls_oltp"),
+    ],
 )
 def test_the_main_workload_is_wisconsin_where_there_is_one(workloads: tuple[str, ...], expected: str) -> None:
     assert main_workload(plan(Recipe(workloads=workloads))) == expected

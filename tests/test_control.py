@@ -107,15 +107,16 @@ def test_a_control_that_shows_no_spread_is_undecided(tmp_path: Path, recipe: Rec
     found = answer(figures.source(stored), stored.campaign.platform)
     assert "undecided" in found.sentence
     assert "smallest" not in found.figures
-    assert control.noise(stored).half_widths == {}
+    assert control.noise(stored, stored).half_widths == {}
     assert main(["report", str(path)]) == 0
 
 
 def test_the_control_of_the_same_machine_stands_beside_every_effect(tmp_path: Path) -> None:
     of_control = build(tmp_path, CONTROL)
-    page = text(report.write(build(tmp_path, SERIOUS)))
+    stored = store.read(build(tmp_path, SERIOUS))
+    page = text(report.write(stored.directory))
     assert f"{of_control.name}, 6 blocks: its half-width" in page
-    widths = control.noise(store.read(of_control)).half_widths
+    widths = control.noise(store.read(of_control), stored).half_widths
     measure = next(one for one in widths if (one.metric, one.process) == ("cpu_total", "together"))
     assert page.count(f"A/A ±{widths[measure] * 100:.2f} %") >= 4
     of_getpid = page[page.rindex("getpid: mean and") :]

@@ -35,7 +35,7 @@ def test_every_cell_shows_what_its_trials_saw(tmp_path: Path) -> None:
 
 
 def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Path) -> None:
-    stored = read(tmp_path, Recipe(blocks=1))
+    stored = read(tmp_path, Recipe(blocks=1, direct=(0, 0)))
     numbers = (
         (Process.SERVER, 995.0, 5.0),
         (Process.CLIENT, 0.0, 10.0),

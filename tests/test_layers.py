@@ -33,7 +33,8 @@ LAYERS = (
     ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
-        *("control", "pilot", "between"),
+        *("control", "pilot", "between", "prices", "callkinds", "explanation"),
+        *("costmodel", "projection", "whypage", "whyframe"),
     ),
     ("report",),
     ("verify",),

@@ -147,3 +147,18 @@ def test_the_second_client_is_in_kernel_mode_below_trusted(kml_guest: SshHost) -
     assert found.client.kernel_mode is True
     assert found.executable == "/trusted/bin/python3"
     assert {Process.CLIENT, Process.SERVER} <= {one.process for one in probe.resources(found)}
+
+
+def test_calls_are_counted_by_name_and_the_server_is_let_go(kml_guest: SshHost) -> None:
+    """Each query is a send and a receive of the client's; direct calls are counted like others."""
+    with served(kml_guest) as handle:
+        asked = handle.setting(seed=SEED, scale=0.05)
+        counted = samples(kml_guest, "calls_oltp_point_select", asked)
+        tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{handle.pid}/task/*/status")
+        assert set(tracers.split()) == {"TracerPid:", "0"}
+    found = {(sample.process, sample.metric): sample.value for sample in counted}
+    queries = found[Process.CLIENT, "queries"]
+    assert queries == 300
+    for process in (Process.CLIENT, Process.SERVER):
+        assert queries <= found[process, "calls_sendto"] < 1.2 * queries
+        assert queries <= found[process, "calls_recvfrom"]

@@ -33,6 +33,7 @@ def test_the_notebook_shows_the_answer_and_every_figure(
     assert answer(source, stored.campaign.platform).sentence in "".join(
         data.get("text/markdown", "") for data in shown
     )
+    assert "residue_per_query" in "".join(data.get("text/html", "") for data in shown)
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:

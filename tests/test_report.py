@@ -109,6 +109,32 @@ def test_the_figures_of_2005_stand_beside_ours(tmp_path: Path) -> None:
     assert "no error bars" in text
 
 
+def test_the_changes_of_2005_stand_in_the_cells_of_the_same_comparison(tmp_path: Path) -> None:
+    found = page(tmp_path).source
+    rows = re.findall(r"<tr class=\"comparison\">.*?</tr>", found, re.DOTALL)
+    beside = [row for row in rows if "2005:" in row]
+    assert len(beside) == 1
+    assert "kml:/trusted against stock:/usr" in beside[0]
+    assert re.findall(r"2005: (.*?)</small>", beside[0]) == ["−3.35 %", "−0.95 %", "−13.7 %", "−3.35 %"]
+
+
+def test_table_2_has_cpu_user_and_system_of_both_and_apart_in_four_cells(tmp_path: Path) -> None:
+    section = page(tmp_path).source.partition('id="table-2"')[2].partition("</section>")[0]
+    for heading in ("CPU", "User", "System"):
+        assert f'<th scope="col">{heading}, 10⁹ instructions</th>' in section
+    for group in ("server and client together", "server", "client"):
+        assert f">{group}</th>" in section
+    assert section.count('<tr class="cell">') == 3 * 4
+    assert section.count('<tr class="comparison">') == 3 * 4
+
+
+def test_it_is_said_how_few_ticks_tell_system_from_user(tmp_path: Path) -> None:
+    """1.3 s at 250 ticks a second: 325 of them, 65 into System."""
+    text = page(tmp_path, replace(SMALL, noise=0.0)).text
+    assert "about 325 fell in a run of wisconsin (stock:/usr), 65 of them into System" in text
+    assert "chance alone moves that by ±12 %" in text
+
+
 def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
     heading, _, rest = text.partition("getpid in function calls")

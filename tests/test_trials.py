@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,18 @@ def test_tables_that_cannot_be_analyzed(directory: CampaignDirectory) -> None:
     failing = Exchange(argv=ANALYZE.argv, returncode=1, stderr="ERROR 1064")
     with pytest.raises(TrialError, match="could not be analyzed: ERROR 1064"):
         trials.perform(bench(directory, EMPTY, PREPARE, failing), TRIAL, ADAPTER, SETTING)
+
+
+def test_a_trial_that_counts_calls_has_no_report_of_measure_and_is_proven_by_the_probe(
+    directory: CampaignDirectory,
+) -> None:
+    adapter = ADAPTERS[f"calls_{ADAPTER.name}"]
+    summary = "".join(f"{process}: 7 futex\n{process}: 7 total\n" for process in ("server", "client"))
+    counting = Exchange(argv=adapter.steps(SETTING)[1].argv, stdout=OUTPUT + summary)
+    trial = replace(TRIAL, workload=adapter.name)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, counting, PROBE)
+    proof, samples = trials.perform(on, trial, adapter, SETTING)
+    assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, None, None)
+    assert {sample.metric for sample in samples} == {"queries", "calls_futex"}
+    assert not (directory.raw(trial) / "measure.json").exists()
+    assert rederive(directory.path, trial) == Rederived(samples=samples, proof=proof)

@@ -18,6 +18,7 @@ from test_run import Rig
 
 from kmlbench import fields, pages, report, store
 from kmlbench.cli import main
+from kmlbench.comparisons import STOCK_USR
 
 DIFFERS, BAD_INPUT = 7, 2
 
@@ -267,3 +268,67 @@ def test_a_campaign_whose_raw_output_was_left_out(
 def test_a_difference_in_mark_up_alone_has_its_line() -> None:
     assert pages.difference("<p>\n<b>1</b>", "<p>\n<i>1</i>") == "line 2 differs in its mark-up"
     assert pages.difference("<p>1</p>", "<p>1</p>") is None
+
+
+@pytest.fixture(scope="module")
+def a_control(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An A/A control that fits the campaign `whole`, elsewhere."""
+    rig = Rig(directory=tmp_path_factory.mktemp("control"), blocks=2, control=STOCK_USR)
+    return rig.run().directory
+
+
+def with_control(copy: Path, control: Path) -> Path:
+    """The campaign's report made beside a control that lies elsewhere and is named."""
+    named = Path(shutil.copytree(control, copy.parent / "elsewhere" / "control"))
+    assert main(["report", str(copy), "--control", str(named)]) == 0
+    assert "control, 2 blocks: its half-width" in (copy / "report.html").read_text()
+    return named
+
+
+def test_a_control_that_came_later_does_not_matter(copy: Path, a_control: Path) -> None:
+    shutil.copytree(a_control, copy.parent / "later")
+    assert main(["verify", str(copy)]) == 0
+    report.write(copy)
+    assert "later, 2 blocks" in (copy / "report.html").read_text()
+    assert main(["verify", str(copy)]) == 0
+
+
+def test_a_named_control_is_used_again_also_when_it_moved(
+    copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = with_control(copy, a_control)
+    assert main(["verify", str(copy)]) == 0
+    moved = named.rename(copy.parent / named.name)
+    assert main(["verify", str(copy)]) == 0
+    shutil.rmtree(moved)
+    assert main(["verify", str(copy)]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert "the A/A control that the report holds beside the campaign is not there" in told
+    assert "remedy: copy it back" in told
+
+
+def test_another_control_in_the_place_of_the_first_is_a_difference(
+    copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = with_control(copy, a_control)
+    (named / "outcomes.jsonl").write_text("")
+    assert main(["verify", str(copy)]) == DIFFERS
+    assert "'control, 2 blocks: its half-width" in capsys.readouterr().err
+
+
+def test_a_place_that_is_no_path_is_bad_input(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("x" * 5000, "a\0b", "../" * 300):
+        replaced(copy / "report.html", '(name="kmlbench-control" content=)"[^"]*"', rf'\1"{place}"')
+        assert main(["verify", str(copy)]) == BAD_INPUT
+    assert "is not there" in capsys.readouterr().err
+
+
+def test_a_report_of_old_did_not_say_its_control_and_differs_in_that_alone(
+    copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(a_control, copy.parent / "later")
+    report.write(copy)
+    assert pages.made_with((copy / "report.html").read_text(), "control") == "../later"
+    replaced(copy / "report.html", r'<meta name="kmlbench-control"[^>]*>\n', "")
+    assert main(["verify", str(copy)]) == DIFFERS
+    assert "report.html: line 7 differs in its mark-up" in capsys.readouterr().err

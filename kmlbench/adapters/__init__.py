@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from kmlbench.adapters import pyclient, sysbench
+from kmlbench.adapters.calls import Calls
 from kmlbench.adapters.getpid import Getpid
 from kmlbench.adapters.oltp import Oltp, mixes
 from kmlbench.adapters.syscalls import Syscalls
@@ -19,4 +20,6 @@ _ALL: tuple[Adapter, ...] = (
     *(Wisconsin(form=form, driver=driver) for driver in _CLIENTS for form in Form),
 )
 
-ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
+_COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
+
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}

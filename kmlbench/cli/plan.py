@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kmlbench import figures, numerals, pilot, stats, stopping, store
+from kmlbench.adapters.calls import is_counting
 from kmlbench.answer import main_measure
 from kmlbench.cli.parser import printable, share
 from kmlbench.comparisons import planned_workloads
@@ -43,6 +44,8 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     print(printable(pilot_told))
     print(printable(f"{source.primary}, {arguments.metric}, to see {numerals.half_width(wanted)}:"))
     for workload in planned_workloads(source.plan):
+        if is_counting(workload):
+            continue
         measure = main_measure(source, workload)
         process = measure.process if arguments.process is None else Process(arguments.process)
         measure = replace(measure, metric=arguments.metric, process=process)

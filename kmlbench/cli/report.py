@@ -21,10 +21,22 @@ def register(subparsers: Any) -> None:
         metavar="CONTROL",
         help="the A/A control to hold beside it; the newest fitting one beside it if not given",
     )
+    parser.add_argument(
+        "--cost-model",
+        type=Path,
+        metavar="FILE",
+        help="what calls cost on another machine, made there by `kmlbench costs`: adds a projection",
+    )
     parser.set_defaults(run=_report)
 
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"report of {arguments.directory}")
-    print(report.write(arguments.directory, beside=arguments.control, progress=progress))
+    path = report.write(
+        arguments.directory,
+        beside=arguments.control,
+        cost_model=arguments.cost_model,
+        progress=progress,
+    )
+    print(path)
     return 0
