@@ -30,7 +30,7 @@ LAYERS = (
     ("config", "commands", "facts", "store", "stored"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
     ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
+    ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping", "ledger"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
         *("control", "pilot", "between"),
