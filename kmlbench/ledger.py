@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from threading import RLock
 
 from kmlbench import facts
@@ -13,7 +13,7 @@ from kmlbench.model import Completed, Failed, Outcome, Proof, Sample, Trial
 from kmlbench.plan import Boot
 from kmlbench.progress import Progress
 from kmlbench.records import BootFacts
-from kmlbench.store import CampaignDirectory
+from kmlbench.store import CampaignDirectory, StoredCampaign
 from kmlbench.waiting import Moment
 
 Measured = tuple[Proof, tuple[Sample, ...]]
@@ -23,17 +23,25 @@ Measured = tuple[Proof, tuple[Sample, ...]]
 class Ledger:
     """The record of a campaign that runs; every method may be called from any thread.
 
-    `ended_after` looks at the outcomes: after how many blocks a rule ends the campaign.
+    `ended_after` looks at the outcomes: after how many blocks a rule ends the campaign. `before` is the
+    campaign as it was when it was resumed: what completed counts, what failed may end again.
     """
 
     directory: CampaignDirectory
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None]
+    before: InitVar[StoredCampaign | None] = None
     failed: int = 0
     _outcomes: list[Outcome] = field(default_factory=list)
     _ended: set[Trial] = field(default_factory=set)
     _facts: list[BootFacts] = field(default_factory=list)
     _lock: RLock = field(default_factory=RLock)
+
+    def __post_init__(self, before: StoredCampaign | None) -> None:
+        if before is not None:
+            self._outcomes.extend(before.completed)
+            self._ended.update(outcome.trial for outcome in before.completed)
+            self._facts.extend(before.measured_facts)
 
     def complete(self, trial: Trial, measured: Measured, started: Moment) -> None:
         """Store the numbers of a trial."""
@@ -75,6 +83,12 @@ class Ledger:
         """The ones of these that have not ended."""
         with self._lock:
             return tuple(trial for trial in trials if trial not in self._ended)
+
+    @property
+    def ended(self) -> frozenset[Trial]:
+        """The trials that ended."""
+        with self._lock:
+            return frozenset(self._ended)
 
     def blocks_that_suffice(self) -> int | None:
         """After how many blocks the rule ends the campaign, if it does."""

@@ -14,21 +14,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event
 
-from kmlbench import inspection, mysql, plan, trials
+from kmlbench import inspection, mysql, plan, store, trials
 from kmlbench.adapters import ADAPTERS
-from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
+from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
 from kmlbench.ledger import Ledger
 from kmlbench.machines import Booted, Machines
 from kmlbench.model import Host, Kernel, Outcome, Server, Setting, Trial
 from kmlbench.mysql import ServerHandle
 from kmlbench.plan import Boot, Group
 from kmlbench.progress import Progress
-from kmlbench.store import CampaignDirectory
+from kmlbench.store import CampaignDirectory, StoredCampaign
 from kmlbench.trials import Bench
 from kmlbench.waiting import Moment, Stopwatch, Waited, WaitedHost
 
 ALIVE_TIMEOUT_S = 60.0
 DMESG_TIMEOUT_S = 60.0
+# Of what ran since the last resumption.
 TIMING = "timing.json"
 
 
@@ -53,7 +54,8 @@ class Campaign:
     """A campaign that runs. `run` walks its plan once, the pairs of hosts at the same time.
 
     One trial at a time on each pair. `ended_after` looks at the outcomes before each boot: after how many
-    blocks a rule ends the campaign.
+    blocks a rule ends the campaign. `before` is a campaign that is resumed: its completed trials are not run
+    again, and what it says of its hosts must still hold.
     """
 
     experiment: Experiment
@@ -61,12 +63,18 @@ class Campaign:
     directory: CampaignDirectory
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
+    before: StoredCampaign | None = None
     _ledger: Ledger = field(init=False)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger(directory=self.directory, progress=self.progress, ended_after=self.ended_after)
+        self._ledger = Ledger(
+            directory=self.directory,
+            progress=self.progress,
+            ended_after=self.ended_after,
+            before=self.before,
+        )
 
     def run(self) -> int:
         """Walk the plan; the number of trials that failed.
@@ -75,8 +83,8 @@ class Campaign:
         """
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
-        self.progress.stage("campaign", total=len(planned))
-        boots = plan.boots(planned, served)
+        boots = plan.remaining(plan.boots(planned, served), self._ledger.ended)
+        self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
         try:
             self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
@@ -102,7 +110,8 @@ class Campaign:
     def _walk(self, boots: Sequence[Boot]) -> None:
         for boot in boots:
             if not self._stop.is_set() and not self._narrow_enough():
-                self._boot(boot)
+                with store.storing("raw output", self.directory.path, only=store.FULL):
+                    self._boot(boot)
 
     def _narrow_enough(self) -> bool:
         blocks = self._ledger.blocks_that_suffice()
@@ -135,15 +144,15 @@ class Campaign:
         finally:
             with suppress(HostError):
                 said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
-                (self.directory.boot(boot.index) / "dmesg").write_text(said)
+                store.write(self.directory.boot(boot.index) / "dmesg", said)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
         """Store what the boot says of itself and compare it with the boots before; the kernel's release."""
         seen = inspection.inspect(host, self.experiment.server)
         found = {**booted.facts, **seen.facts}
         raw = self.directory.boot(boot.index)
-        (raw / "config").write_text(seen.config)
-        (raw / "cpuinfo").write_text(seen.cpuinfo)
+        store.write(raw / "config", seen.config)
+        store.write(raw / "cpuinfo", seen.cpuinfo)
         self._ledger.said(boot, found)
         return found["kernel_release"]
 
@@ -219,7 +228,8 @@ class Campaign:
         # Pairs wait at the same time: the mean of them.
         waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
         timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
-        (self.directory.path / TIMING).write_text(json.dumps(timing, indent=2) + "\n")
+        with suppress(MachineError):
+            store.write(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
 
 
 def _stage(error: TrialError | CommandTimeout) -> str:
