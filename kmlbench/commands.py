@@ -19,6 +19,18 @@ from kmlbench.model import CommandResult
 
 TAIL_LINES = 20
 TERMINATION_GRACE_S = 10.0
+# Waits for a command, and kills its whole process group when the controller ($1) is gone: USR1 comes when it
+# dies, and one that was quicker than setpriv is no parent any more. TERM is for the command alone.
+_GUARD = """
+trap 'kill -KILL 0' USR1
+trap : TERM
+[ "$PPID" = "$1" ] || exit 1
+shift
+"$@" &
+child=$!
+while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
+exit "$status"
+"""
 
 
 def run(
@@ -98,8 +110,8 @@ def _last_lines(text: str, *, lines: int = TAIL_LINES) -> str:
 
 
 def _tied() -> tuple[str, ...]:
-    """What makes a child die with the thread that starts it, even by SIGKILL."""
-    return (require("setpriv"), "--pdeathsig", "KILL", "--")
+    """What makes a command and its children die with the thread that starts it, even by SIGKILL."""
+    return (require("setpriv"), "--pdeathsig", "USR1", "--", "/bin/sh", "-c", _GUARD, "sh", str(os.getpid()))
 
 
 def _finish(

@@ -3,7 +3,7 @@
 
 KmlbenchError                     1   something failed that is nobody's input
 ├── InputError                    2   hosts.yaml, the command line, a stored campaign: the user can mend it
-├── MachineError                  3   this machine lacks something: QEMU, disk space, network, a package
+├── MachineError                  3   this machine lacks something (QEMU, disk space, network) or is taken
 │   └── BuildError                3   a kernel or an image could not be built
 ├── HostError                     4   a host did not answer, went away, or is not the one we know
 │   └── CommandTimeout            4   a command on a host outlived its deadline
@@ -40,7 +40,7 @@ class InputError(KmlbenchError):
 
 
 class MachineError(KmlbenchError):
-    """This machine lacks something the suite needs."""
+    """This machine lacks something the suite needs, or another campaign has it."""
 
     exit_code = 3
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench import stopping
 from kmlbench.columns import Samples
@@ -65,6 +65,24 @@ def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
         Hole(trial=one, state="never ended", cause="the campaign ended before it") for one in missing(stored)
     ]
     return tuple(sorted((*failed, *never), key=lambda hole: hole.trial.position))
+
+
+def losses(stored: StoredCampaign) -> tuple[Hole, ...]:
+    """What resumptions repeated: trials that failed, and trials whose controller ended before they did."""
+    failed = [
+        replace(hole, state=f"{hole.state}, before resumption {one.resumption + 1}")
+        for one, hole in ((one, _failure(one)) for one in stored.superseded)
+    ]
+    cut = [
+        Hole(
+            trial=trial,
+            state=f"cut off, before resumption {resumption.number}",
+            cause="its controller ended before it did",
+        )
+        for resumption in stored.resumptions
+        for trial in resumption.trials
+    ]
+    return tuple(sorted((*failed, *cut), key=lambda hole: hole.trial.position))
 
 
 def missing(stored: StoredCampaign) -> tuple[Trial, ...]:

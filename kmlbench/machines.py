@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kmlbench import commands
+from kmlbench import commands, mysql, store
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.config import QemuHostSpec, SshHostSpec
 from kmlbench.facts import digest
@@ -84,12 +84,16 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
 
 
 def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
-    """Connects to a machine that already runs the kernel: a boot of the plan is one connection to it."""
+    """Connects to a machine that already runs the kernel: a boot of the plan is one connection to it.
+
+    Servers that a dead controller left there are ended first; which, is kept in the boot's `leftovers`.
+    """
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
-        del directory
         with _connection(hosts[planned.kernel]) as host:
+            if left := mysql.clear(host):
+                store.write(directory / "leftovers", left)
             yield Booted(host=host, facts={})
 
     return boot

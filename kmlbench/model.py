@@ -133,24 +133,29 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """A trial that ended with numbers and a proof."""
+    """A trial that ended with numbers and a proof.
+
+    `resumption` counts how often its campaign had been resumed; a record tells it by the order of lines.
+    """
 
     trial: Trial
     proof: Proof
     samples: Sequence[Sample]
     started_utc: str
     elapsed_s: float
+    resumption: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A trial that did not end with numbers. `stage` names the step that failed."""
+    """A trial that did not end with numbers. `stage` names the step that failed, the rest is Completed's."""
 
     trial: Trial
     stage: str
     cause: str
     started_utc: str
     elapsed_s: float
+    resumption: int = 0
 
 
 Outcome = Completed | Failed

@@ -38,6 +38,18 @@ _KILL = """
 read -r pid < "$1/started" && kill -KILL "$pid" || exit 0
 while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.1; done
 """
+# A process number may be another's by now; the server's arguments name its directory.
+_CLEAR = """
+for directory in "$1"/*; do
+    [ -d "$directory" ] || continue
+    echo "$directory"
+    if read -r pid < "$directory/started" && grep -q -a -F "$directory/" "/proc/$pid/cmdline"; then
+        kill -KILL "$pid"
+        while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.1; done
+    fi
+    rm -rf "$directory"
+done 2>/dev/null
+"""
 _WRITE = 'umask 077; cat > "$1" && chown "$2" "$1"'
 # setsid runs in the background, so it does not fork and $! is the server itself.
 _DETACH = """
@@ -95,6 +107,15 @@ def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle
     finally:
         with suppress(HostError):
             host.run(["rm", "-rf", directory], timeout_s=COMMAND_S)
+
+
+def clear(host: Host) -> str:
+    """End the servers that a dead controller left on a host that runs on, and remove their data.
+
+    What was removed, a line for each.
+    """
+    argv = ["timeout", str(STOP_S), "sh", "-c", _CLEAR, "sh", RUNTIME]
+    return host.run(argv, timeout_s=STOP_S + COMMAND_S).stdout
 
 
 def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> ServerHandle:

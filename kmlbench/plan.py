@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -143,6 +143,18 @@ def boots(plan: Sequence[Trial], workloads: Mapping[str, bool]) -> tuple[Boot, .
     kinds = [(trials[0].block, trials[0].variant.kernel) for trials in listed]
     twins = [kinds[:index].count(kind) for index, kind in enumerate(kinds)]
     return tuple(_boot(trials, twin, workloads) for trials, twin in zip(listed, twins, strict=True))
+
+
+def remaining(boots: Sequence[Boot], done: Collection[Trial]) -> tuple[Boot, ...]:
+    """What is left of the boots once these trials are done; each is what it was, with fewer trials."""
+    left = (replace(boot, groups=tuple(_left(boot.groups, done))) for boot in boots)
+    return tuple(boot for boot in left if boot.groups)
+
+
+def _left(groups: Iterable[Group], done: Collection[Trial]) -> Iterable[Group]:
+    for group in groups:
+        if trials := tuple(trial for trial in group.trials if trial not in done):
+            yield replace(group, trials=trials)
 
 
 def _boot(trials: tuple[Trial, ...], twin: int, workloads: Mapping[str, bool]) -> Boot:

@@ -60,12 +60,16 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFacts:
-    """What one boot said about itself, before any trial of it. `pair` is the plan's, no part of the file."""
+    """What one boot said about itself, before any trial of it. `pair` is the plan's, no part of the file.
+
+    A boot of the plan that was lost is repeated when the campaign is resumed: `resumption` tells them apart.
+    """
 
     boot: int
     kernel: Kernel
     facts: Mapping[str, str]
     pair: int = 0
+    resumption: int = 0
 
 
 def campaign_record(campaign: Campaign) -> Record:
@@ -133,14 +137,25 @@ def _read_stopping(record: Record) -> Stopping:
 
 def facts_record(boot: BootFacts) -> Record:
     """The content of facts.json."""
-    return {"format": FORMAT, "boot": boot.boot, "kernel": str(boot.kernel), "facts": dict(boot.facts)}
+    return {
+        "format": FORMAT,
+        "boot": boot.boot,
+        **({"resumption": boot.resumption} if boot.resumption else {}),
+        "kernel": str(boot.kernel),
+        "facts": dict(boot.facts),
+    }
 
 
 def read_facts(record: Record) -> BootFacts:
     """The facts in `record`. Raises ValueError."""
     require_format(record)
     kernel = Kernel(fields.text(record, "kernel"))
-    return BootFacts(boot=fields.natural(record, "boot"), kernel=kernel, facts=fields.texts(record, "facts"))
+    return BootFacts(
+        boot=fields.natural(record, "boot"),
+        kernel=kernel,
+        facts=fields.texts(record, "facts"),
+        resumption=fields.natural(record, "resumption") if "resumption" in record else 0,
+    )
 
 
 class UnknownFormat(ValueError):
@@ -207,34 +222,36 @@ def outcome_record(outcome: Outcome) -> Record:
             return {"status": "failed", **common, "stage": outcome.stage, "cause": outcome.cause}
 
 
-def read_outcome(record: Record, samples: SampleReader) -> Outcome:
+def read_outcome(record: Record, samples: SampleReader, *, resumption: int = 0) -> Outcome:
     """The outcome in `record`; all outcomes of a campaign share the reader `samples`. Raises ValueError."""
     match fields.text(record, "status"):
         case "completed":
-            return _read_completed(record, samples)
+            return _read_completed(record, samples, resumption)
         case "failed":
-            return _read_failed(record)
+            return _read_failed(record, resumption)
         case status:
             raise ValueError(f'field "status" is "{status}", not "completed" or "failed"')
 
 
-def _read_completed(record: Record, samples: SampleReader) -> Completed:
+def _read_completed(record: Record, samples: SampleReader, resumption: int) -> Completed:
     return Completed(
         trial=read_trial(fields.mapping(record, "trial")),
         proof=_read_proof(fields.mapping(record, "proof")),
         samples=samples.read(fields.mappings(record, "samples")),
         started_utc=fields.text(record, "started_utc"),
         elapsed_s=fields.number(record, "elapsed_s"),
+        resumption=resumption,
     )
 
 
-def _read_failed(record: Record) -> Failed:
+def _read_failed(record: Record, resumption: int) -> Failed:
     return Failed(
         trial=read_trial(fields.mapping(record, "trial")),
         stage=fields.text(record, "stage"),
         cause=fields.text(record, "cause"),
         started_utc=fields.text(record, "started_utc"),
         elapsed_s=fields.number(record, "elapsed_s"),
+        resumption=resumption,
     )
 
 

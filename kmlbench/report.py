@@ -89,6 +89,8 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
         facts=facts.compare(stored.facts),
         proofs=evidence.proofs(stored),
         holes=evidence.holes(stored),
+        losses=evidence.losses(stored),
+        resumptions=len(stored.resumptions),
         stopping=stopping.told(campaign, stored.outcomes),
         noise=source.noise,
         confidence=source.confidence,

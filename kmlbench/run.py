@@ -12,23 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from threading import Event, RLock
+from threading import Event
 
-from kmlbench import facts, inspection, mysql, plan, trials
+from kmlbench import inspection, mysql, plan, store, trials
 from kmlbench.adapters import ADAPTERS
-from kmlbench.errors import CommandTimeout, HostError, KmlbenchError, ProofError, TrialError
+from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
+from kmlbench.ledger import Ledger
 from kmlbench.machines import Booted, Machines
-from kmlbench.model import Completed, Failed, Host, Kernel, Outcome, Server, Setting, Trial
+from kmlbench.model import Host, Kernel, Outcome, Server, Setting, Trial
 from kmlbench.mysql import ServerHandle
 from kmlbench.plan import Boot, Group
 from kmlbench.progress import Progress
-from kmlbench.records import BootFacts
-from kmlbench.store import CampaignDirectory
+from kmlbench.store import CampaignDirectory, StoredCampaign
 from kmlbench.trials import Bench
 from kmlbench.waiting import Moment, Stopwatch, Waited, WaitedHost
 
 ALIVE_TIMEOUT_S = 60.0
 DMESG_TIMEOUT_S = 60.0
+# Of what ran since the last resumption.
 TIMING = "timing.json"
 
 
@@ -52,8 +53,9 @@ class Experiment:
 class Campaign:
     """A campaign that runs. `run` walks its plan once, the pairs of hosts at the same time.
 
-    One trial at a time on each pair; outcomes, facts and progress are written under one lock. `ended_after`
-    looks at the outcomes before each boot: after how many blocks a rule ends the campaign.
+    One trial at a time on each pair. `ended_after` looks at the outcomes before each boot: after how many
+    blocks a rule ends the campaign. `before` is a campaign that is resumed: its completed trials are not run
+    again, and what it says of its hosts must still hold.
     """
 
     experiment: Experiment
@@ -61,13 +63,18 @@ class Campaign:
     directory: CampaignDirectory
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
-    _outcomes: list[Outcome] = field(default_factory=list)
+    before: StoredCampaign | None = None
+    _ledger: Ledger = field(init=False)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
-    _lock: RLock = field(default_factory=RLock)
-    _ended: set[Trial] = field(default_factory=set)
-    _failed: int = 0
-    _facts: list[BootFacts] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(
+            directory=self.directory,
+            progress=self.progress,
+            ended_after=self.ended_after,
+            before=self.before,
+        )
 
     def run(self) -> int:
         """Walk the plan; the number of trials that failed.
@@ -76,14 +83,14 @@ class Campaign:
         """
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
-        self.progress.stage("campaign", total=len(planned))
-        boots = plan.boots(planned, served)
+        boots = plan.remaining(plan.boots(planned, served), self._ledger.ended)
+        self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
         try:
             self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
         finally:
             self._store_timing()
-        return self._failed
+        return self._ledger.failed
 
     def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
         """Walk the boots of each pair; alone in this thread, which an interruption ends at once."""
@@ -97,36 +104,36 @@ class Campaign:
                     done.result()
             except BaseException:
                 self._stop.set()
-                self._note("stopping: the trials that run now are ended first")
+                self._ledger.note("stopping: the trials that run now are ended first")
                 raise
 
     def _walk(self, boots: Sequence[Boot]) -> None:
         for boot in boots:
             if not self._stop.is_set() and not self._narrow_enough():
-                self._boot(boot)
+                with store.storing("raw output", self.directory.path, only=store.FULL):
+                    self._boot(boot)
 
     def _narrow_enough(self) -> bool:
-        with self._lock:
-            blocks = self.ended_after(self._outcomes)
+        blocks = self._ledger.blocks_that_suffice()
         if blocks is None:
             return False
         if not self._stop.is_set():
-            self._note(f"the interval is narrow enough after {blocks} blocks: no more are run")
+            self._ledger.note(f"the interval is narrow enough after {blocks} blocks: no more are run")
         self._stop.set()
         return True
 
     def _boot(self, boot: Boot) -> None:
-        self._note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        self._ledger.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
         started = Moment()
         machine = self.machines(boot, self.directory.boot(boot.index))
         try:
             with Waited(manager=machine, stopwatch=self._watches[boot.pair]) as booted:
                 self._on(booted, boot)
         except HostError as error:
-            lost = [trial for trial in boot.trials if trial not in self._ended]
-            self._note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
+            lost = self._ledger.left(boot.trials)
+            self._ledger.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
             for trial in lost:
-                self._fail(trial, "boot", error, started)
+                self._ledger.fail(trial, "boot", error, started)
 
     def _on(self, booted: Booted, boot: Boot) -> None:
         host = WaitedHost(host=booted.host, stopwatch=self._watches[boot.pair])
@@ -137,19 +144,16 @@ class Campaign:
         finally:
             with suppress(HostError):
                 said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
-                (self.directory.boot(boot.index) / "dmesg").write_text(said)
+                store.write(self.directory.boot(boot.index) / "dmesg", said)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
         """Store what the boot says of itself and compare it with the boots before; the kernel's release."""
         seen = inspection.inspect(host, self.experiment.server)
         found = {**booted.facts, **seen.facts}
         raw = self.directory.boot(boot.index)
-        (raw / "config").write_text(seen.config)
-        (raw / "cpuinfo").write_text(seen.cpuinfo)
-        self.directory.facts(boot.index, boot.kernel, found)
-        with self._lock:
-            self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found, pair=boot.pair))
-            facts.require_agreement(self._facts)
+        store.write(raw / "config", seen.config)
+        store.write(raw / "cpuinfo", seen.cpuinfo)
+        self._ledger.said(boot, found)
         return found["kernel_release"]
 
     def _group(self, host: Host, release: str, group: Group) -> None:
@@ -173,9 +177,9 @@ class Campaign:
                     ended += 1
         except (TrialError, CommandTimeout) as error:
             if ended == len(left):
-                self._note(f"after {left[-1].id}: {error}")
+                self._ledger.note(f"after {left[-1].id}: {error}")
             else:
-                self._fail(left[ended], _stage(error), error, started)
+                self._ledger.fail(left[ended], _stage(error), error, started)
                 ended += 1
                 _require_alive(host)
         return tuple(left[ended:])
@@ -188,7 +192,7 @@ class Campaign:
         try:
             self._attempt(self._bench(host, release, None), trial, setting)
         except (TrialError, CommandTimeout) as error:
-            self._fail(trial, _stage(error), error, started)
+            self._ledger.fail(trial, _stage(error), error, started)
             _require_alive(host)
         return tuple(left[1:])
 
@@ -204,46 +208,11 @@ class Campaign:
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
         started = Moment()
         try:
-            proof, samples = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
+            measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
         except ProofError as error:
-            self._fail(trial, "proof", error, started)
+            self._ledger.fail(trial, "proof", error, started)
             raise
-        self._end(
-            Completed(
-                trial=trial,
-                proof=proof,
-                samples=samples,
-                started_utc=started.utc,
-                elapsed_s=started.elapsed_s,
-            ),
-            f"{_title(trial)}: {started.elapsed_s:.1f} s",
-        )
-
-    def _fail(self, trial: Trial, stage: str, error: KmlbenchError, started: Moment) -> None:
-        with self._lock:
-            self._failed += 1
-        self._end(
-            Failed(
-                trial=trial,
-                stage=stage,
-                cause=str(error),
-                started_utc=started.utc,
-                elapsed_s=started.elapsed_s,
-            ),
-            f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
-        )
-
-    def _end(self, outcome: Outcome, told: str) -> None:
-        with self._lock:
-            self.directory.append(outcome)
-            self._outcomes.append(outcome)
-            self._ended.add(outcome.trial)
-            self.progress.note(told)
-            self.progress.advance()
-
-    def _note(self, text: str) -> None:
-        with self._lock:
-            self.progress.note(text)
+        self._ledger.complete(trial, measured, started)
 
     def _asked(self, setting: Setting) -> Setting:
         return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
@@ -259,11 +228,8 @@ class Campaign:
         # Pairs wait at the same time: the mean of them.
         waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
         timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
-        (self.directory.path / TIMING).write_text(json.dumps(timing, indent=2) + "\n")
-
-
-def _title(trial: Trial) -> str:
-    return f"block {trial.block + 1}, {trial.variant}, {trial.workload}"
+        with suppress(MachineError):
+            store.write(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
 
 
 def _stage(error: TrialError | CommandTimeout) -> str:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A campaign read back from its directory: whole, interrupted, or damaged, which is told with its place.
 
-A line of outcomes.jsonl counts once its newline is written. What stands behind the last newline is what a
-controller left that was killed while it wrote: its trial counts as never ended, and the campaign has a note
-of it. Everything else that is not as it was written is an InputError.
+A line of outcomes.jsonl counts once its newline is written; kmlbench.history puts the lines together. What
+stands behind the last newline is what a controller left that was killed while it wrote: its trial counts
+as never ended, and the campaign has a note of it. Everything else that is not as it was written is an
+InputError.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from kmlbench import fields
 from kmlbench.errors import InputError
+from kmlbench.history import History
 from kmlbench.model import Completed, Failed, Outcome, Trial
-from kmlbench.records import BootFacts, Campaign, UnknownFormat, read_campaign, read_facts, read_outcome
-from kmlbench.samplereader import SampleReader
+from kmlbench.records import BootFacts, Campaign, UnknownFormat, read_campaign, read_facts
+from kmlbench.resumptions import Resumption
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
 # In the directory of a trial: its commands, what workloads/measure said, and the last step, the probe's.
@@ -35,7 +37,9 @@ class IncompleteRecord(UserWarning):
 class StoredCampaign:
     """A campaign as its directory tells it.
 
-    `facts` are in the order of boots; `notes` say in sentences what of the record is not there.
+    `outcomes` holds one outcome of each trial that ended: the last one. `superseded` are the failures of
+    trials that ended again after a resumption. `facts` are in the order of boots; `notes` say in sentences
+    what of the record is not there.
     """
 
     directory: Path
@@ -43,6 +47,8 @@ class StoredCampaign:
     outcomes: tuple[Outcome, ...]
     facts: tuple[BootFacts, ...]
     notes: tuple[str, ...] = ()
+    resumptions: tuple[Resumption, ...] = ()
+    superseded: tuple[Failed, ...] = ()
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -55,15 +61,21 @@ class StoredCampaign:
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))
 
     @property
+    def measured_facts(self) -> tuple[BootFacts, ...]:
+        """The facts of the boots that have completed trials."""
+        measured = _measured(self.outcomes)
+        return tuple(boot for boot in self.facts if (boot.boot, boot.resumption) in measured)
+
+    @property
     def missing(self) -> tuple[Trial, ...]:
         """The planned trials that never ended. Not empty: the campaign was interrupted or still runs."""
         ended = {outcome.trial for outcome in self.outcomes}
         return tuple(trial for trial in self.campaign.plan if trial not in ended)
 
 
-def boot_path(path: Path, index: int) -> Path:
+def boot_path(path: Path, index: int, resumption: int = 0) -> Path:
     """Where the raw output of boot `index` lies in the campaign's directory `path`."""
-    return path / RAW / f"boot-{index:04d}"
+    return path / RAW / f"boot-{index:04d}{f'-r{resumption}' if resumption else ''}"
 
 
 def raw_path(path: Path, trial: Trial) -> Path:
@@ -75,16 +87,18 @@ def read(path: Path) -> StoredCampaign:
     """The campaign stored in the directory `path`, complete or not. Raises InputError if it is damaged."""
     directory = _resolved(path)
     campaign = _read_campaign_file(directory / CAMPAIGN)
-    outcomes, cut_off = _read_outcomes(directory / OUTCOMES, campaign.plan)
+    history, cut_off = _read_outcomes(directory / OUTCOMES, campaign.plan)
     pairs = {trial.boot: trial.pair for trial in campaign.plan}
     found = (_read_facts_file(path) for path in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
-    facts = tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in found)
+    facts = _that_count(tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in found), history)
     return StoredCampaign(
         directory=directory,
         campaign=campaign,
-        outcomes=outcomes,
+        outcomes=history.outcomes,
         facts=facts,
-        notes=(*cut_off, *_without_facts(outcomes, facts)),
+        notes=(*cut_off, *_without_facts(history.outcomes, facts)),
+        resumptions=tuple(history.resumptions),
+        superseded=tuple(history.superseded),
     )
 
 
@@ -108,22 +122,28 @@ def _read_facts_file(path: Path) -> BootFacts:
         return read_facts(fields.load(text))
 
 
-def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
-    """The outcomes, and a note if something stands behind the last whole line."""
-    outcomes: list[Outcome] = []
-    waiting = set(plan)
-    samples = SampleReader()
+def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[str, ...]]:
+    """What became of the trials, and a note if something stands behind the last whole line."""
+    history = History(plan)
     for number, line in enumerate(_lines(path), start=1):
         if not line.endswith(b"\n"):
-            return tuple(outcomes), (_cut_off(number),)
+            return history, (_cut_off(number),)
         text = _text(path, line, number)
         with _reading(path, number):
-            outcome = read_outcome(fields.load(text), samples)
-            if outcome.trial not in waiting:
-                raise ValueError(f"trial {outcome.trial.id} is not planned, or ended before")
-        waiting.remove(outcome.trial)
-        outcomes.append(outcome)
-    return tuple(outcomes), ()
+            history.add(fields.load(text))
+    return history, ()
+
+
+def _that_count(facts: tuple[BootFacts, ...], history: History) -> tuple[BootFacts, ...]:
+    """Without the boots from before the last resumption of which no trial counts: they were repeated."""
+    measured = _measured(history.outcomes)
+    last = len(history.resumptions)
+    return tuple(one for one in facts if one.resumption == last or (one.boot, one.resumption) in measured)
+
+
+def _measured(outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:
+    """The boots that have completed trials, each with its resumption."""
+    return {(one.trial.boot, one.resumption) for one in outcomes if isinstance(one, Completed)}
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -145,11 +165,10 @@ def _cut_off(number: int) -> str:
 
 
 def _without_facts(outcomes: Sequence[Outcome], facts: Sequence[BootFacts]) -> tuple[str, ...]:
-    measured = {outcome.trial.boot for outcome in outcomes if isinstance(outcome, Completed)}
-    lacking = sorted(measured - {boot.boot for boot in facts})
+    lacking = sorted(_measured(outcomes) - {(boot.boot, boot.resumption) for boot in facts})
     if not lacking:
         return ()
-    listed = ", ".join(str(boot) for boot in lacking)
+    listed = ", ".join(str(boot) for boot, _ in lacking)
     return (
         f"{RAW}/boot-*/{FACTS} is missing for boots that were measured ({listed}): nothing compares them",
     )

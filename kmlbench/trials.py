@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench import dataset, probe
+from kmlbench import dataset, probe, store
 from kmlbench.errors import ProofError, TrialError
 from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
 from kmlbench.mysql import ServerHandle
@@ -120,7 +120,7 @@ def _command(bench: Bench, step: Step) -> tuple[str, ...]:
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
-    (raw / COMMANDS).write_text(json.dumps([list(argv) for argv in commands], indent=2) + "\n")
+    store.write(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
 
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:

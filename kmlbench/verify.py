@@ -113,7 +113,7 @@ def _told(sample: Sample) -> str:
 
 def _facts(stored: StoredCampaign, boot: BootFacts) -> None:
     """The facts that come out of a configuration, where it was kept."""
-    path = boot_path(stored.directory, boot.boot) / "config"
+    path = boot_path(stored.directory, boot.boot, boot.resumption) / "config"
     if not path.exists():
         return
     place = f"raw/{path.parent.name}/facts.json"

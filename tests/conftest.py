@@ -18,6 +18,12 @@ from kmlbench.model import Acceleration, Clock, Kernel, Server
 from kmlbench.progress import Silent
 
 
+@pytest.fixture(autouse=True)
+def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's campaigns claim machines among themselves; what else runs on this machine may go on."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+
+
 @pytest.fixture(scope="session")
 def cache() -> Cache:
     return default_cache()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from kmlbench import inspection, trials
@@ -84,3 +85,11 @@ def getpid(variant: Variant, *, release: str, cpl: int | None = None) -> list[Ex
         ),
         Exchange(argv=(variant.prefix.path("lib/kmlbench/cpl"),), stdout=probe),
     ]
+
+
+def slower(exchange: Exchange, factor: float) -> Exchange:
+    if trials.REPORT not in exchange.leaves:
+        return exchange
+    report = json.loads(exchange.leaves[trials.REPORT])
+    report["client"]["cpu_ns"] = round(report["client"]["cpu_ns"] * factor)
+    return replace(exchange, leaves={trials.REPORT: json.dumps(report).encode()})

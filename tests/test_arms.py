@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench import arms, config, machines
+from kmlbench import arms, config, machines, mysql
 from kmlbench.build.cache import Cache
 from kmlbench.config import SshHostSpec
 from kmlbench.errors import HostError
-from kmlbench.hosts.fake import FakeHost
+from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.machines import Booted
 from kmlbench.model import Kernel
 from kmlbench.plan import Boot
@@ -37,7 +37,8 @@ def prepare(directory: Path) -> arms.Ready:
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connection(spec: SshHostSpec) -> AbstractContextManager[FakeHost]:
-        return nullcontext(FakeHost(name=spec.name))
+        nothing_left = Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", mysql.RUNTIME))
+        return nullcontext(FakeHost(name=spec.name, script=[nothing_left]))
 
     monkeypatch.setattr(machines, "_connection", connection)
     monkeypatch.setattr(machines, "release", lambda spec: f"6.12-{spec.kernel}")

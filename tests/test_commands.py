@@ -72,6 +72,31 @@ def test_a_command_dies_with_its_controller(tmp_path: Path) -> None:
     _wait_until_gone(child)
 
 
+def test_what_a_command_started_dies_with_its_controller(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = (
+        "from kmlbench import commands;"
+        f"commands.run(('sh', '-c', 'sleep 1000 & echo $! > {pid_file}; wait'), timeout_s=1000)"
+    )
+    os.mkfifo(pid_file)
+    controller = subprocess.Popen((sys.executable, "-c", script))
+    grandchild = int(pid_file.read_text())
+    controller.send_signal(signal.SIGKILL)
+    controller.wait()
+    _wait_until_gone(grandchild)
+
+
+def test_a_command_that_is_told_to_end_may_tidy_up(tmp_path: Path) -> None:
+    script = f"trap 'echo tidy > {tmp_path}/said; exit' TERM; sleep 1000 & wait"
+    with pytest.raises(CommandTimeout):
+        commands.run(("sh", "-c", script), timeout_s=1)
+    assert (tmp_path / "said").read_text() == "tidy\n"
+
+
+def test_a_signal_that_ends_a_command_is_its_exit() -> None:
+    assert commands.run(("sh", "-c", "kill -KILL $$"), timeout_s=10).returncode == 128 + signal.SIGKILL
+
+
 def _wait_until_gone(pid: int) -> None:
     """A pidfd is readable once its process has ended, whether or not somebody has waited for it."""
     try:

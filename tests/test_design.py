@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sessions import getpid, inspecting
+from sessions import getpid, inspecting, slower
 
-from kmlbench import arms, store, trials
+from kmlbench import arms, preflight, store
 from kmlbench.arms import Ready
-from kmlbench.cli import benchmark, run_benchmark
+from kmlbench.cli import run_benchmark
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.machines import Booted
 from kmlbench.model import Clock, Kernel
@@ -49,18 +47,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         return store.read(tmp_path / "latest")
 
     ready = Ready(machines=boot, platform=Platform.INSTRUCTIONS, clock=Clock.INSTRUCTIONS, releases=RELEASES)
-    # mypy: a module's imports are not its own attributes.
-    monkeypatch.setattr(benchmark.preflight, "check", lambda *_, **__: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(preflight, "check", lambda *_, **__: None)
     monkeypatch.setattr(arms, "prepare", lambda *_, **__: ready)
     return started
-
-
-def slower(exchange: Exchange, factor: float) -> Exchange:
-    if trials.REPORT not in exchange.leaves:
-        return exchange
-    report = json.loads(exchange.leaves[trials.REPORT])
-    report["client"]["cpu_ns"] = round(report["client"]["cpu_ns"] * factor)
-    return replace(exchange, leaves={trials.REPORT: json.dumps(report).encode()})
 
 
 def test_a_control_from_the_command_line(run: Run) -> None:

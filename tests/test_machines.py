@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench import machines, plan
+from kmlbench import machines, mysql, plan
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.config import QemuHostSpec, SshHostSpec
 from kmlbench.hosts import qemu
@@ -140,7 +140,9 @@ def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_p
     @contextmanager
     def connect(address: str, **more: object) -> Iterator[FakeHost]:
         asked.append({"address": address, **more})
-        yield FakeHost(name="far", script=[Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")])
+        first = [Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", mysql.RUNTIME), stdout="/run/old\n")]
+        later = [Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")]
+        yield FakeHost(name="far", script=first if len(asked) == 1 else later)
 
     monkeypatch.setattr(machines, "connect", connect)
     spec = SshHostSpec(
@@ -156,6 +158,7 @@ def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_p
     planned = plan.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
     with boot(planned, tmp_path) as found:
         assert found.host.name == "far"
+    assert (tmp_path / "leftovers").read_text() == "/run/old\n"
     assert machines.release(spec) == "6.12.117-kml"
     assert len(asked) == 2
     assert asked[0]["port"] == 2222

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from kmlbench import mysql
+from kmlbench import commands, mysql
 from kmlbench.errors import CommandTimeout, TrialError
 from kmlbench.hosts.fake import Exchange, FakeHost
-from kmlbench.model import Prefix, Server
+from kmlbench.model import CommandResult, Prefix, Server
 from kmlbench.server_options import arguments
 
 DIRECTORY = "/run/kmlbench/00c0ffee"
@@ -135,3 +138,33 @@ def test_both_servers_get_options_that_name_everything_they_touch() -> None:
         assert options[0] == "--no-defaults"
         assert len({option.split("=")[0] for option in options}) == len(options)
         assert {"--basedir=/usr", "--bind-address=127.0.0.1", f"--datadir={DIRECTORY}/data"} <= set(options)
+
+
+class Here(FakeHost):
+    """This machine."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
+        del stdin
+        return commands.run(argv, timeout_s=timeout_s)
+
+
+def test_what_a_dead_controller_left_is_ended_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server, the number of one that is another's by now, and a start that never came to a server."""
+    monkeypatch.setattr(mysql, "RUNTIME", str(tmp_path))
+    sleeping = ("sleep", "600")
+    served, reused, begun = (tmp_path / name for name in ("served", "reused", "begun"))
+    for directory in (served, reused, begun):
+        (directory / "data").mkdir(parents=True)
+    waiting = ("sh", "-c", "kill -STOP $$", f"--datadir={served}/data")
+    with subprocess.Popen(waiting) as server, subprocess.Popen(sleeping) as other:
+        (served / "started").write_text(f"{server.pid}\n")
+        (reused / "started").write_text(f"{other.pid}\n")
+        left = mysql.clear(Here())
+        assert sorted(left.splitlines()) == sorted(map(str, (served, reused, begun)))
+        assert server.wait(timeout=10) == -9
+        assert other.poll() is None
+        other.kill()
+    assert list(tmp_path.iterdir()) == []
+    assert mysql.clear(Here()) == ""

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from kmlbench.cli import benchmark, compare, costs, guest, kernel, plan, report, verify
+from kmlbench.cli.interrupts import INTERRUPTED, interruptible
 from kmlbench.cli.parser import Parser, parse
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +46,7 @@ def benchmark_parser() -> argparse.ArgumentParser:
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     try:
         arguments = parse(parser, sys.argv[1:] if argv is None else argv)
-        with shown() as progress:
+        with interruptible(), shown() as progress:
             code: int = arguments.run(arguments, progress)
     except KmlbenchError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -7,25 +7,24 @@ import argparse
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
-from kmlbench import arms, config, plan, preflight, provenance, report, stopping, store
+from kmlbench import arms, config, plan, provenance, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
-from kmlbench.build.cache import default_cache
-from kmlbench.cli import design
+from kmlbench.cli import design, resume, session
 from kmlbench.cli.design import Design
 from kmlbench.config import CampaignSpec, Config, with_clock
-from kmlbench.errors import InputError, ProofError, TrialError
+from kmlbench.errors import InputError
 from kmlbench.model import Clock, Server, Trial
 from kmlbench.progress import Progress
 from kmlbench.records import Campaign as CampaignRecord
 from kmlbench.run import Campaign, Experiment
 from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
-# Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
+HOSTS = Path("hosts.yaml")
+# Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
 COSTS = plan.Costs(boot_s=15.0, start_s=20.0, trial_s=9.0)
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -33,7 +32,7 @@ TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options. Their values stay texts: `config` judges them together with hosts.yaml."""
     add = parser.add_argument
-    add("--hosts", type=Path, default=Path("hosts.yaml"), metavar="FILE", help="the hosts and the defaults")
+    add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
     add("--workloads", metavar="A,B", help=f"what to run, of {', '.join(ADAPTERS)}")
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
@@ -43,39 +42,60 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise follow one another")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
+    add("--resume", metavar="ID", help="go on with a campaign that was interrupted (its directory or id)")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
     design.configure(parser)
     parser.set_defaults(run=run, collects_faults=True)
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
-    """Run the campaign that `arguments` and its hosts.yaml describe."""
+    """Run the campaign that `arguments` and its hosts.yaml describe, or go on with one."""
+    if arguments.resume is not None:
+        return _resume(arguments, progress)
+    arguments.hosts = arguments.hosts or HOSTS
     settings, chosen = _settings(arguments)
     spec = settings.campaign
     seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
     trials = plan.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
     told = _told(trials, spec, seed)
     if arguments.dry_run:
-        print("\n".join([*(trial.id for trial in trials), told]))
-        return 0
-    preflight.check(arms.guest_hosts(settings), arguments.results, at_once=len(spec.stock))
+        return _print_plan(trials, told)
     progress.note(told)
-    ready = arms.prepare(settings, seed=seed, cache=default_cache(), progress=progress)
-    experiment = Experiment(
-        plan=trials,
-        server=spec.server,
-        scale=spec.scale,
-        seed=seed,
-        releases=ready.releases,
-        loops=spec.loops,
-        rate_per_s=spec.rate,
-    )
-    campaign = _record(settings, experiment, ready, design=chosen, hosts=arguments.hosts)
-    path, failed = _measure(campaign, experiment, ready, arguments.results, progress)
-    if failed:
-        progress.note(f"{failed} of {len(trials)} trials failed; the report names each and why")
-    print(path)
-    return TrialError.exit_code if failed else 0
+    with session.machines(
+        settings, seed=seed, results=arguments.results, holder=str(arguments.results), progress=progress
+    ) as ready:
+        experiment = session.experiment(spec, ready, plan=trials, seed=seed)
+        record = _record(settings, experiment, ready, design=chosen, hosts=arguments.hosts)
+        with store.create(arguments.results, record) as directory:
+            failed = session.measure(
+                Campaign(
+                    experiment=experiment,
+                    machines=ready.machines,
+                    directory=directory,
+                    progress=progress,
+                    ended_after=session.rule(record),
+                )
+            )
+    return session.finish(directory.path, failed, progress)
+
+
+def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
+    path = resume.find(arguments.resume, arguments.results)
+    stored = store.read(path)
+    resume.restore(arguments, stored.campaign)
+    settings, _ = _settings(arguments)
+    settings = resume.settled(settings, stored.campaign)
+    left = resume.left(stored)
+    told = _told(left, settings.campaign, stored.campaign.seed)
+    if arguments.dry_run:
+        return _print_plan(left, told)
+    progress.note(told)
+    return resume.run(path, settings, arguments, progress)
+
+
+def _print_plan(trials: tuple[Trial, ...], told: str) -> int:
+    print("\n".join([*(trial.id for trial in trials), told]))
+    return 0
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
@@ -128,9 +148,9 @@ def _record(
         "workloads": ",".join(spec.workloads),
         "blocks": str(spec.blocks),
         "seed": str(experiment.seed),
-        "scale": f"{spec.scale:g}",
+        "scale": _exact(spec.scale),
         **({} if spec.loops is None else {"loops": str(spec.loops)}),
-        **({} if spec.rate is None else {"rate": f"{spec.rate:g}"}),
+        **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
         **design.options,
@@ -150,29 +170,6 @@ def _record(
     )
 
 
-def _measure(
-    record: CampaignRecord, experiment: Experiment, ready: Ready, results: Path, progress: Progress
-) -> tuple[Path, int]:
-    """Run the campaign; the path of its report, and how many trials failed.
-
-    What was measured before an interruption stays.
-    """
-    with store.create(results, record) as directory:
-        try:
-            failed = Campaign(
-                experiment=experiment,
-                machines=ready.machines,
-                directory=directory,
-                progress=progress,
-                ended_after=partial(stopping.ended_after, record),
-            ).run()
-        except ProofError as error:
-            raise ProofError(f"{error}\n  {_kept(directory.path)}") from error
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(_kept(directory.path)) from None
-    progress.stage("report")
-    return report.write(directory.path), failed
-
-
-def _kept(directory: Path) -> str:
-    return f"what was measured is in {directory}; `kmlbench report {directory}` shows it, as incomplete"
+def _exact(number: float) -> str:
+    """A number as a resumption can read it again, to the last bit."""
+    return repr(number).removesuffix(".0")

@@ -24,6 +24,8 @@ STOP_GRACE_S = 5.0
 DEATH_GRACE_S = 1.0
 CONSOLE_LINES = 25
 PANIC = "Kernel panic"
+# The controller ($0) may have died before setpriv asked to be told.
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 PORT_TAKEN = "Could not set up host forwarding rule"
 
 
@@ -126,7 +128,8 @@ class Machine:
 
 def tied() -> tuple[str, ...]:
     """What makes a machine die with the thread that starts it, even by SIGKILL."""
-    return (require("setpriv"), "--pdeathsig", "KILL", "--")
+    guard = ("/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()))
+    return (require("setpriv"), "--pdeathsig", "KILL", "--", *guard)
 
 
 def start(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:

@@ -21,6 +21,8 @@ from kmlbench.model import ByteStream, CommandResult
 KEEPALIVE_S = 15
 CHUNK_BYTES = 1 << 20
 OPEN_TIMEOUT_S = 60.0
+# Paramiko's own timeouts look at a clock that may be set: here they never come.
+NEVER_S = 1e9
 
 
 @dataclass(slots=True)
@@ -44,9 +46,11 @@ class SshHost:
         started = time.monotonic()
         deadline = started + timeout_s
         with self._alive(f"while it ran `{argv[0]}`"):
-            channel = self._transport.open_session(timeout=OPEN_TIMEOUT_S)
+            with self._answering():
+                channel = self._transport.open_session(timeout=NEVER_S)
             try:
-                channel.exec_command(shlex.join(argv))
+                with self._answering():
+                    channel.exec_command(shlex.join(argv))
                 _feed(channel, stdin)
                 collected = _drain(channel, deadline)
                 ended = channel.status_event.wait(max(0.0, deadline - time.monotonic()))
@@ -85,9 +89,9 @@ class SshHost:
 
     def dial(self, port: int) -> ByteStream:
         """See kmlbench.model.Host. Raises HostError when nothing listens there."""
-        with self._alive(f"while port {port} of it was opened"):
+        with self._alive(f"while port {port} of it was opened"), self._answering():
             return self._transport.open_channel(
-                "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=OPEN_TIMEOUT_S
+                "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=NEVER_S
             )
 
     @contextmanager
@@ -106,6 +110,17 @@ class SshHost:
                 if not self._transport.is_active():
                     raise
                 raise HostError(f"{self.name}: cannot copy {what}: {error}") from error
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Give the connection up when the host has not answered within OPEN_TIMEOUT_S."""
+        timer = threading.Timer(OPEN_TIMEOUT_S, self._transport.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     @contextmanager
     def _alive(self, moment: str) -> Iterator[None]:

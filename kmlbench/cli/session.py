@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""What a campaign that begins and one that goes on have in common: machines, the walk, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kmlbench import arms, claims, preflight, report, stopping
+from kmlbench.arms import Ready
+from kmlbench.build.cache import default_cache
+from kmlbench.config import CampaignSpec, Config
+from kmlbench.errors import MachineError, ProofError, TrialError
+from kmlbench.hosts import detached, leftovers
+from kmlbench.model import Outcome, Trial
+from kmlbench.progress import Progress
+from kmlbench.records import Campaign as CampaignRecord
+from kmlbench.run import Campaign, Experiment
+
+CLAIMS = "campaigns"
+
+
+@contextmanager
+def machines(
+    settings: Config, *, seed: int, results: Path, holder: str, progress: Progress
+) -> Iterator[Ready]:
+    """The machines of a campaign, claimed for it and made ready; what dead campaigns left on them is ended.
+
+    Raises MachineError when this machine lacks something or another campaign runs, HostError when a host
+    does not answer.
+    """
+    hosts = [host for pair in arms.pairs(settings) for host in pair.values()]
+    preflight.check(arms.guest_hosts(settings), results, at_once=len(settings.campaign.stock))
+    cache = default_cache()
+    root = detached.default_directory(cache.root) / CLAIMS
+    with claims.held(claims.machines(hosts), root=root, holder=holder):
+        for guest in leftovers.end_guests(results):
+            progress.note(f"ended a guest whose campaign is dead (process {guest})")
+        yield arms.prepare(settings, seed=seed, cache=cache, progress=progress)
+
+
+def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
+    """What is run on these machines."""
+    return Experiment(
+        plan=plan,
+        server=spec.server,
+        scale=spec.scale,
+        seed=seed,
+        releases=ready.releases,
+        loops=spec.loops,
+        rate_per_s=spec.rate,
+    )
+
+
+def measure(campaign: Campaign) -> int:
+    """Walk the plan; how many trials failed. What stops it tells how to go on."""
+    path = campaign.directory.path
+    try:
+        return campaign.run()
+    except (ProofError, MachineError) as error:
+        raise type(error)(f"{error}\n  {_kept(path)}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_kept(path)) from None
+
+
+def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
+    """What may end a campaign before its plan does."""
+    return partial(stopping.ended_after, record)
+
+
+def finish(directory: Path, failed: int, progress: Progress) -> int:
+    """Write the report and print its path; the exit code."""
+    progress.stage("report")
+    written = report.write(directory)
+    if failed:
+        progress.note(
+            f"{failed} trials failed; the report names each and why, and "
+            f"`run-benchmark --resume {directory}` repeats them in fresh boots"
+        )
+    print(written)
+    return TrialError.exit_code if failed else 0
+
+
+def _kept(directory: Path) -> str:
+    return (
+        f"what was measured is in {directory}; `run-benchmark --resume {directory}` goes on with it, "
+        f"`kmlbench report {directory}` shows it, as incomplete"
+    )
