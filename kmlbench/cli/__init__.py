@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kmlbench.cli import benchmark, compare, guest, kernel, plan, report, verify
+from kmlbench.cli import benchmark, compare, guest, host, kernel, plan, report, verify
 from kmlbench.cli.parser import Parser, parse
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError
@@ -29,7 +29,7 @@ def kmlbench_parser() -> argparse.ArgumentParser:
     """The parser of `kmlbench`."""
     parser = Parser(prog="kmlbench", description="Kernels, guests and reports of Kernel Mode Linux.")
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    for module in (kernel, guest, report, plan, compare, verify):
+    for module in (kernel, guest, host, report, plan, compare, verify):
         module.register(verbs)
     return parser
 
