@@ -12,7 +12,8 @@ from kmlbench import arms, config, machines
 from kmlbench.build.cache import Cache
 from kmlbench.config import SshHostSpec
 from kmlbench.errors import HostError
-from kmlbench.hosts.fake import FakeHost
+from kmlbench.hosts.fake import Exchange, FakeHost
+from kmlbench.hosts.reboot import BOOT_ID
 from kmlbench.machines import Booted
 from kmlbench.model import Kernel
 from kmlbench.plan import Boot
@@ -37,9 +38,10 @@ def prepare(directory: Path) -> arms.Ready:
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connection(spec: SshHostSpec) -> AbstractContextManager[FakeHost]:
-        return nullcontext(FakeHost(name=spec.name))
+        asked = Exchange(argv=("cat", BOOT_ID), stdout="a-boot\n")
+        return nullcontext(FakeHost(name=spec.name, script=[asked]))
 
-    monkeypatch.setattr(machines, "_connection", connection)
+    monkeypatch.setattr(machines, "connection", connection)
     monkeypatch.setattr(machines, "release", lambda spec: f"6.12-{spec.kernel}")
     ready = prepare(tmp_path)
     assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}

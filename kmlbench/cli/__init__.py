@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from kmlbench.cli import benchmark, compare, guest, host, kernel, plan, report, verify
-from kmlbench.cli.parser import Parser, parse
+from kmlbench.cli.parser import Parser, parse, printable
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError
 
@@ -50,7 +50,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         with shown() as progress:
             code: int = arguments.run(arguments, progress)
     except KmlbenchError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(printable(f"{parser.prog}: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         told = str(interrupt)
