@@ -30,8 +30,11 @@ LAYERS = (
     ),
     ("inventory", "config", "schema", "commands", "facts", "store", "stored"),
     ("build", "hosts", "server_options", "inspection", "waiting"),
-    ("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-    ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
+    (
+        *("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
+        *("manifest", "survey", "belongings", "readiness"),
+    ),
+    ("trials", "raw", "arms", "preparation", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
         *("control", "pilot", "between"),

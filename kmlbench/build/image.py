@@ -74,6 +74,11 @@ def listed(name: str, server: Server) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
+def initialiser(server: Server) -> str:
+    """The shell script that makes the pristine data of `server` in the directory $1."""
+    return (RECIPE / server / "initialise").read_text()
+
+
 def _debian_key(server: Server) -> Mapping[str, str]:
     return {
         "server": server,
@@ -117,7 +122,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     require_memory()
     stage = directory / "stage"
     shutil.copytree(RECIPE / "files", stage)
-    _add_programs(stage)
+    add_programs(stage)
     add_keys(stage, directory, "kmlbench-guest")
     trusted = directory / "trusted.txt"
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
@@ -132,7 +137,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     shutil.rmtree(stage)
 
 
-def _add_programs(stage: Path) -> None:
+def add_programs(stage: Path) -> None:
     """The project's own programs, compiled by this machine's compiler, its scripts and their data."""
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
