@@ -29,12 +29,13 @@ LAYERS = (
         "platforms",
     ),
     ("inventory", "config", "schema", "commands", "facts", "store", "stored"),
-    ("build", "hosts", "server_options", "inspection", "waiting"),
+    ("build", "hosts", "server_options", "inspection", "waiting", "findings"),
     (
         *("mysql", "dataset", "probe", "machines", "preflight", "provenance", "frames"),
-        *("manifest", "survey", "belongings", "readiness"),
+        *("manifest", "survey", "belongings", "readiness", "conditions", "diagnosis"),
     ),
-    ("trials", "raw", "arms", "preparation", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
+    ("preparation", "examination"),
+    ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
         *("control", "pilot", "between"),

@@ -52,6 +52,18 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
         lambda directory: _assemble(server, debian, directory, cache=cache, progress=progress),
         need_gib=NEED_GIB,
     )
+    return _artifact(server, key, entry)
+
+
+def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
+    """The image if the cache has it; builds nothing."""
+    debian = cache.path("debian", _debian_key(server))
+    key = _image_key(server, debian) if debian.exists() else {}
+    entry = cache.path("image", key)
+    return _artifact(server, key, entry) if entry.exists() else None
+
+
+def _artifact(server: Server, key: Mapping[str, str], entry: Path) -> ImageArtifact:
     return ImageArtifact(
         server=server,
         root=entry / "root.img",
