@@ -31,18 +31,16 @@ PARTIAL = ".kmlbench-partial"
 _INSTALL = f"""
 set -eu
 while read -r mode source path; do
-    cp -- "$source" "$path{PARTIAL}"
-    chmod "$mode" "$path{PARTIAL}"
+    install --mode="$mode" -- "$source" "$path{PARTIAL}"
     mv -f -- "$path{PARTIAL}" "$path"
 done
 """
+# Standard input: one path a line, after its mode.
+_MAKE = 'set -eu; while read -r mode path; do mkdir -p --mode="$mode" -- "$path"; done'
 # Standard input: one path a line.
-_REMOVE = f"""
-set -eu
-while read -r path; do
-    rm -f -- "$path" "$path{PARTIAL}"
-done
-"""
+_REMOVE = "xargs --no-run-if-empty --delimiter='\\n' rm -f --"
+# Only looked for: to load it takes seconds in an emulated guest.
+_HAS_PYMYSQL = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pymysql') is None)"
 _REMOVE_EMPTY = (
     'while read -r path; do rmdir -- "$path" 2>/dev/null || [ ! -d "$path" ] || echo "$path"; done'
 )
@@ -94,7 +92,7 @@ def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
         listed = _listed(wanted, state, changes)
         _run(host, "mkdir", "-p", BASE)
         _write(host, listed)
-        _directories(host, changes.directories)
+        _lines(host, _MAKE, (f"{readiness.mode(path)} {path}" for path in changes.directories))
         _install(host, changes)
         if changes.initialise:
             _write(host, _initialise(host, wanted, listed))
@@ -112,7 +110,8 @@ def clean(host: Host) -> Cleaned:
     seen = survey(host, sorted(listed.files))
     changed = tuple(path for path, found in seen.items() if found.sha256 != listed.files[path])
     removed = tuple(path for path in listed.files if path in seen and path not in changed)
-    _lines(host, _REMOVE, (path for path in listed.files if path not in changed))
+    names = (path for path in listed.files if path not in changed)
+    _lines(host, _REMOVE, (each for path in names for each in (path, path + PARTIAL)))
     kept = replace(listed, files={path: listed.files[path] for path in changed})
     if changed:
         _write(host, kept)
@@ -134,7 +133,7 @@ def _level(host: Host, prefix: Prefix) -> int:
 
 def _conditions(host: Host) -> Conditions:
     user = host.run(("id", "-u", "mysql"), timeout_s=SHORT_TIMEOUT_S)
-    client = host.run(("/usr/bin/python3", "-c", "import pymysql"), timeout_s=SHORT_TIMEOUT_S)
+    client = host.run(("/usr/bin/python3", "-c", _HAS_PYMYSQL), timeout_s=SHORT_TIMEOUT_S)
     space = host.run(("df", "--output=avail", "--block-size=1M", "/run"), timeout_s=SHORT_TIMEOUT_S)
     words = space.stdout.split()
     return Conditions(
@@ -166,11 +165,6 @@ def _write(host: Host, listed: Manifest) -> None:
         local.write_text(listed.dump())
         local.chmod(0o644)
         host.put(local, manifest.PATH)
-
-
-def _directories(host: Host, paths: Sequence[str]) -> None:
-    for path in paths:
-        _run(host, "mkdir", "-p", f"--mode={readiness.mode(path)}", "--", path)
 
 
 def _install(host: Host, changes: Changes) -> None:
