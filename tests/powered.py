@@ -23,6 +23,7 @@ from pathlib import Path
 
 from kmlbench import commands
 from kmlbench.artifacts import KernelArtifact
+from kmlbench.errors import HostError
 from kmlbench.hosts.machine import Machine, start, tied
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, KERNEL_COMMAND_LINE, READY, GuestSpec, qemu_argv
 
@@ -64,6 +65,8 @@ class Powered:
                 threading.Thread(target=self._connected, args=(client,), daemon=True).start()
 
     def off(self) -> None:
+        """The end of the machine, which nobody sends to sleep any more."""
+        self._users += 1
         if self._machine is not None:
             with suppress(ProcessLookupError):
                 self._machine.process.send_signal(signal.SIGCONT)
@@ -73,7 +76,11 @@ class Powered:
     def _connected(self, client: socket.socket) -> None:
         with client:
             with self._lock:
-                port = self._wake()
+                try:
+                    port = self._wake()
+                except HostError:
+                    # It did not boot. Whoever wants it tries again.
+                    return
                 self._users += 1
             try:
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as server:
@@ -109,7 +116,11 @@ class Powered:
             return (*tied(), *arguments)
 
         machine = start(spec.name, argv, directory=console)
-        machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        try:
+            machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
+        except HostError:
+            machine.stop()
+            raise
         machine.listen()
         return machine
 

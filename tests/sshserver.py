@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paramiko
 
@@ -25,6 +27,7 @@ class Server(paramiko.ServerInterface):
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
+        self.wanted: dict[int, tuple[str, int]] = {}
 
     def get_allowed_auths(self, username: str) -> str:
         del username
@@ -41,7 +44,8 @@ class Server(paramiko.ServerInterface):
     def check_channel_direct_tcpip_request(
         self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
     ) -> int:
-        del chanid, origin, destination
+        del origin
+        self.wanted[chanid] = destination
         return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
@@ -79,6 +83,27 @@ def new_key(directory: Path, name: str = "key") -> Path:
     return key
 
 
+def forward(transport: paramiko.Transport, server: Server) -> None:
+    """Connect the channels that want to go on to another address."""
+    while transport.is_active():
+        channel = transport.accept(0.1)
+        if channel is not None and channel.chanid in server.wanted:
+            place = server.wanted[channel.chanid]
+            threading.Thread(target=_join, args=(channel, place), daemon=True).start()
+
+
+def _join(channel: paramiko.Channel, place: tuple[str, int]) -> None:
+    with suppress(OSError), socket.create_connection(place) as server:
+        both: list[Any] = [channel, server]
+        while True:
+            for one in select.select(both, [], [])[0]:
+                data = one.recv(1 << 16)
+                if not data:
+                    channel.close()
+                    return
+                both[1 - both.index(one)].sendall(data)
+
+
 @contextmanager
 def listening(directory: Path, behaviour: Behaviour) -> Iterator[Listening]:
     """A server that serves connections until the block ends."""
@@ -94,7 +119,9 @@ def listening(directory: Path, behaviour: Behaviour) -> Iterator[Listening]:
                     transport = paramiko.Transport(connection)
                     transports.append(transport)
                     transport.add_server_key(private)
-                    transport.start_server(server=Server(behaviour))
+                    server = Server(behaviour)
+                    transport.start_server(server=server)
+                    threading.Thread(target=forward, args=(transport, server), daemon=True).start()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()

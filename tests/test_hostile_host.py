@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -30,10 +31,16 @@ from kmlbench.records import Campaign as CampaignRecord
 from kmlbench.run import Campaign, Experiment
 
 MEBIBYTE = 1 << 20
+SEEN: list[str] = []
+MODE: set[str] = set()
 
 
 def behave(command: str, channel: paramiko.Channel) -> None:
     """What the host of these tests does with a command."""
+    SEEN.append(command)
+    if command.endswith("id -u") and "root" in MODE:
+        _tell(channel, "0\n")
+        return
     if "flood" in command or command.startswith("cat"):
         while True:
             channel.sendall(b"\xff" * 65536)
@@ -153,6 +160,24 @@ class TestLogin:
         ):
             pytest.fail("it connected")
 
+    def test_sudo_goes_before_every_command(self, server: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(globals(), "MODE", {"root"})
+        with reach(server.login(), deadline_s=30, name="liar", sudo=True) as found:
+            found.run(("ls", "a b"), timeout_s=30)
+        assert SEEN[-1] == "sudo --non-interactive -- timeout --signal=KILL 35 ls 'a b'"
+
+    def test_a_host_behind_another(self, server: Listening, tmp_path: Path) -> None:
+        with listening(tmp_path, lambda _, channel: _tell(channel, "inner")) as inner:
+            login = replace(inner.login(), jump=server.login())
+            with reach(login, deadline_s=30, name="inner") as found:
+                assert found.run(("true",), timeout_s=30).stdout == "inner"
+            away = replace(login, port=9)
+            with (
+                pytest.raises(HostError, match=r"root@127\.0\.0\.1:9 through root@.* did not answer"),
+                reach(away, deadline_s=1, name="inner"),
+            ):
+                pytest.fail("it connected")
+
     def answers(
         self,
         server: Listening,
@@ -171,6 +196,12 @@ class TestLogin:
         )
         with reach(login, deadline_s=30, name="liar") as found:
             assert found.run(("true",), timeout_s=30).stdout == "said\n"
+
+
+def _tell(channel: paramiko.Channel, text: str) -> None:
+    channel.sendall(text.encode())
+    channel.send_exit_status(0)
+    channel.close()
 
 
 NASTY = (

@@ -40,7 +40,7 @@ REPOSITORY = Path(__file__).parent.parent
 TUTORIAL = REPOSITORY / "docs/two-machines.md"
 BUILD = "kmlbench kernel deb config --output packages"
 NAMES = {"oak": Kernel.STOCK, "elm": Kernel.KML}
-COMMAND_TIMEOUT_S = 240.0
+COMMAND_TIMEOUT_S = 600.0
 PLACES = "/trusted /usr/share/kmlbench /var/lib/kmlbench /usr/lib/kmlbench/*"
 
 pytestmark = pytest.mark.guest
