@@ -4,7 +4,7 @@
 
 BIN := .venv/bin
 
-.PHONY: benchmark test check conformance lint build setup lock clean
+.PHONY: benchmark test check conformance lint build setup lock audit clean
 
 ## from nothing to a report: set up, build what is missing, run the default campaign
 benchmark: setup
@@ -39,6 +39,10 @@ setup:
 ## pin the newest dependencies that pyproject.toml allows
 lock:
 	@tools/lock
+
+## ask for known holes in the pinned dependencies; needs the vulnerability data of PyPI
+audit:
+	@tools/audit
 
 ## remove what was made in this tree; the cache of kernels and images stays
 clean:

@@ -6,58 +6,66 @@ Every fault of the file is reported at once, as `hosts.yaml:LINE: ...`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
+from kmlbench import inventory
 from kmlbench.adapters import ADAPTERS
 from kmlbench.errors import InputError
+from kmlbench.inventory import ONE_CPU, HostSpec, QemuHostSpec, SshHostSpec
 from kmlbench.model import Clock, Kernel, Server
-from kmlbench.yamlfile import NAME, Faults, Fields, Value, parse, suggestion
+from kmlbench.rules import Integer, OneOf, Part, Real, Schema
+from kmlbench.yamlfile import Faults, Fields, Value, parse, suggestion
 
-HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+) [A-Za-z0-9+/]+=*( .*)?")
-ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
+__all__ = ["CampaignSpec", "Config", "HostSpec", "QemuHostSpec", "SshHostSpec", "load", "with_clock"]
 
-
-class Kind(StrEnum):
-    """How a host is reached: a guest that the project boots, or a machine that is already running."""
-
-    QEMU = "qemu"
-    SSH = "ssh"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QemuHostSpec:
-    """A guest; memory is in MiB.
-
-    `clock` INSTRUCTIONS needs one CPU and QEMU's translator. None is time where KVM runs the guest, else
-    instructions if it has one CPU.
-    """
-
-    name: str
-    kernel: Kernel
-    memory_mb: int
-    cpus: int
-    cpu_model: str
-    clock: Clock | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SshHostSpec:
-    """A running machine. `host_key` is its public key ("ssh-ed25519 AAAA..."), `key` a file that logs in."""
-
-    name: str
-    kernel: Kernel
-    address: str
-    port: int
-    user: str
-    key: Path
-    host_key: str
-
-
-HostSpec = QemuHostSpec | SshHostSpec
+MOST_SEED = 2**32 - 1
+HOST_NAMES: Schema = {
+    "oneOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+    ]
+}
+STOCK = Part(key="stock", form=HOST_NAMES, about="the host with the stock kernel, or a list of them")
+KML = Part(
+    key="kml", form=HOST_NAMES, about="the host with the kml kernel; of two lists, one place is a pair"
+)
+SERVER = OneOf(key="server", kind=Server, about="the database server")
+WORKLOADS = Part(
+    key="workloads",
+    form={
+        "type": "array",
+        "items": {"enum": list(ADAPTERS)},
+        "minItems": 1,
+        "uniqueItems": True,
+    },
+    about="what to run",
+)
+BLOCKS = Integer(key="blocks", minimum=1, maximum=1000, about="how often each kernel is booted")
+SCALE = Real(key="scale", minimum=0.001, maximum=1000, about="multiplies the work of every workload")
+SEED = Integer(
+    key="seed",
+    minimum=0,
+    maximum=MOST_SEED,
+    required=False,
+    about="the order of the trials and the workloads' random numbers; drawn and recorded if left out",
+)
+LOOPS = Integer(
+    key="loops",
+    minimum=1,
+    maximum=1_000_000,
+    required=False,
+    about="passes of the Wisconsin benchmark; if left out, 8 times the scale",
+)
+RATE = Real(
+    key="rate",
+    minimum=0.01,
+    maximum=1_000_000,
+    required=False,
+    about="events per second of the OLTP mixes; if left out, they follow one another",
+)
+CAMPAIGN_RULES = (STOCK, KML, SERVER, WORKLOADS, BLOCKS, SCALE, SEED, LOOPS, RATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +112,8 @@ def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
     """
     faults = Faults()
     top = Fields(parse(path), faults, "file")
-    hosts = _hosts(top, faults)
-    section = top.value("campaign")
+    listed, section = top.value("hosts"), top.value("campaign")
+    hosts = () if listed is None else inventory.read(listed, faults)
     top.finish()
     spec = _campaign(section, hosts, campaign or {}, faults) if section else None
     faults.check()
@@ -126,62 +134,6 @@ def with_clock(settings: Config, clock: Clock) -> Config:
     return replace(settings, hosts=tuple(hosts))
 
 
-def _hosts(top: Fields, faults: Faults) -> tuple[HostSpec, ...]:
-    section = top.value("hosts")
-    if section is None:
-        return ()
-    return tuple(_host(name, value, faults) for name, value in Fields(section, faults, "hosts"))
-
-
-def _host(name: str, value: Value, faults: Faults) -> HostSpec:
-    if not NAME.fullmatch(name):
-        faults.add(value.place, f"hosts: {name!r} is not a name (letters, digits, '.', '_', '-')")
-    fields = Fields(value, faults, f"host {name!r}")
-    match fields.choice("kind", Kind):
-        case Kind.QEMU:
-            host: HostSpec = _qemu(name, fields)
-        case Kind.SSH:
-            host = _ssh(name, fields, Path(value.source).parent)
-    fields.finish()
-    return host
-
-
-def _qemu(name: str, fields: Fields) -> QemuHostSpec:
-    spec = QemuHostSpec(
-        name=name,
-        kernel=fields.choice("kernel", Kernel),
-        memory_mb=fields.integer("memory_mb", minimum=512, maximum=1 << 20),
-        cpus=fields.integer("cpus", minimum=1, maximum=64),
-        cpu_model=fields.text("cpu_model"),
-        clock=fields.choice("clock", Clock) if fields.has("clock") else None,
-    )
-    if spec.cpus > 1 and spec.clock is Clock.INSTRUCTIONS:
-        fields.fault("cpus", ONE_CPU)
-    return spec
-
-
-def _ssh(name: str, fields: Fields, directory: Path) -> SshHostSpec:
-    spec = SshHostSpec(
-        name=name,
-        kernel=fields.choice("kernel", Kernel),
-        address=fields.text("address"),
-        port=fields.integer("port", minimum=1, maximum=65535),
-        user=fields.text("user"),
-        key=_file(fields.text("key"), directory),
-        host_key=fields.text("host_key"),
-    )
-    if spec.host_key and not HOST_KEY.fullmatch(spec.host_key):
-        fields.fault("host_key", "must be the host's public key, such as 'ssh-ed25519 AAAA...'")
-    return spec
-
-
-def _file(text: str, directory: Path) -> Path:
-    """A file that the user named: `~` is the home directory, a relative path starts beside hosts.yaml."""
-    path = Path(text)
-    home = Path.home() if path.parts[:1] == ("~",) else None
-    return home.joinpath(*path.parts[1:]) if home else directory / path
-
-
 def _campaign(
     section: Value, hosts: tuple[HostSpec, ...], given: Mapping[str, Value], faults: Faults
 ) -> CampaignSpec:
@@ -190,13 +142,13 @@ def _campaign(
     spec = CampaignSpec(
         stock=_host_names(fields, Kernel.STOCK, hosts),
         kml=_host_names(fields, Kernel.KML, hosts),
-        server=fields.choice("server", Server),
-        workloads=fields.names("workloads", ADAPTERS),
-        blocks=fields.integer("blocks", minimum=1, maximum=1000),
-        scale=fields.number("scale", minimum=0.001, maximum=1000),
-        seed=fields.integer("seed", minimum=0, maximum=2**32 - 1) if fields.has("seed") else None,
-        loops=fields.integer("loops", minimum=1, maximum=1_000_000) if fields.has("loops") else None,
-        rate=fields.number("rate", minimum=0.01, maximum=1_000_000) if fields.has("rate") else None,
+        server=SERVER.read(fields),
+        workloads=fields.names(WORKLOADS.key, ADAPTERS),
+        blocks=BLOCKS.read(fields),
+        scale=SCALE.read(fields),
+        seed=SEED.read_if_there(fields),
+        loops=LOOPS.read_if_there(fields),
+        rate=RATE.read_if_there(fields),
     )
     fields.finish()
     if not faults.found:
@@ -229,6 +181,9 @@ def _alike(fields: Fields, one: HostSpec, other: HostSpec) -> None:
                 if ours != theirs:
                     pair = f"hosts {stock.name!r} and {kml.name!r} differ in {key} ({ours}, {theirs})"
                     fields.fault("kml", f"{pair}; only the kernel may")
+        case SshHostSpec() as stock, SshHostSpec() as kml if stock.reboot is not kml.reboot:
+            pair = f"hosts {stock.name!r} and {kml.name!r} differ in reboot"
+            fields.fault("kml", f"{pair}: a boot must be the same thing on both")
 
 
 def _host_names(fields: Fields, kernel: Kernel, hosts: tuple[HostSpec, ...]) -> tuple[str, ...]:

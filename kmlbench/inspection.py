@@ -24,8 +24,10 @@ CLIENT_PROGRAMS = (
     "lib/kmlbench/syscalls",
     "lib/kmlbench/cpl",
 )
-# The path of the kernel's own file, which boot loaders put on the command line.
-BOOT_IMAGE = re.compile(r"\bBOOT_IMAGE=\S+ ?")
+# What boot loaders put on the command line that names the kernel's own file, or the disks of one machine.
+OWN_WORDS = re.compile(
+    r"(?<!\S)(?:BOOT_IMAGE=|initrd=|(?:root|resume)=(?:UUID|PARTUUID|LABEL|PARTLABEL|/dev/mapper/))\S* ?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def inspect(host: Host, server: Server) -> Inspection:
     facts = {
         "kernel_release": release,
         "kernel_build": build,
-        "command_line": BOOT_IMAGE.sub("", sources["/proc/cmdline"].strip()),
+        "command_line": OWN_WORDS.sub("", sources["/proc/cmdline"].strip()).strip(),
         "memory_kib": _field(sources["/proc/meminfo"], "MemTotal").split()[0],
         **_processor(cpuinfo),
         **_mitigations(sources),

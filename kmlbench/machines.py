@@ -6,14 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kmlbench import commands, mysql, store
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.config import QemuHostSpec, SshHostSpec
 from kmlbench.facts import digest
-from kmlbench.hosts import qemu
-from kmlbench.hosts.ssh import connect
+from kmlbench.hosts import qemu, reboot
+from kmlbench.hosts.login import Login
+from kmlbench.hosts.ssh import reach
+from kmlbench.inventory import Address
 from kmlbench.model import Acceleration, Clock, Host, Kernel
 from kmlbench.plan import Boot
 
@@ -84,36 +87,46 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
 
 
 def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
-    """Connects to a machine that already runs the kernel: a boot of the plan is one connection to it.
+    """The user's machines. A boot of the plan is a reboot where hosts.yaml allows it, else one connection.
 
     Servers that a dead controller left there are ended first; which, is kept in the boot's `leftovers`.
     """
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
-        with _connection(hosts[planned.kernel]) as host:
+        spec = hosts[planned.kernel]
+        if spec.reboot:
+            reboot.reboot(spec.name, partial(connection, spec), deadline_s=spec.boot_deadline_s)
+        with connection(spec) as host:
+            (directory / "boot_id").write_text(reboot.boot_id(host) + "\n")
             if left := mysql.clear(host):
                 store.write(directory / "leftovers", left)
-            yield Booted(host=host, facts={})
+            yield Booted(host=host, facts={"boots_are": "reboots" if spec.reboot else "connections"})
 
     return boot
 
 
 def release(spec: SshHostSpec) -> str:
     """What a machine that already runs says its kernel is. Raises HostError when it does not answer."""
-    with _connection(spec) as host:
+    with connection(spec) as host:
         return host.run(("uname", "-r"), timeout_s=SSH_DEADLINE_S).stdout.strip()
 
 
-def _connection(spec: SshHostSpec) -> AbstractContextManager[Host]:
-    return connect(
-        spec.address,
-        port=spec.port,
-        user=spec.user,
-        key=spec.key,
-        host_key=spec.host_key,
-        deadline_s=SSH_DEADLINE_S,
-        name=spec.name,
+def connection(spec: SshHostSpec, deadline_s: float = SSH_DEADLINE_S) -> AbstractContextManager[Host]:
+    """A connection to a machine of the user's, as root. Raises HostError."""
+    login = _login(spec, jump=None if spec.jump is None else _login(spec.jump))
+    return reach(login, deadline_s=deadline_s, name=spec.name, sudo=spec.sudo)
+
+
+def _login(address: Address, *, jump: Login | None = None) -> Login:
+    return Login(
+        address=address.address,
+        port=address.port,
+        user=address.user,
+        key=address.key,
+        host_key=address.host_key,
+        known_hosts=address.known_hosts,
+        jump=jump,
     )
 
 

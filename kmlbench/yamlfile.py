@@ -191,6 +191,14 @@ class Fields:
             self.fault(key, "must be a text")
         return text or ""
 
+    def flag(self, key: str) -> bool:
+        """The word true or false without quotes, as YAML 1.2 has them."""
+        value = self.value(key)
+        word = value.plain if value is not None and value.node.tag == TAG + "bool" else ""
+        if value is not None and word not in {"true", "false"}:
+            self.fault(key, "must be true or false")
+        return word == "true"
+
     def choice(self, key: str, kind: type[Choice]) -> Choice:
         """A member of a closed set."""
         known = [str(member) for member in kind]

@@ -13,6 +13,7 @@ from kmlbench.build.cache import Cache
 from kmlbench.config import SshHostSpec
 from kmlbench.errors import HostError
 from kmlbench.hosts.fake import Exchange, FakeHost
+from kmlbench.hosts.reboot import BOOT_ID
 from kmlbench.machines import Booted
 from kmlbench.model import Kernel
 from kmlbench.plan import Boot
@@ -37,10 +38,11 @@ def prepare(directory: Path) -> arms.Ready:
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connection(spec: SshHostSpec) -> AbstractContextManager[FakeHost]:
+        asked = Exchange(argv=("cat", BOOT_ID), stdout="a-boot\n")
         nothing_left = Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", mysql.RUNTIME))
-        return nullcontext(FakeHost(name=spec.name, script=[nothing_left]))
+        return nullcontext(FakeHost(name=spec.name, script=[asked, nothing_left]))
 
-    monkeypatch.setattr(machines, "_connection", connection)
+    monkeypatch.setattr(machines, "connection", connection)
     monkeypatch.setattr(machines, "release", lambda spec: f"6.12-{spec.kernel}")
     ready = prepare(tmp_path)
     assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}

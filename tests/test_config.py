@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kmlbench import config
 from kmlbench.errors import InputError
+from kmlbench.inventory import Address
 from kmlbench.model import Clock, Kernel, Server
 from kmlbench.yamlfile import option, options
 
@@ -93,6 +94,34 @@ def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
     assert (loaded.campaign.blocks, loaded.campaign.scale, loaded.campaign.seed) == (3, 0.5, None)
 
 
+def test_a_machine_behind_a_gate_with_a_user_of_its_own(tmp_path: Path) -> None:
+    jump = "    jump: {address: gate, user: me, key: ~/k, known_hosts: known}\n"
+    given = ("known_hosts: ~/.ssh/known_hosts", "sudo: true", "reboot: true", "boot_deadline_s: 90")
+    more = jump + "\n".join(f"    {field}" for field in given)
+    text = GOOD.replace("    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", more)
+    far = load(tmp_path, text.replace("    port: 22\n", "").replace("user: root", "user: bench")).host("far")
+    assert isinstance(far, config.SshHostSpec)
+    assert (far.port, far.user, far.sudo, far.reboot, far.boot_deadline_s) == (22, "bench", True, True, 90)
+    assert (far.host_key, far.known_hosts) == ("", Path.home() / ".ssh/known_hosts")
+    assert far.jump == Address(
+        address="gate", port=22, user="me", key=Path.home() / "k", known_hosts=tmp_path / "known"
+    )
+
+
+MACHINE = GOOD[GOOD.index("    kind: ssh") : GOOD.index("  near:")]
+TWO = f"hosts:\n  a:\n{MACHINE.replace('kernel: kml', 'kernel: stock')}  b:\n{MACHINE}" + GOOD[
+    GOOD.index("campaign:") :
+].replace("stock: plain", "stock: a").replace("kml: near", "kml: b")
+
+
+def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> None:
+    assert load(tmp_path, TWO).campaign.kml == ("b",)
+    told = "hosts.yaml:21: campaign: kml: hosts 'a' and 'b' differ in reboot: "
+    assert faults(tmp_path, TWO.replace("    port: 22", "    port: 22\n    reboot: true", 1)) == [
+        f"{told}a boot must be the same thing on both"
+    ]
+
+
 def test_loops_and_rate_are_the_workloads_own_unless_they_are_given(tmp_path: Path) -> None:
     own = load(tmp_path, GOOD).campaign
     assert (own.loops, own.rate) == (None, None)
@@ -143,6 +172,30 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ("scale: 0.5", "scale: .nan", "hosts.yaml:30: campaign: scale: must be a number"),
         ("stock: plain", "stock: far", "hosts.yaml:25: campaign: stock: host 'far' has the kml kernel"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),
+        (
+            "    host_key",
+            "    known_hosts: k\n    host_key",
+            "hosts.yaml:17: host 'far': host_key: say",
+        ),
+        (
+            "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+            "sudo: no",
+            "hosts.yaml:16: host 'far': sudo: must",
+        ),
+        ("user: root", "user: bench", "hosts.yaml:14: host 'far': user: 'bench' is not"),
+        (
+            "user: root",
+            "user: -oProxyCommand=x",
+            "hosts.yaml:14: host 'far': user: must be the",
+        ),
+        ("192.0.2.7", "a b", "hosts.yaml:12: host 'far': address: must be a name or an address"),
+        (
+            "port: 22",
+            "reboot: true\n    boot_deadline_s: 1",
+            "hosts.yaml:14: host 'far': boot_deadline_s: 1",
+        ),
+        ("port: 22", "jump: gate", "hosts.yaml:13: host 'far': jump must be a mapping"),
+        ("port: 22", "jump: {address: gate}", "hosts.yaml:13: host 'far': jump: the key 'user' is missing"),
         ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: one host is a guest and the other is not"),
         ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a name"),
         ("[getpid, wisconsin]", "getpid", "hosts.yaml:28: campaign: workloads: must be a list"),

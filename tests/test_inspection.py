@@ -27,6 +27,12 @@ def test_the_answers_become_facts() -> None:
     assert found.facts["mysqld_sha256"] == "mysqld-sum"
 
 
+def test_what_names_the_disks_of_one_machine_is_no_fact() -> None:
+    words = "BOOT_IMAGE=/b/vmlinuz root=UUID=1-2 ro initrd=\\i quiet resume=/dev/mapper/oak--vg-swap pti=off"
+    assert inspection.OWN_WORDS.sub("", words) == "ro quiet pti=off"
+    assert inspection.OWN_WORDS.sub("", "root=/dev/vda rw rootwait") == "root=/dev/vda rw rootwait"
+
+
 def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
     host = FakeHost(script=inspecting(checksums=sums(wrong="/trusted/bin/sysbench")))
     with pytest.raises(ProofError, match="bin/sysbench is not the same file"):

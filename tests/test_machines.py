@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,11 @@ import pytest
 from kmlbench import machines, mysql, plan
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.config import QemuHostSpec, SshHostSpec
-from kmlbench.hosts import qemu
+from kmlbench.errors import HostError
+from kmlbench.hosts import qemu, reboot
 from kmlbench.hosts.fake import Exchange, FakeHost
+from kmlbench.hosts.login import Login
+from kmlbench.inventory import Address
 from kmlbench.machines import Builds
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 
@@ -134,32 +137,106 @@ def test_the_clock_follows_the_acceleration_unless_it_is_given(
     assert machines.settle(host, lambda: found) == settled
 
 
-def test_a_host_that_runs_is_connected_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[dict[str, object]] = []
+SPEC = SshHostSpec(
+    name="far",
+    kernel=Kernel.KML,
+    address="192.0.2.7",
+    port=2222,
+    user="bench",
+    key=Path("key"),
+    host_key="ssh-ed25519 AAAA",
+    sudo=True,
+    jump=Address(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known")),
+)
+CLEAR = ("timeout", "120", "sh", "-c", "*", "sh", mysql.RUNTIME)
+PLANNED = plan.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
+
+
+@dataclass(slots=True)
+class Network:
+    """Answers each connection with the next script, or with the error in its place."""
+
+    scripts: list[list[Exchange] | HostError]
+    asked: list[tuple[Login, dict[str, object]]] = field(default_factory=list)
 
     @contextmanager
-    def connect(address: str, **more: object) -> Iterator[FakeHost]:
-        asked.append({"address": address, **more})
-        first = [Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", mysql.RUNTIME), stdout="/run/old\n")]
-        later = [Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")]
-        yield FakeHost(name="far", script=first if len(asked) == 1 else later)
+    def reach(self, login: Login, **more: object) -> Iterator[FakeHost]:
+        self.asked.append((login, more))
+        script = self.scripts.pop(0)
+        if isinstance(script, HostError):
+            raise script
+        with FakeHost(name="far", script=script) as host:
+            yield host
 
-    monkeypatch.setattr(machines, "connect", connect)
-    spec = SshHostSpec(
-        name="far",
-        kernel=Kernel.KML,
-        address="192.0.2.7",
-        port=2222,
-        user="root",
-        key=tmp_path / "key",
-        host_key="ssh-ed25519 AAAA",
-    )
-    boot = machines.running_hosts({Kernel.KML: spec})
-    planned = plan.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
-    with boot(planned, tmp_path) as found:
+
+def in_boot(name: str, *more: Exchange) -> list[Exchange]:
+    return [Exchange(argv=("cat", reboot.BOOT_ID), stdout=f"{name}\n"), *more]
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    found = Network(scripts=[])
+    monkeypatch.setattr(machines, "reach", found.reach)
+    monkeypatch.setattr(reboot, "POLL_S", 0.0)
+    return found
+
+
+def test_a_host_that_runs_is_connected_to(network: Network, tmp_path: Path) -> None:
+    left = Exchange(argv=CLEAR, stdout="/run/old\n")
+    network.scripts += [in_boot("one", left), [Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")]]
+    with machines.running_hosts({Kernel.KML: SPEC})(PLANNED, tmp_path) as found:
         assert found.host.name == "far"
+        assert found.facts == {"boots_are": "connections"}
+    assert (tmp_path / "boot_id").read_text() == "one\n"
     assert (tmp_path / "leftovers").read_text() == "/run/old\n"
-    assert machines.release(spec) == "6.12.117-kml"
-    assert len(asked) == 2
-    assert asked[0]["port"] == 2222
-    assert asked[0]["host_key"] == "ssh-ed25519 AAAA"
+    assert machines.release(SPEC) == "6.12.117-kml"
+    login, more = network.asked[0]
+    assert (login.address, login.port, login.user, login.host_key) == (
+        *("192.0.2.7", 2222, "bench"),
+        "ssh-ed25519 AAAA",
+    )
+    assert login.jump == Login(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known"))
+    assert more["sudo"] is True
+
+
+SETTLED = Exchange(argv=("systemctl", "is-system-running", "--wait"), stdout="degraded\n", returncode=1)
+LOST = HostError("far went away while it ran `reboot`")
+
+
+def test_a_boot_of_a_host_that_may_be_rebooted_is_a_reboot(network: Network, tmp_path: Path) -> None:
+    network.scripts += [
+        in_boot("one", Exchange(argv=("reboot",), raises=LOST)),
+        in_boot("one"),
+        HostError("far did not answer"),
+        in_boot("two", SETTLED),
+        in_boot("two", Exchange(argv=CLEAR)),
+    ]
+    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True)})
+    with boot(PLANNED, tmp_path) as found:
+        assert found.facts == {"boots_are": "reboots"}
+    assert (tmp_path / "boot_id").read_text() == "two\n"
+    assert network.scripts == []
+
+
+def test_a_host_that_may_not_reboot_says_why(network: Network, tmp_path: Path) -> None:
+    refusal = Exchange(argv=("reboot",), returncode=1, stderr="Interactive authentication required.\n")
+    network.scripts += [in_boot("one", refusal)]
+    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True)})
+    with (
+        pytest.raises(HostError, match=r"(?s)far does not reboot: Interactive.*reboot: false"),
+        boot(PLANNED, tmp_path),
+    ):
+        pytest.fail("it booted")
+
+
+def test_a_host_that_does_not_come_back_is_given_up_at_its_deadline(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(float(second) for second in range(100))
+    monkeypatch.setattr(reboot.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
+    network.scripts += [in_boot("one", Exchange(argv=("reboot",))), in_boot("one")]
+    network.scripts += [HostError("far did not answer")] * 10
+    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True, boot_deadline_s=10)})
+    told = r"(?s)far did not come back .* within 10 s: far did not answer.*boot_deadline_s"
+    with pytest.raises(HostError, match=told), boot(PLANNED, tmp_path):
+        pytest.fail("it booted")

@@ -52,6 +52,18 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
         lambda directory: _assemble(server, debian, directory, cache=cache, progress=progress),
         need_gib=NEED_GIB,
     )
+    return _artifact(server, key, entry)
+
+
+def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
+    """The image if the cache has it; builds nothing."""
+    debian = cache.path("debian", _debian_key(server))
+    key = _image_key(server, debian) if debian.exists() else {}
+    entry = cache.path("image", key)
+    return _artifact(server, key, entry) if entry.exists() else None
+
+
+def _artifact(server: Server, key: Mapping[str, str], entry: Path) -> ImageArtifact:
     return ImageArtifact(
         server=server,
         root=entry / "root.img",
@@ -72,6 +84,11 @@ def listed(name: str, server: Server) -> tuple[str, ...]:
     files = (RECIPE / "common" / name, RECIPE / server / name)
     lines = (line.strip() for file in files for line in file.read_text().splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def initialiser(server: Server) -> str:
+    """The shell script that makes the pristine data of `server` in the directory $1."""
+    return (RECIPE / server / "initialise").read_text()
 
 
 def _debian_key(server: Server) -> Mapping[str, str]:
@@ -117,7 +134,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     require_memory()
     stage = directory / "stage"
     shutil.copytree(RECIPE / "files", stage)
-    _add_programs(stage)
+    add_programs(stage)
     add_keys(stage, directory, "kmlbench-guest")
     trusted = directory / "trusted.txt"
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
@@ -132,7 +149,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     shutil.rmtree(stage)
 
 
-def _add_programs(stage: Path) -> None:
+def add_programs(stage: Path) -> None:
     """The project's own programs, compiled by this machine's compiler, its scripts and their data."""
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)

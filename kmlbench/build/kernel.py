@@ -58,7 +58,16 @@ def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifac
     def build(directory: Path) -> None:
         _build(kernel, directory, progress=progress)
 
-    entry = cache.ensure("kernel", key, build, need_gib=NEED_GIB)
+    return _artifact(kernel, cache.ensure("kernel", key, build, need_gib=NEED_GIB))
+
+
+def built(kernel: Kernel, *, cache: Cache) -> KernelArtifact | None:
+    """The kernel if the cache has it; builds nothing. Raises MachineError as `ensure`."""
+    entry = cache.path("kernel", content(kernel))
+    return _artifact(kernel, entry) if entry.exists() else None
+
+
+def _artifact(kernel: Kernel, entry: Path) -> KernelArtifact:
     return KernelArtifact(
         kernel=kernel,
         release=(entry / "release").read_text().strip(),

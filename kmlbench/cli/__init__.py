@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from kmlbench.cli import benchmark, compare, costs, guest, kernel, plan, report, verify
+from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, verify
 from kmlbench.cli.interrupts import INTERRUPTED, interruptible
-from kmlbench.cli.parser import Parser, parse
+from kmlbench.cli.parser import Parser, parse, printable
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError
+
+HUNG_UP = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +31,7 @@ def kmlbench_parser() -> argparse.ArgumentParser:
     """The parser of `kmlbench`."""
     parser = Parser(prog="kmlbench", description="Kernels, guests and reports of Kernel Mode Linux.")
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    for module in (kernel, guest, report, costs, plan, compare, verify):
+    for module in (kernel, guest, host, doctor, report, costs, plan, compare, verify):
         module.register(verbs)
     return parser
 
@@ -49,8 +52,12 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         with interruptible(), shown() as progress:
             code: int = arguments.run(arguments, progress)
     except KmlbenchError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(printable(f"{parser.prog}: {error}"), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return HUNG_UP
     except KeyboardInterrupt as interrupt:
         told = str(interrupt)
         print(f"{parser.prog}: interrupted{f'; {told}' if told else ''}", file=sys.stderr)

@@ -68,6 +68,8 @@ def share(option: str, text: str) -> float:
     return found
 
 
-def printable(line: str) -> str:
-    """A line in which control characters, which a host may have said, are shown as their codes."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+def printable(text: str) -> str:
+    """A text in which control characters, which a host may have said, are shown as codes; lines stay."""
+    return "\n".join(
+        "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line) for line in text.split("\n")
+    )

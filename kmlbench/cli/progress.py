@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from kmlbench.cli.parser import printable
 from kmlbench.progress import Progress
 
 PLAIN_STEP = 0.1
@@ -75,7 +76,9 @@ class Plain:
         return f", about {minutes(spent / self._done * remaining)} left" if remaining else ""
 
     def _line(self, text: str) -> None:
-        print(f"[{minutes(time.monotonic() - self._started)}] {text}", file=self._stream, flush=True)
+        print(
+            f"[{minutes(time.monotonic() - self._started)}] {printable(text)}", file=self._stream, flush=True
+        )
 
 
 class Bar:
@@ -87,13 +90,13 @@ class Bar:
 
     def stage(self, name: str, *, total: int | None = None) -> None:
         self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(name, total=total)
+        self._task = self._bar.add_task(printable(name), total=total)
 
     def advance(self, count: int = 1) -> None:
         self._bar.advance(self._task, count)
 
     def note(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._bar.console.print(printable(text), markup=False, highlight=False)
 
 
 def minutes(seconds: float) -> str:

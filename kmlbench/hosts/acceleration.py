@@ -40,19 +40,27 @@ def probe(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache) -> Acce
 
 def explain(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, device: Path = DEVICE) -> Answer:
     """As `probe`, with the reason."""
-    if not device.exists():
-        return Answer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
-    if not os.access(device, os.R_OK | os.W_OK):
-        return Answer(acceleration=Acceleration.TCG, reason=f"this user may not open {device}")
+    if (refusal := refused(device)) is not None:
+        return refusal
     memory = cache.root / "acceleration" / f"{BOOT_ID.read_text().strip()}-{kernel.key}.json"
     known = _recall(memory)
     if known is None:
-        known = _boot(kernel, image)
+        known = attempt(kernel, image)
         _remember(memory, known)
     return known
 
 
-def _boot(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
+def refused(device: Path = DEVICE) -> Answer | None:
+    """Why KVM need not even be tried; None when it has to be."""
+    if not device.exists():
+        return Answer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
+    if not os.access(device, os.R_OK | os.W_OK):
+        return Answer(acceleration=Acceleration.TCG, reason=f"this user may not open {device}")
+    return None
+
+
+def attempt(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
+    """Boot this kernel and image under KVM, and remember nothing."""
     spec = GuestSpec(
         name="acceleration-probe",
         kernel=kernel,

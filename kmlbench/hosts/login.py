@@ -7,10 +7,13 @@ import base64
 import binascii
 import logging
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from paramiko.hostkeys import InvalidHostKey
 
 from kmlbench.errors import HostError
 
@@ -22,40 +25,65 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Where a host is, who logs in with which private key, and the public key the host must show."""
+    """Where a host is, who logs in with which private key, and how the host is known.
+
+    The host must show `host_key`, a public key, or one that the file `known_hosts` has for it. The connection
+    goes through `jump`, if there is one.
+    """
 
     address: str
     port: int
     user: str
     key: Path
-    host_key: str
+    host_key: str = ""
+    known_hosts: Path | None = None
+    jump: Login | None = None
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.address}:{self.port}"
+        through = f" through {self.jump}" if self.jump else ""
+        return f"{self.user}@{self.address}:{self.port}{through}"
 
-    def client(self, *, deadline_s: float) -> paramiko.SSHClient:
+    @contextmanager
+    def client(self, *, deadline_s: float) -> Iterator[paramiko.SSHClient]:
         """A client that is logged in. Raises HostError."""
         deadline = time.monotonic() + deadline_s
-        known, private = self._known_key(), self._private_key()
-        while True:
-            client = paramiko.SSHClient()
-            client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            client.get_host_keys().add(self._known_name(), known.get_name(), known)
-            try:
-                self._try(client, private, timeout_s=max(RETRY_S, deadline - time.monotonic()))
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                client.close()
-                self._give_up(error, late=time.monotonic() + RETRY_S > deadline, deadline_s=deadline_s)
-                time.sleep(RETRY_S)
-            else:
-                return client
+        known, private = self._known_keys(), self._private_key()
+        with ExitStack() as stack:
+            gate = stack.enter_context(self.jump.client(deadline_s=deadline_s)) if self.jump else None
+            while True:
+                client = self._client(known)
+                try:
+                    self._try(client, private, gate, timeout_s=max(RETRY_S, deadline - time.monotonic()))
+                except (paramiko.SSHException, EOFError, OSError) as error:
+                    client.close()
+                    self._give_up(error, late=time.monotonic() + RETRY_S > deadline, deadline_s=deadline_s)
+                    time.sleep(RETRY_S)
+                else:
+                    break
+            stack.callback(client.close)
+            yield client
 
-    def _try(self, client: paramiko.SSHClient, private: paramiko.PKey, *, timeout_s: float) -> None:
+    def _client(self, known: Sequence[paramiko.PKey]) -> paramiko.SSHClient:
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        for key in known:
+            client.get_host_keys().add(self._known_name(), key.get_name(), key)
+        return client
+
+    def _try(
+        self,
+        client: paramiko.SSHClient,
+        private: paramiko.PKey,
+        gate: paramiko.SSHClient | None,
+        *,
+        timeout_s: float,
+    ) -> None:
         client.connect(
             self.address,
             port=self.port,
             username=self.user,
             pkey=private,
+            sock=None if gate is None else self._channel(gate, timeout_s),
             timeout=timeout_s,
             banner_timeout=timeout_s,
             auth_timeout=timeout_s,
@@ -63,13 +91,21 @@ class Login:
             look_for_keys=False,
         )
 
+    def _channel(self, gate: paramiko.SSHClient, timeout_s: float) -> paramiko.Channel:
+        """A stream to this host from the one that the connection goes through."""
+        transport = gate.get_transport()
+        if transport is None:
+            raise EOFError(f"{self.jump} closed the connection")
+        place = (self.address, self.port)
+        return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout_s)
+
     def _give_up(self, error: Exception, *, late: bool, deadline_s: float) -> None:
         """Raises HostError for what no further try can mend."""
         if isinstance(error, paramiko.BadHostKeyException) or "not found in known_hosts" in str(error):
             raise HostError(
                 f"{self} shows another host key than the one that is known for it",
-                remedy="if the host was really made anew, put its new public key into hosts.yaml; if not, "
-                "something else answers at this address",
+                remedy="if the host was really made anew, put its new public key into hosts.yaml or into its "
+                "known_hosts; if not, something else answers at this address",
             ) from error
         if isinstance(error, paramiko.AuthenticationException):
             raise HostError(
@@ -86,7 +122,10 @@ class Login:
         """How a known_hosts file spells this host."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
-    def _known_key(self) -> paramiko.PKey:
+    def _known_keys(self) -> Sequence[paramiko.PKey]:
+        return [self._given_key()] if self.known_hosts is None else self._kept_keys(self.known_hosts)
+
+    def _given_key(self) -> paramiko.PKey:
         try:
             kind, encoded = self.host_key.split()[:2]
             return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
@@ -96,11 +135,34 @@ class Login:
                 remedy="give the line of the host's ssh_host_ed25519_key.pub",
             ) from error
 
+    def _kept_keys(self, path: Path) -> Sequence[paramiko.PKey]:
+        try:
+            kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
+        except (OSError, ValueError, paramiko.SSHException, InvalidHostKey) as error:
+            raise HostError(
+                f"{self}: the file of known hosts {path} cannot be used: {error}",
+                remedy="name a file as ssh keeps it, or give host_key instead",
+            ) from error
+        if not kept:
+            raise HostError(
+                f"{self}: {path} has no key of {self._known_name()}",
+                remedy=f"log in once with `ssh -p {self.port} {self.user}@{self.address}`, compare the key's "
+                "fingerprint with what the host's own console says, and accept it",
+            )
+        return [kept[kind] for kind in kept]
+
     def _private_key(self) -> paramiko.PKey:
         try:
-            return paramiko.PKey.from_path(self.key)
+            mode = self.key.stat().st_mode & 0o777
+            private = paramiko.PKey.from_path(self.key)
         except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
             raise HostError(
                 f"{self}: the private key {self.key} cannot be used: {error}",
                 remedy="give the file of an unencrypted SSH key that you can read",
             ) from error
+        if mode & 0o077:
+            raise HostError(
+                f"{self}: others may read the private key {self.key} (mode {mode:04o})",
+                remedy=f"chmod 600 {self.key}; if others could read it until now, make a new one",
+            )
+        return private

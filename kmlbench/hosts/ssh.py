@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host reached over SSH: one connection, one channel per command."""
+"""A host reached over SSH: one connection, one channel per command, and a bound for whatever it sends."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ CHUNK_BYTES = 1 << 20
 OPEN_TIMEOUT_S = 60.0
 # Paramiko's own timeouts look at a clock that may be set: here they never come.
 NEVER_S = 1e9
+FILE_TIMEOUT_S = 600.0
+# Of one command, both streams together, and of one stream to a port.
+OUTPUT_BYTES = 128 << 20
+SUDO = ("sudo", "--non-interactive", "--")
+# The user who asked for a command cannot kill root's.
+SUDO_GRACE_S = 5
+_WRITE = 'umask 077; cat > "$1.partial" && chmod "$2" "$1.partial" && mv -f "$1.partial" "$1"'
 
 
 @dataclass(slots=True)
@@ -31,41 +38,31 @@ class _Collected:
 
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
+    returncode: int = -1
+
+    def size(self) -> int:
+        return len(self.stdout) + len(self.stderr)
 
 
 class SshHost:
-    """A machine behind an SSH connection. Implements kmlbench.model.Host."""
+    """A machine behind an SSH connection. Implements kmlbench.model.Host.
 
-    def __init__(self, name: str, transport: paramiko.Transport) -> None:
+    With `sudo`, commands become root's. A host may be broken or hostile: a command that delivers more than
+    OUTPUT_BYTES, does not end, or is not even begun in time is a HostError.
+    """
+
+    def __init__(self, name: str, transport: paramiko.Transport, *, sudo: bool = False) -> None:
         self.name = name
         self._transport = transport
-        self._sftp: paramiko.SFTPClient | None = None
+        self._sudo = sudo
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
         """See kmlbench.model.Host. A command that outlives its deadline is killed on the host."""
         started = time.monotonic()
-        deadline = started + timeout_s
-        with self._alive(f"while it ran `{argv[0]}`"):
-            with self._answering():
-                channel = self._transport.open_session(timeout=NEVER_S)
-            try:
-                with self._answering():
-                    channel.exec_command(shlex.join(argv))
-                _feed(channel, stdin)
-                collected = _drain(channel, deadline)
-                ended = channel.status_event.wait(max(0.0, deadline - time.monotonic()))
-                if collected is None or not ended:
-                    self._kill(channel)
-                    raise CommandTimeout(
-                        f"{self.name}: `{shlex.join(argv)}` did not end within {timeout_s:g} s",
-                        remedy="see whether the host is overloaded, or give the step more time",
-                    )
-            finally:
-                channel.close()
-        self._require_status(channel.exit_status, argv)
+        collected = self._execute(argv, timeout_s=timeout_s, stdin=stdin)
         return CommandResult(
             argv=tuple(argv),
-            returncode=channel.exit_status,
+            returncode=collected.returncode,
             stdout=collected.stdout.decode(errors="replace"),
             stderr=collected.stderr.decode(errors="replace"),
             elapsed_s=time.monotonic() - started,
@@ -73,16 +70,15 @@ class SshHost:
 
     def put(self, source: Path, destination: str) -> None:
         """Copy a local file, with its permission bits. Raises HostError when the host cannot write it."""
-        with self._transfer(f"{source} to {destination}") as sftp:
-            sftp.put(str(source), destination)
-            sftp.chmod(destination, source.stat().st_mode & 0o7777)
+        argv = ("sh", "-c", _WRITE, "sh", destination, f"{source.stat().st_mode & 0o7777:04o}")
+        self._copy(f"{source} to {destination}", argv, stdin=source.read_bytes())
 
     def get(self, source: str, destination: Path) -> None:
         """Copy a file of the host. Raises HostError when it is not there; leaves no half of it."""
+        found = self._copy(f"{source} to {destination}", ("cat", "--", source))
         partial = destination.with_name(f".{destination.name}.partial")
         try:
-            with self._transfer(f"{source} to {destination}") as sftp:
-                sftp.get(source, str(partial))
+            partial.write_bytes(found.stdout)
             partial.rename(destination)
         finally:
             partial.unlink(missing_ok=True)
@@ -90,26 +86,57 @@ class SshHost:
     def dial(self, port: int) -> ByteStream:
         """See kmlbench.model.Host. Raises HostError when nothing listens there."""
         with self._alive(f"while port {port} of it was opened"), self._answering():
-            return self._transport.open_channel(
+            channel = self._transport.open_channel(
                 "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=NEVER_S
             )
+        return BoundedStream(name=self.name, stream=channel, left=OUTPUT_BYTES)
 
-    @contextmanager
-    def _transfer(self, what: str) -> Iterator[paramiko.SFTPClient]:
-        """The one SFTP session, opened at its first use."""
-        with self._alive(f"while copying {what}"):
-            if self._sftp is None:
-                self._sftp = paramiko.SFTPClient.from_transport(self._transport)
-            if self._sftp is None:
-                raise HostError(
-                    f"{self.name} offers no SFTP", remedy="enable Subsystem sftp in its sshd_config"
-                )
+    def _copy(self, what: str, argv: Sequence[str], *, stdin: bytes = b"") -> _Collected:
+        found = self._execute(argv, timeout_s=FILE_TIMEOUT_S, stdin=stdin)
+        if found.returncode:
+            said = found.stderr.decode(errors="replace").strip()
+            raise HostError(f"{self.name}: cannot copy {what}: {said or found.returncode}")
+        return found
+
+    def _execute(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes) -> _Collected:
+        deadline = time.monotonic() + timeout_s
+        with self._alive(f"while it ran `{argv[0]}`"):
+            with self._answering():
+                channel = self._transport.open_session(timeout=NEVER_S)
             try:
-                yield self._sftp
-            except OSError as error:
-                if not self._transport.is_active():
+                with _closed_after(channel, timeout_s):
+                    channel.exec_command(shlex.join(self._as_root(argv, timeout_s)))
+                _feed(channel, stdin)
+                collected = _drain(channel, deadline)
+                if collected.size() > OUTPUT_BYTES:
+                    self._kill(channel)
+                    raise HostError(
+                        f"{self.name}: `{argv[0]}` said more than {OUTPUT_BYTES >> 20} MiB and was ended",
+                        remedy="run it by hand to see what it says",
+                    )
+                if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
+                    self._kill(channel)
+                    raise self._late(argv, timeout_s)
+            except paramiko.SSHException as error:
+                if time.monotonic() < deadline:
                     raise
-                raise HostError(f"{self.name}: cannot copy {what}: {error}") from error
+                raise self._late(argv, timeout_s) from error
+            finally:
+                channel.close()
+        collected.returncode = channel.exit_status
+        self._require_status(collected.returncode, argv)
+        return collected
+
+    def _as_root(self, argv: Sequence[str], timeout_s: float) -> tuple[str, ...]:
+        if not self._sudo:
+            return tuple(argv)
+        return (*SUDO, "timeout", "--signal=KILL", f"{timeout_s + SUDO_GRACE_S:.0f}", *argv)
+
+    def _late(self, argv: Sequence[str], timeout_s: float) -> CommandTimeout:
+        return CommandTimeout(
+            f"{self.name}: `{shlex.join(argv)}` did not end within {timeout_s:g} s",
+            remedy="see whether the host is overloaded, or give the step more time",
+        )
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -156,25 +183,79 @@ class SshHost:
             )
 
 
+@dataclass(slots=True, kw_only=True)
+class BoundedStream:
+    """A stream to a port of a host; `left` bytes of it are read and no more. Implements model.ByteStream."""
+
+    name: str
+    stream: paramiko.Channel
+    left: int
+
+    def sendall(self, data: bytes, /) -> None:
+        self.stream.sendall(data)
+
+    def recv(self, size: int, /) -> bytes:
+        """Raises HostError when the host has sent too much."""
+        received = self.stream.recv(size)
+        self.left -= len(received)
+        if self.left < 0:
+            self.stream.close()
+            raise HostError(f"{self.name}: a server there said more than {OUTPUT_BYTES >> 20} MiB")
+        return received
+
+    def settimeout(self, timeout: float | None, /) -> None:
+        self.stream.settimeout(timeout)
+
+    def close(self) -> None:
+        self.stream.close()
+
+
 @contextmanager
-def connect(  # noqa: PLR0913 - an address is what it is
-    address: str, *, port: int, user: str, key: Path, host_key: str, deadline_s: float, name: str = ""
-) -> Iterator[SshHost]:
+def reach(login: Login, *, deadline_s: float, name: str, sudo: bool = False) -> Iterator[SshHost]:
     """A connection to a host, tried until it answers or `deadline_s` seconds are over.
 
-    `key` is the private key that logs in, `host_key` the public key that the host must show
-    ("ssh-ed25519 AAAA..."). Raises HostError at once for another host key or a refused login.
+    Raises HostError at once for another host key, a refused login, or a sudo that does not make root.
     """
-    login = Login(address=address, port=port, user=user, key=key, host_key=host_key)
-    client = login.client(deadline_s=deadline_s)
-    try:
+    with login.client(deadline_s=deadline_s) as client:
         transport = client.get_transport()
         if transport is None:
             raise HostError(f"{login} closed the connection after login")
         transport.set_keepalive(KEEPALIVE_S)
-        yield SshHost(name or address, transport)
+        host = SshHost(name, transport, sudo=sudo)
+        if sudo:
+            _require_root(host, login)
+        yield host
+
+
+@contextmanager
+def connect(  # noqa: PLR0913 - an address is what it is
+    address: str, *, port: int, user: str, key: Path, host_key: str, deadline_s: float, name: str = ""
+) -> Iterator[SshHost]:
+    """As `reach`, for a host that shows `host_key` ("ssh-ed25519 AAAA...")."""
+    login = Login(address=address, port=port, user=user, key=key, host_key=host_key)
+    with reach(login, deadline_s=deadline_s, name=name or address) as host:
+        yield host
+
+
+def _require_root(host: SshHost, login: Login) -> None:
+    result = host.run(("id", "-u"), timeout_s=OPEN_TIMEOUT_S)
+    if result.stdout != "0\n":
+        raise HostError(
+            f"{login} does not become root by sudo: {result.stderr.strip() or result.stdout.strip()}",
+            remedy=f"let sudo ask {login.user} for no password (NOPASSWD in /etc/sudoers.d), or be root",
+        )
+
+
+@contextmanager
+def _closed_after(channel: paramiko.Channel, timeout_s: float) -> Iterator[None]:
+    """Close the channel if the block takes longer: paramiko waits for an answer to a request without end."""
+    timer = threading.Timer(timeout_s, channel.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
     finally:
-        client.close()
+        timer.cancel()
 
 
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
@@ -192,19 +273,20 @@ def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
         channel.shutdown_write()
 
 
-def _drain(channel: paramiko.Channel, deadline: float) -> _Collected | None:
-    """Both streams to their end, or None at the deadline (of time.monotonic)."""
+def _drain(channel: paramiko.Channel, deadline: float) -> _Collected:
+    """Both streams to their end, to the deadline (of time.monotonic), or until they are too long."""
     collected = _Collected()
     while True:
         # Asked before reading: what arrives with the end is read, too.
         ended = channel.eof_received or channel.closed
-        while channel.recv_ready():
-            collected.stdout += channel.recv(CHUNK_BYTES)
-        while channel.recv_stderr_ready():
-            collected.stderr += channel.recv_stderr(CHUNK_BYTES)
-        if ended:
-            return collected
+        waiting = True
+        while waiting and collected.size() <= OUTPUT_BYTES and time.monotonic() < deadline:
+            waiting = channel.recv_ready() or channel.recv_stderr_ready()
+            if channel.recv_ready():
+                collected.stdout += channel.recv(CHUNK_BYTES)
+            if channel.recv_stderr_ready():
+                collected.stderr += channel.recv_stderr(CHUNK_BYTES)
         remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            return None
+        if ended or remaining <= 0 or collected.size() > OUTPUT_BYTES:
+            return collected
         select.select([channel], [], [], remaining)
