@@ -106,6 +106,7 @@ static void rcx_and_r11(void)
 
 	asm volatile("syscall\n1: lea 1b(%%rip), %%rdx\n"
 		     : "+a" (number), "=c" (rcx), "=&d" (after) : : "r11", "memory");
+	number = SYS_getpid;
 	asm volatile("syscall; mov %%r11, %0" : "=r" (r11), "+a" (number) : : "rcx", "r11", "memory");
 	CHECK(rcx == after);
 	CHECK((r11 & 0x202) == 0x202);
