@@ -38,7 +38,7 @@ sync
 echo u > /proc/sysrq-trigger
 echo b > /proc/sysrq-trigger
 """
-UPDATE_GRUB = "#!/bin/sh\nls /boot/vmlinuz-* > /boot/grub.seen\n"
+UPDATE_GRUB = "#!/bin/sh\nfind /boot -name 'vmlinuz-*' > /boot/grub.seen\n"
 
 
 @dataclass(slots=True, kw_only=True)
