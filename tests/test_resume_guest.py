@@ -77,7 +77,9 @@ def require_whole(results: Path) -> None:
     assert [len(resumption.boots) for resumption in found.resumptions] == [1, 0, 0]
     assert [(failed.stage, failed.resumption) for failed in found.superseded] == [("boot", 1), ("boot", 2)]
     # Or later, when the guest had said that it is ready.
-    assert any(f"QEMU {end}" in found.superseded[0].cause for end in ("ended with -9 during boot", "has ended"))
+    assert any(
+        f"QEMU {end}" in found.superseded[0].cause for end in ("ended with -9 during boot", "has ended")
+    )
 
 
 def stored(results: Path) -> store.StoredCampaign:
