@@ -23,7 +23,7 @@ lint: setup
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 
-## the kernel's own selftests and programs people know, from both prefixes on both kernels; takes hours under TCG
+## the kernel's own selftests and programs people know, from both prefixes on both kernels; takes an hour or two under TCG
 conformance: setup
 	@PYTHONPATH=kernel $(BIN)/python -m conformance $(ARGS)
 
