@@ -77,6 +77,10 @@ class Listening:
         return Login(address="127.0.0.1", port=self.port, user="root", key=self.key, host_key=self.host_key)
 
 
+# What a server sees of a client that goes away.
+GONE = (OSError, paramiko.SSHException, EOFError)
+
+
 def new_key(directory: Path, name: str = "key") -> Path:
     key = directory / name
     commands.check(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), timeout_s=60)
@@ -93,7 +97,7 @@ def forward(transport: paramiko.Transport, server: Server) -> None:
 
 
 def _join(channel: paramiko.Channel, place: tuple[str, int]) -> None:
-    with suppress(OSError), socket.create_connection(place) as server:
+    with suppress(*GONE), socket.create_connection(place) as server:
         both: list[Any] = [channel, server]
         while True:
             for one in select.select(both, [], [])[0]:
@@ -113,13 +117,17 @@ def listening(directory: Path, behaviour: Behaviour) -> Iterator[Listening]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
-            with suppress(OSError, paramiko.SSHException, EOFError):
-                while True:
+            while True:
+                try:
                     connection, _ = listener.accept()
-                    transport = paramiko.Transport(connection)
-                    transports.append(transport)
-                    transport.add_server_key(private)
-                    server = Server(behaviour)
+                except OSError:
+                    return
+                transport = paramiko.Transport(connection)
+                transports.append(transport)
+                transport.add_server_key(private)
+                server = Server(behaviour)
+                # A client that refuses our key hangs up in the middle.
+                with suppress(*GONE):
                     transport.start_server(server=server)
                     threading.Thread(target=forward, args=(transport, server), daemon=True).start()
 

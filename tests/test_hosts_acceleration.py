@@ -35,7 +35,7 @@ def test_the_answer_comes_from_a_boot_and_is_remembered(
     cache = Cache(tmp_path)
     first = acceleration.explain(stock_kernel, mysql_image, cache=cache, device=device)
     assert first.reason
-    monkeypatch.setattr(acceleration, "_boot", lambda *_: pytest.fail("booted again"))
+    monkeypatch.setattr(acceleration, "attempt", lambda *_: pytest.fail("booted again"))
     assert acceleration.explain(stock_kernel, mysql_image, cache=cache, device=device) == first
     memory = next((tmp_path / "acceleration").iterdir())
     memory.write_text('{"acceleration"')

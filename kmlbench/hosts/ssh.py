@@ -249,7 +249,13 @@ def _require_root(host: SshHost, login: Login) -> None:
 @contextmanager
 def _closed_after(channel: paramiko.Channel, timeout_s: float) -> Iterator[None]:
     """Close the channel if the block takes longer: paramiko waits for an answer to a request without end."""
-    timer = threading.Timer(timeout_s, channel.close)
+
+    def close() -> None:
+        # The connection may be gone by then.
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            channel.close()
+
+    timer = threading.Timer(timeout_s, close)
     timer.daemon = True
     timer.start()
     try:
