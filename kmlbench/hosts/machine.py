@@ -22,6 +22,8 @@ PORT_TRIES = 10
 LISTEN_GRACE_S = 5.0
 STOP_GRACE_S = 5.0
 DEATH_GRACE_S = 1.0
+LAST_WORDS_S = 5.0
+SILENCE_S = 0.5
 CONSOLE_LINES = 25
 PANIC = "Kernel panic"
 # The controller ($0) may have died before setpriv asked to be told.
@@ -47,6 +49,7 @@ class Machine:
         deadline = time.monotonic() + deadline_s
         while marker.encode() not in self._seen:
             if PANIC.encode() in self._seen:
+                self._hear_out()
                 raise self.failure("the kernel panicked")
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -100,6 +103,13 @@ class Machine:
         with suppress(OSError):
             while self.console.recv(1 << 16):
                 pass
+
+    def _hear_out(self) -> None:
+        """Read until the console has nothing more to say, or has talked for long enough."""
+        deadline = time.monotonic() + LAST_WORDS_S
+        while time.monotonic() < deadline and select.select([self.console], [], [], SILENCE_S)[0]:
+            if not self._read():
+                return
 
     def _hang_up(self) -> None:
         # The listener has to end first: once closed, its descriptor's number belongs to the next socket.
