@@ -18,7 +18,7 @@ SWITCH = "/proc/sys/kernel/kernel_mode_linux"
 CAT = "/trusted/bin/cat"
 STATUS = "/proc/self/status"
 LOOKS = 40
-ENOUGH = 8
+ENOUGH = 4
 
 pytestmark = pytest.mark.guest
 
