@@ -103,6 +103,7 @@ def test_a_stream_without_end_is_cut(server: Listening, monkeypatch: pytest.Monk
         def close(self) -> None:
             pass
 
+    # mypy: of a channel only what a stream of bytes has.
     stream = ssh.BoundedStream(name="liar", stream=Endless(), left=ssh.OUTPUT_BYTES)  # type: ignore[arg-type]
     assert [len(stream.recv(512)) for _ in range(3)] == [512] * 3
     with pytest.raises(HostError, match="liar: a server there said more than"):

@@ -233,6 +233,7 @@ def test_a_host_that_does_not_come_back_is_given_up_at_its_deadline(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(float(second) for second in range(100))
+    # mypy: a module does not export what it imports.
     monkeypatch.setattr(reboot.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
     network.scripts += [in_boot("one", Exchange(argv=("reboot",))), in_boot("one")]
     network.scripts += [HostError("far did not answer")] * 10
