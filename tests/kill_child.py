@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Kills one campaign again and again, for tests/test_kills.py: DIRECTORY PAIRS KILLS SEED.
 
-Each controller is a process of its own, forked when everything is imported, and ends by SIGKILL after a
-random time; the next resumes the campaign. After the last kill one comes to the end. Prints how many
+Each controller is a process of its own, forked when everything is imported, and ends by SIGKILL a random
+time after a random trial of its own; the next resumes the campaign. After the last kill one comes to the end. Prints how many
 controllers there were.
 """
 
@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,12 @@ from theatre import Playing, hosts_file, stage
 
 from kmlbench.cli import run_benchmark
 
-FIRST_S = 0.16
-STEP = 1.3
-# How many trials a controller may finish before it is given less time.
-MANY = 3
-BLOCKS = 60
+# After how many trials of its own a controller is killed at most, and how long after; how long before the first.
+TRIALS = 3
+AFTER_S = 0.02
+BEGIN_S = 0.2
+POLL_S = 0.001
+BLOCKS = 80
 
 
 def main() -> None:
@@ -33,15 +35,13 @@ def main() -> None:
     hosts = hosts_file(directory, blocks=BLOCKS, pairs=pairs)
     results = directory / "results"
     rng = random.Random(seed)
-    killed = controllers = ended = 0
-    longest_s = FIRST_S
+    killed = controllers = 0
     while killed < kills:
         controllers += 1
-        killed += _killed(_controller(hosts, results), rng.uniform(0.0, longest_s))
-        # The machine may be busy: the time follows what controllers get done in it.
-        before, ended = ended, _lines(results)
-        assert ended < 4 * BLOCKS, f"the campaign came to its end after {killed} kills"
-        longest_s *= STEP if ended == before else 1 / STEP if ended > before + MANY else 1.0
+        trials = rng.randint(0, TRIALS)
+        after_s = rng.uniform(0.0, AFTER_S if trials else BEGIN_S)
+        killed += _killed(_controller(hosts, results), lambda: _ended(results), trials, after_s)
+        assert _ended(results) < 4 * BLOCKS, f"the campaign came to its end after {killed} kills"
     code = _wait(_controller(hosts, results))
     print(killed, controllers + 1, code)
 
@@ -58,8 +58,11 @@ def _controller(hosts: Path, results: Path) -> int:
         os._exit(code)
 
 
-def _killed(pid: int, after_s: float) -> bool:
+def _killed(pid: int, ended: Callable[[], int], trials: int, after_s: float) -> bool:
     """Whether it was still alive by then."""
+    enough = ended() + trials
+    while ended() < enough and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(POLL_S)
     time.sleep(after_s)
     os.kill(pid, signal.SIGKILL)
     code = _wait(pid)
@@ -67,7 +70,7 @@ def _killed(pid: int, after_s: float) -> bool:
     return code != 0
 
 
-def _lines(results: Path) -> int:
+def _ended(results: Path) -> int:
     """How many trials have ended."""
     return sum(path.read_bytes().count(b'"completed"') for path in results.glob("2*/outcomes.jsonl"))
 
