@@ -2,8 +2,8 @@
 """Kills one campaign again and again, for tests/test_kills.py: DIRECTORY PAIRS KILLS SEED.
 
 Each controller is a process of its own, forked when everything is imported, and ends by SIGKILL a random
-time after a random trial of its own; the next resumes the campaign. After the last kill one comes to the end. Prints how many
-controllers there were.
+time after a random trial of its own; the next resumes the campaign. After the last kill one comes to the
+end. Prints how many controllers there were.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from theatre import Playing, hosts_file, stage
 
 from kmlbench.cli import run_benchmark
 
-# After how many trials of its own a controller is killed at most, and how long after; how long before the first.
+# After how many trials of its own a controller is killed at most, how long after, or how long before any.
 TRIALS = 3
 AFTER_S = 0.02
 BEGIN_S = 0.2
