@@ -175,27 +175,6 @@ def test_measure_waits_until_the_server_rests(programs: Programs, tmp_path: Path
     assert json.loads(report.read_text())["server"]["cpu_ns"] < 0.02e9
 
 
-POLLING = """
-import time
-print(flush=True)
-while True:
-    begin = time.thread_time()
-    while time.thread_time() - begin < 0.006: pass
-    time.sleep(0.1)
-"""
-
-
-def test_a_server_that_only_polls_is_at_rest(programs: Programs, tmp_path: Path) -> None:
-    report = tmp_path / "report"
-    with subprocess.Popen([sys.executable, "-c", POLLING], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
-        arguments = ("--server", str(server.pid), "--settle", "60", "--", "/bin/true")
-        result = run(programs["measure"], "--report", report, *arguments)
-        server.kill()
-    assert result.returncode == 0, result.stderr
-
-
 def test_measure_says_that_a_server_does_not_rest(programs: Programs, tmp_path: Path) -> None:
     report = tmp_path / "report"
     with busy_for(60) as server:

@@ -4,10 +4,10 @@
  *
  *   measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]
  *
- * With --settle the client starts when the server has been at rest: when it used less than REST_NS of CPU time
- * in each of REST_SECONDS successive seconds, or about the same, less than STEADY_NS, in each of STEADY_SECONDS. A server that has just been filled goes on working behind its
- * clients' backs, and what it had left to do would be counted as the client's doing, or not, by chance. It is
- * a failure when the server is not at rest after that many seconds.
+ * With --settle the client starts when the server has been at rest: when it used less than REST_NS of CPU time,
+ * or than WAKE_UPS wake-ups cost here if that is more, in each of REST_SECONDS successive seconds. A server that
+ * has just been filled goes on working behind its clients' backs, and what it had left to do would be counted as
+ * the client's doing, or not, by chance. It is a failure when the server is not at rest after that many seconds.
  *
  * Start the observer from /usr always: it is not part of the experiment. The client inherits standard input,
  * output and error. Exit status: the client's own, 128 + signal when a signal ended it, 127 when it could not
@@ -40,8 +40,8 @@
 #include <unistd.h>
 
 enum { REST_SECONDS = 2, REST_NS = 20000000 };
-/* A server that polls uses more than that on a slow CPU, but a steady part that no work is content with. */
-enum { STEADY_SECONDS = 8, STEADY_NS = 250000000 };
+/* Idle threads of a server wake up a few hundred times a second, each with cold caches: far less than this. */
+enum { WAKE_UPS = 4000, CALIBRATING = 50 };
 enum { OBSERVER_FAILED = 125, EXEC_FAILED = 127, MAX_THREADS = 4096, TEXT = 4096 };
 
 /* Linux's dynamic clock ids: the complement of the pid, shifted by three, or'ed with the kind. */
@@ -86,33 +86,32 @@ static uint64_t process_clock(pid_t pid, enum clock_kind kind)
 	return nanoseconds((clockid_t)(~(unsigned int)pid << 3 | kind));
 }
 
-static bool is_steady(const uint64_t used[STEADY_SECONDS])
+/* What so many wake-ups cost a process here, and REST_NS at least. */
+static uint64_t resting_ns(void)
 {
-	uint64_t least = UINT64_MAX, most = 0;
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	uint64_t before = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
 
-	for (int i = 0; i < STEADY_SECONDS; i++) {
-		least = used[i] < least ? used[i] : least;
-		most = used[i] > most ? used[i] : most;
-	}
-	return most < STEADY_NS && 2 * most <= 3 * least;
+	for (int i = 0; i < CALIBRATING; i++)
+		nanosleep(&moment, NULL);
+
+	uint64_t cost = (nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - before) / CALIBRATING * WAKE_UPS;
+
+	return cost > REST_NS ? cost : REST_NS;
 }
 
 static void await_rest(pid_t pid, int limit_s)
 {
-	uint64_t used[STEADY_SECONDS] = { 0 };
+	uint64_t enough = limit_s ? resting_ns() : 0;
 	int resting = 0;
 
-	for (int i = 0; i < limit_s; i++) {
-		uint64_t *now = &used[i % STEADY_SECONDS];
+	for (int i = 0; i < limit_s && resting < REST_SECONDS; i++) {
 		uint64_t before = process_clock(pid, CLOCK_EXACT);
 
 		sleep(1);
-		*now = process_clock(pid, CLOCK_EXACT) - before;
-		resting = *now < REST_NS ? resting + 1 : 0;
-		if (resting == REST_SECONDS || (i + 1 >= STEADY_SECONDS && is_steady(used)))
-			return;
+		resting = process_clock(pid, CLOCK_EXACT) - before < enough ? resting + 1 : 0;
 	}
-	if (limit_s) {
+	if (limit_s && resting < REST_SECONDS) {
 		errno = ETIMEDOUT;
 		fail("the server does not come to rest");
 	}
