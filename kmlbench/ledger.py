@@ -9,6 +9,7 @@ from threading import RLock
 
 from kmlbench import facts
 from kmlbench.errors import KmlbenchError
+from kmlbench.events import Event, TrialEnded
 from kmlbench.model import Completed, Failed, Outcome, Proof, Sample, Trial
 from kmlbench.plan import Boot
 from kmlbench.progress import Progress
@@ -100,12 +101,18 @@ class Ledger:
         with self._lock:
             self.progress.note(text)
 
+    def tell(self, event: Event) -> None:
+        """Tell whoever watches."""
+        with self._lock:
+            self.progress.tell(event)
+
     def _end(self, outcome: Outcome, told: str) -> None:
         with self._lock:
             self.directory.append(outcome)
             self._outcomes.append(outcome)
             self._ended.add(outcome.trial)
             self.progress.note(told)
+            self.progress.tell(TrialEnded(outcome=outcome))
             self.progress.advance()
 
 

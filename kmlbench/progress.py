@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from kmlbench.events import Event
+
 
 class Progress(Protocol):
     """Something that long steps report to."""
@@ -18,6 +20,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """One line that the user should see and keep."""
 
+    def tell(self, event: Event) -> None:
+        """Something happened in a campaign. From any thread, one at a time."""
+
 
 class Silent:
     """Reports nothing; for tests and for callers that do not care."""
@@ -30,3 +35,6 @@ class Silent:
 
     def note(self, text: str) -> None:
         del text
+
+    def tell(self, event: Event) -> None:
+        del event

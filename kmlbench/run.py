@@ -17,9 +17,10 @@ from threading import Event
 from kmlbench import inspection, mysql, plan, store, trials
 from kmlbench.adapters import ADAPTERS
 from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
+from kmlbench.events import Stage, StageBegun, TrialBegun
 from kmlbench.ledger import Ledger
 from kmlbench.machines import Booted, Machines
-from kmlbench.model import Host, Kernel, Outcome, Server, Setting, Trial
+from kmlbench.model import Host, Kernel, Outcome, Prefix, Server, Setting, Trial
 from kmlbench.mysql import ServerHandle
 from kmlbench.plan import Boot, Group
 from kmlbench.progress import Progress
@@ -124,6 +125,7 @@ class Campaign:
 
     def _boot(self, boot: Boot) -> None:
         self._ledger.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        self._begin(boot, Stage.BOOT)
         started = Moment()
         machine = self.machines(boot, self.directory.boot(boot.index))
         try:
@@ -140,14 +142,18 @@ class Campaign:
         try:
             release = self._inspect(host, booted, boot)
             for group in boot.groups:
+                if group.served:
+                    self._begin(boot, Stage.SERVER, group.prefix)
                 self._group(host, self.experiment.releases.get(boot.kernel, release), group)
         finally:
+            self._begin(boot, Stage.CLOSE)
             with suppress(HostError):
                 said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
                 store.write(self.directory.boot(boot.index) / "dmesg", said)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
         """Store what the boot says of itself and compare it with the boots before; the kernel's release."""
+        self._begin(boot, Stage.INSPECT)
         seen = inspection.inspect(host, self.experiment.server)
         found = {**booted.facts, **seen.facts}
         raw = self.directory.boot(boot.index)
@@ -196,6 +202,9 @@ class Campaign:
             _require_alive(host)
         return tuple(left[1:])
 
+    def _begin(self, boot: Boot, stage: Stage, prefix: Prefix | None = None) -> None:
+        self._ledger.tell(StageBegun(boot=boot, stage=stage, prefix=prefix))
+
     def _bench(self, host: Host, release: str, handle: ServerHandle | None) -> Bench:
         return Bench(
             host=host,
@@ -207,6 +216,7 @@ class Campaign:
 
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
         started = Moment()
+        self._ledger.tell(TrialBegun(trial=trial))
         try:
             measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
         except ProofError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A campaign to be interrupted, for tests/test_interrupts.py: DIRECTORY PAIRS TRIAL_S CLEANUP_S.
+"""A campaign to be interrupted, for tests/test_interrupts.py: DIRECTORY PAIRS TRIAL_S CLEANUP_S [OPTIONS…].
 
 In each boot the first trial ends at once, the second takes TRIAL_S seconds; asking for the kernel's log,
 which is the clean-up of a boot, takes CLEANUP_S. "measuring" is said when a long trial has begun.
@@ -42,7 +42,7 @@ def main() -> None:
     stage(patch, Playing(guests=True))
     patch.setattr(theatre, "Played", Slow)
     hosts = hosts_file(directory, blocks=2 * pairs, pairs=pairs)
-    sys.exit(run_benchmark(["--hosts", str(hosts), "--results", str(directory / "results")]))
+    sys.exit(run_benchmark(["--hosts", str(hosts), "--results", str(directory / "results"), *sys.argv[5:]]))
 
 
 if __name__ == "__main__":

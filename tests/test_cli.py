@@ -14,7 +14,8 @@ from campaigns import build
 from kmlbench import cli, preflight, report
 from kmlbench.cli import benchmark_parser, kmlbench_parser, main, run_benchmark
 from kmlbench.cli.parser import option_names
-from kmlbench.cli.progress import Plain, shown
+from kmlbench.cli.plain import Plain
+from kmlbench.cli.progress import shown
 from kmlbench.errors import BuildError, HostError, KmlbenchError, MachineError, ProofError
 
 REPOSITORY = Path(__file__).parent.parent

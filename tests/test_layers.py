@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "kmlbench"
 # From the bottom up. A module may import those of lower rows and of its own; `test_no_circle` keeps the
 # latter honest.
 LAYERS = (
-    ("errors", "model", "progress", "artifacts", "fields", "columns"),
+    ("errors", "model", "artifacts", "fields", "columns"),
     (
         "workload_data",
         "kernels",
@@ -25,6 +25,8 @@ LAYERS = (
         "yamlfile",
         "rules",
         "plan",
+        "events",
+        "progress",
         "measured",
         "platforms",
         "resumptions",
@@ -39,7 +41,7 @@ LAYERS = (
     ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping", "ledger"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
-        *("control", "pilot", "between", "prices", "callkinds", "explanation"),
+        *("control", "outlook", "pilot", "between", "prices", "callkinds", "explanation"),
         *("costmodel", "projection", "whypage", "whyframe"),
     ),
     ("report",),

@@ -16,6 +16,7 @@ from kmlbench import mysql, plan, store
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build import image
 from kmlbench.errors import HostError, KmlbenchError
+from kmlbench.events import Event
 from kmlbench.hosts.qemu import GuestSpec, qemu_argv
 from kmlbench.machines import Booted
 from kmlbench.model import Acceleration, ByteStream, Clock, CommandResult, Kernel, Prefix, Server
@@ -71,6 +72,9 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.told.append(text)
+
+    def tell(self, event: Event) -> None:
+        self.told.append(str(event))
 
 
 def test_no_password_is_kept_shown_or_in_a_command_line(tmp_path: Path) -> None:

@@ -6,25 +6,36 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, verify
-from kmlbench.cli.interrupts import INTERRUPTED, interruptible
+from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
+from kmlbench.cli.jsonlines import OPTION, JsonLines
 from kmlbench.cli.parser import Parser, parse, printable
+from kmlbench.cli.plain import Plain
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError
+from kmlbench.progress import Progress
 
 HUNG_UP = 141
+Watch = Callable[[Interruption], AbstractContextManager[Progress]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`kmlbench`: everything but the campaign itself."""
-    return _run(kmlbench_parser(), argv)
+    return _run(kmlbench_parser(), _words(argv), _shown)[0]
 
 
 def run_benchmark(argv: Sequence[str] | None = None) -> int:
     """`run-benchmark`: a campaign, from hosts.yaml to the report."""
-    return _run(benchmark_parser(), argv)
+    words = _words(argv)
+    if OPTION not in words:
+        return _run(benchmark_parser(), words, _shown)[0]
+    lines = JsonLines(sys.stdout, notes=Plain(sys.stderr))
+    code, error = _run(benchmark_parser(), words, lambda _: nullcontext(lines))
+    lines.end(code, error)
+    return code
 
 
 def kmlbench_parser() -> argparse.ArgumentParser:
@@ -46,20 +57,32 @@ def benchmark_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+def _shown(interruption: Interruption) -> AbstractContextManager[Progress]:
+    return shown(interruption=interruption)
+
+
+def _words(argv: Sequence[str] | None) -> Sequence[str]:
+    return sys.argv[1:] if argv is None else argv
+
+
+def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) -> tuple[int, str]:
+    """Do what `words` say; the exit code, and what went wrong, which standard error has been told."""
     try:
-        arguments = parse(parser, sys.argv[1:] if argv is None else argv)
-        with interruptible(), shown() as progress:
+        arguments = parse(parser, words)
+        with interruptible() as interruption, watch(interruption) as progress:
             code: int = arguments.run(arguments, progress)
     except KmlbenchError as error:
-        print(printable(f"{parser.prog}: {error}"), file=sys.stderr)
-        return error.exit_code
+        return error.exit_code, _complain(f"{parser.prog}: {error}")
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return HUNG_UP
+        return HUNG_UP, "whoever read the output has gone"
     except KeyboardInterrupt as interrupt:
         told = str(interrupt)
-        print(f"{parser.prog}: interrupted{f'; {told}' if told else ''}", file=sys.stderr)
-        return INTERRUPTED
-    return code
+        return INTERRUPTED, _complain(f"{parser.prog}: interrupted{f'; {told}' if told else ''}")
+    return code, ""
+
+
+def _complain(text: str) -> str:
+    print(printable(text), file=sys.stderr)
+    return text

@@ -12,11 +12,13 @@ from pathlib import Path
 from kmlbench import arms, config, plan, provenance, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
-from kmlbench.cli import design, resume, session
+from kmlbench.cli import design, jsonlines, resume, session, told
 from kmlbench.cli.design import Design
 from kmlbench.config import CampaignSpec, Config, with_clock
 from kmlbench.errors import InputError
+from kmlbench.events import Planned
 from kmlbench.model import Clock, Server, Trial
+from kmlbench.outlook import COSTS
 from kmlbench.progress import Progress
 from kmlbench.records import Campaign as CampaignRecord
 from kmlbench.run import Campaign, Experiment
@@ -24,8 +26,6 @@ from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
 HOSTS = Path("hosts.yaml")
-# Measured on two cores without KVM, with guests that count instructions; only for what --dry-run says.
-COSTS = plan.Costs(boot_s=15.0, start_s=20.0, trial_s=9.0)
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
 
@@ -44,6 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add("--resume", metavar="ID", help="go on with a campaign that was interrupted (its directory or id)")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
+    add(
+        jsonlines.OPTION,
+        action="store_true",
+        help="tell what happens as JSON, one object a line",
+    )
     design.configure(parser)
     parser.set_defaults(run=run, collects_faults=True)
 
@@ -57,10 +62,11 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     spec = settings.campaign
     seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
     trials = plan.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
-    told = _told(trials, spec, seed)
+    planned = _planned(trials, spec, seed)
+    progress.tell(planned)
     if arguments.dry_run:
-        return _print_plan(trials, told)
-    progress.note(told)
+        return _print_plan(arguments, planned)
+    progress.note(told.planned(planned))
     with session.machines(
         settings, seed=seed, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
@@ -74,7 +80,8 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
                     directory=directory,
                     progress=progress,
                     ended_after=session.rule(record),
-                )
+                ),
+                record,
             )
     return session.finish(directory.path, failed, progress)
 
@@ -86,15 +93,17 @@ def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
     settings, _ = _settings(arguments)
     settings = resume.settled(settings, stored.campaign)
     left = resume.left(stored)
-    told = _told(left, settings.campaign, stored.campaign.seed)
+    planned = _planned(left, settings.campaign, stored.campaign.seed)
+    progress.tell(planned)
     if arguments.dry_run:
-        return _print_plan(left, told)
-    progress.note(told)
+        return _print_plan(arguments, planned)
+    progress.note(told.planned(planned))
     return resume.run(path, settings, arguments, progress)
 
 
-def _print_plan(trials: tuple[Trial, ...], told: str) -> int:
-    print("\n".join([*(trial.id for trial in trials), told]))
+def _print_plan(arguments: argparse.Namespace, planned: Planned) -> int:
+    if not arguments.json:
+        print("\n".join([*(trial.id for trial in planned.trials), told.planned(planned)]))
     return 0
 
 
@@ -129,14 +138,10 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
     return given
 
 
-def _told(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> str:
-    """A sentence about the plan."""
+def _planned(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
-    pairs = len(spec.stock)
-    seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS) / pairs
-    boots = len({trial.boot for trial in trials})
-    where = f" on {pairs} pairs of hosts" if pairs > 1 else ""
-    return f"{len(trials)} trials in {boots} boots{where}, about {seconds / 60:.0f} minutes; seed {seed}"
+    seconds = plan.estimate(trials, served, scale=spec.scale, costs=COSTS) / len(spec.stock)
+    return Planned(trials=trials, seed=seed, estimate_s=seconds)
 
 
 def _record(

@@ -14,43 +14,45 @@ from types import FrameType
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_CURSOR = b"\x1b[?25h"
-TOLD = b"\ninterrupted: ending what runs; once more ends at once\n"
+TOLD = "interrupted: ending what runs; once more ends at once"
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Interruption]:
     """Have the first of SIGNALS raise KeyboardInterrupt, and the second end the process.
 
     Guests die with the process (hosts.machine.tied). A signal that is ignored, as by nohup, stays so.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield Interruption()
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     handled = [number for number, found in before.items() if found is not signal.SIG_IGN]
-    handler = _Handler()
+    handler = Interruption()
     for number in handled:
         signal.signal(number, handler)
     try:
-        yield
+        yield handler
     finally:
         for number in handled:
             signal.signal(number, before[number])
 
 
-class _Handler:
-    """Counts the signals."""
+class Interruption:
+    """Counts the signals. `seen`: the first has come; `drawn`: a screen shows that, and nobody else may."""
 
     def __init__(self) -> None:
-        self._seen = False
+        self.seen = False
+        self.drawn = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._seen:
+        if self.seen:
             _say(SHOW_CURSOR if sys.stderr.isatty() else b"")
             os._exit(INTERRUPTED)
-        self._seen = True
-        _say(TOLD)
+        self.seen = True
+        if not self.drawn:
+            _say(f"\n{TOLD}\n".encode())
         raise KeyboardInterrupt
 
 

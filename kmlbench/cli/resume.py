@@ -105,7 +105,8 @@ def run(path: Path, settings: Config, arguments: argparse.Namespace, progress: P
                     progress=progress,
                     ended_after=session.rule(record),
                     before=stored,
-                )
+                ),
+                record,
             )
     return session.finish(path, failed, progress)
 

@@ -13,6 +13,7 @@ from kmlbench.arms import Ready
 from kmlbench.build.cache import default_cache
 from kmlbench.config import CampaignSpec, Config
 from kmlbench.errors import MachineError, ProofError, TrialError
+from kmlbench.events import Begun, Reported
 from kmlbench.hosts import detached, leftovers
 from kmlbench.model import Outcome, Trial
 from kmlbench.progress import Progress
@@ -54,9 +55,11 @@ def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], see
     )
 
 
-def measure(campaign: Campaign) -> int:
+def measure(campaign: Campaign, record: CampaignRecord) -> int:
     """Walk the plan; how many trials failed. What stops it tells how to go on."""
     path = campaign.directory.path
+    before = () if campaign.before is None else campaign.before.completed
+    campaign.progress.tell(Begun(record=record, directory=path, before=before))
     try:
         return campaign.run()
     except (ProofError, MachineError) as error:
@@ -71,7 +74,7 @@ def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
 
 
 def finish(directory: Path, failed: int, progress: Progress) -> int:
-    """Write the report and print its path; the exit code."""
+    """Write the report and tell its path; the exit code."""
     progress.stage("report")
     written = report.write(directory)
     if failed:
@@ -79,7 +82,7 @@ def finish(directory: Path, failed: int, progress: Progress) -> int:
             f"{failed} trials failed; the report names each and why, and "
             f"`run-benchmark --resume {directory}` repeats them in fresh boots"
         )
-    print(written)
+    progress.tell(Reported(report=written, failed=failed))
     return TrialError.exit_code if failed else 0
 
 
