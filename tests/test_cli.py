@@ -16,7 +16,15 @@ from kmlbench.cli import benchmark_parser, kmlbench_parser, main, run_benchmark
 from kmlbench.cli.parser import option_names
 from kmlbench.cli.plain import Plain
 from kmlbench.cli.progress import shown
-from kmlbench.errors import BuildError, HostError, KmlbenchError, MachineError, ProofError
+from kmlbench.errors import (
+    BuildError,
+    DifferenceError,
+    HostError,
+    KmlbenchError,
+    MachineError,
+    ProofError,
+    TrialError,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 HOSTS = str(REPOSITORY / "hosts.yaml")
@@ -159,7 +167,9 @@ def test_a_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (MachineError("no QEMU", remedy="install it"), 3),
         (BuildError("a patch does not apply"), 3),
         (HostError("the host is gone"), 4),
+        (TrialError("it failed", stage="run"), 5),
         (ProofError("another cell"), 6),
+        (DifferenceError("another number"), 7),
         (KeyboardInterrupt("what was measured is in results/x"), 130),
     ],
 )

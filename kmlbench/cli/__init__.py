@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, verify
+from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, shell, verify
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
 from kmlbench.cli.jsonlines import OPTION, JsonLines
 from kmlbench.cli.parser import Parser, parse, printable
@@ -44,6 +44,7 @@ def kmlbench_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for module in (kernel, guest, host, doctor, report, costs, plan, compare, verify):
         module.register(verbs)
+    shell.register(verbs, lambda: {one.prog: one for one in (benchmark_parser(), kmlbench_parser())})
     return parser
 
 

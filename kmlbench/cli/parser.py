@@ -40,12 +40,18 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Name
 
 def option_names(parser: argparse.ArgumentParser) -> Iterator[str]:
     """All options of a parser and of its verbs."""
+    for action in actions(parser):
+        yield from action.option_strings
+
+
+def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """All options and arguments of a parser and of its verbs."""
     # argparse has no public way to list them.
     for action in parser._actions:
-        yield from action.option_strings
+        yield action
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
-                yield from option_names(inner)
+                yield from actions(inner)
 
 
 def _what(word: str) -> str:
