@@ -96,12 +96,24 @@ def test_bad_verbs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("nothing_starts")
-def test_a_dry_run_prints_the_plan_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_the_plan_and_starts_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     options = ["--blocks", "1", "--seed", "5", "--workloads", "getpid,wisconsin", "--dry-run"]
     assert run_benchmark(["--hosts", HOSTS, *options]) == 0
-    *trials, summary = capsys.readouterr().out.splitlines()
-    assert len(trials) == 8
-    assert trials[0].startswith("0000-")
+    *lines, summary = capsys.readouterr().out.splitlines()
+    assert [line[:5] for line in lines[:8]] == [f"{position:04d}-" for position in range(8)]
+    told = "\n".join(lines[8:])
+    for sentence in (
+        "pair 1: the stock kernel on the guest stock (2048 MiB, processors: 1), the kml kernel on the",
+        "built first, as the cache does not have it: the stock kernel, the kml kernel, the image with mysql",
+        "the question: kml:/trusted against stock:/usr, by cpu_total of wisconsin",
+        "results: a new directory below results",
+        "the time is a guess",
+    ):
+        assert sentence in told
+    assert "it may end" not in told
     assert summary.startswith("8 trials in 2 boots, about ")
     assert summary.endswith("; seed 5")
 
@@ -116,8 +128,26 @@ def test_a_control_plans_one_cell_twice(
     more = ["--blocks", "2", "--seed", "5", "--workloads", "getpid", "--dry-run"]
     assert run_benchmark(["--hosts", HOSTS, *more, *options]) == 0
     *trials, summary = capsys.readouterr().out.splitlines()
+    trials = [line for line in trials if re.match(r"\d{4}-", line)]
     assert trials == [f"{position:04d}-{cell}-getpid" for position in range(4)]
     assert summary.startswith("4 trials in 4 boots")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = (
+        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.1, port: 22, user: root, key: none, "
+        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5}}\n"
+    )
+    hosts = tmp_path / "hosts.yaml"
+    campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
+    hosts.write_text("hosts:\n" + host.format("stock") + host.format("kml") + campaign)
+    assert run_benchmark(["--hosts", str(hosts), "--dry-run", "--stop-at", "0.5%", "--control"]) == 0
+    told = capsys.readouterr().out
+    assert "the stock kernel on stock (192.0.2.1)" in told
+    assert "cache" not in told
+    assert "the question: stock:/usr B against stock:/usr A, by cpu_total of getpid" in told
+    assert "it may end after 6 blocks, and every 2 more, once the interval is within ±0.5 %" in told
 
 
 @pytest.mark.usefixtures("nothing_starts")

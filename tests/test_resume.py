@@ -403,8 +403,10 @@ class TestWhatMayNotChange:
     ) -> None:
         capsys.readouterr()
         assert campaigns.resume("--dry-run") == 0
-        trial, told = capsys.readouterr().out.splitlines()
+        trial, *beside, told = capsys.readouterr().out.splitlines()
         assert trial.startswith("0003-")
+        assert f"results: {campaigns.results.resolve() / campaigns.newest}" in beside
+        assert not any(line.startswith("0") for line in beside)
         assert told.startswith("1 trials in 1 boots")
         assert len(campaigns.stored().completed) == 3
 

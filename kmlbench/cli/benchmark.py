@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kmlbench import arms, config, plan, provenance, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
-from kmlbench.cli import design, jsonlines, resume, session, told
+from kmlbench.cli import design, intent, jsonlines, resume, session, told
 from kmlbench.cli.design import Design
+from kmlbench.cli.parser import printable
 from kmlbench.config import CampaignSpec, Config, with_clock
 from kmlbench.errors import InputError
 from kmlbench.events import Planned
@@ -65,7 +66,9 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     planned = _planned(trials, spec, seed)
     progress.tell(planned)
     if arguments.dry_run:
-        return _print_plan(arguments, planned)
+        control, rule = chosen.control is not None, chosen.rule(trials)
+        beside = intent.lines(settings, trials, control=control, rule=rule, results=arguments.results)
+        return _print_plan(arguments, planned, beside)
     progress.note(told.planned(planned))
     with session.machines(
         settings, seed=seed, results=arguments.results, holder=str(arguments.results), progress=progress
@@ -96,14 +99,19 @@ def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
     planned = _planned(left, settings.campaign, stored.campaign.seed)
     progress.tell(planned)
     if arguments.dry_run:
-        return _print_plan(arguments, planned)
+        record = stored.campaign
+        beside = intent.lines(
+            settings, record.plan, control=record.control, rule=record.stopping, results=path
+        )
+        return _print_plan(arguments, planned, beside)
     progress.note(told.planned(planned))
     return resume.run(path, settings, arguments, progress)
 
 
-def _print_plan(arguments: argparse.Namespace, planned: Planned) -> int:
+def _print_plan(arguments: argparse.Namespace, planned: Planned, beside: Iterable[str]) -> int:
     if not arguments.json:
-        print("\n".join([*(trial.id for trial in planned.trials), told.planned(planned)]))
+        lines = [*(trial.id for trial in planned.trials), *beside, told.planned(planned)]
+        print(printable("\n".join(lines)))
     return 0
 
 
