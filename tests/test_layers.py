@@ -39,6 +39,7 @@ LAYERS = (
     ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping", "ledger"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
+        *("pictures", "distributions", "files"),
         *("control", "pilot", "between", "prices", "callkinds", "explanation"),
         *("costmodel", "projection", "whypage", "whyframe"),
     ),
