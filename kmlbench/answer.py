@@ -21,9 +21,12 @@ MARGIN = 0.01  # the smallest relative difference that matters: the effect of 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`sentence` answers, `figures` is the ratio behind it, `limit` what must be read beside it."""
+    """`sentence` answers, `verdict` says what kind of answer that is, `figures` is the ratio behind it,
+    `limit` what must be read beside it.
+    """
 
     sentence: str
+    verdict: str
     figures: str
     limit: str
 
@@ -36,14 +39,22 @@ def answer(source: Source, platform: str) -> Answer:
     match ratio:
         case Absent():
             sentence = f"No answer: {source.primary} cannot be compared for {workload}: {ratio.reason}."
-            return Answer(sentence=sentence, figures="", limit=context.warning)
+            return Answer(sentence=sentence, verdict="no answer", figures="", limit=context.warning)
         case Interval() if source.control:
             figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {_alarms(source)}"
-            return Answer(sentence=_control(ratio, workload, source), figures=figures, limit=context.warning)
+            return Answer(
+                sentence=_control(ratio, workload, source),
+                verdict=_alarm(ratio),
+                figures=figures,
+                limit=context.warning,
+            )
         case Interval():
             sentence = _sentence(ratio, workload, context) if context.claim else _no_claim(workload)
             return Answer(
-                sentence=sentence, figures=_figures(ratio, context, platform), limit=context.warning
+                sentence=sentence,
+                verdict=_verdict(ratio) if context.claim else "no claim",
+                figures=_figures(ratio, context, platform),
+                limit=context.warning,
             )
 
 
@@ -95,6 +106,12 @@ def _control(ratio: Interval, workload: str, source: Source) -> str:
     return f"{subject}: no false alarm."
 
 
+def _alarm(ratio: Interval) -> str:
+    if ratio.unbounded:
+        return "undecided"
+    return "a false alarm" if stats.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE else "no false alarm"
+
+
 def _sight(ratio: Interval) -> str:
     effect = stats.smallest_effect(ratio)
     if effect is None or ratio.low is None or ratio.high is None:
@@ -115,6 +132,16 @@ def _alarms(source: Source) -> str:
         f"Of {len(bounded)} measures that vary, {len(differing)} differ between the arms; "
         f"by chance about {0.05 * len(bounded):.1f} would."
     )
+
+
+def _verdict(ratio: Interval) -> str:
+    match stats.verdict(ratio, margin=MARGIN):
+        case Verdict.DIFFERENCE:
+            return "a difference"
+        case Verdict.NO_DIFFERENCE:
+            return _margin()
+        case Verdict.UNDECIDED:
+            return "undecided"
 
 
 def _margin() -> str:

@@ -23,7 +23,7 @@ __all__ = ["CampaignSpec", "Config", "HostSpec", "QemuHostSpec", "SshHostSpec", 
 MOST_SEED = 2**32 - 1
 HOST_NAMES: Schema = {
     "oneOf": [
-        {"type": "string"},
+        {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
     ]
 }

@@ -118,13 +118,12 @@ def _cells(data: Source, measure: Measure, name: str) -> Plot:
 
     shown = series(plots.LIGHT)
     title, unit = f"{measure.workload}: {name}", data.unit(measure) or ""
-    level = _level(data)
     return Plot(
         name=f"{measure.workload}-{measure.metric}",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its {level}.",
-        alternative=_alternative(title, unit, shown),
+        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its {level(data)}.",
+        alternative=alternative(title, unit, shown),
         series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
     )
@@ -147,19 +146,20 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
     shown = series(plots.LIGHT)
     if not shown:
         return None
-    title, level = f"{measure.workload}: change of {name}", _level(data)
+    title = f"{measure.workload}: change of {name}"
     return Plot(
         name=f"{measure.workload}-{measure.metric}-change",
         workload=measure.workload,
         metric=measure.metric,
-        caption=f"Change of {name} in every block; the mean with its {level}.",
-        alternative=_alternative(title, "%", shown),
+        caption=f"Change of {name} in every block; the mean with its {level(data)}.",
+        alternative=alternative(title, "%", shown),
         series=shown,
         draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
     )
 
 
-def _level(data: Source) -> str:
+def level(data: Source) -> str:
+    """What the intervals of a campaign are called."""
     return f"{data.confidence * 100:g} % interval"
 
 
@@ -177,6 +177,12 @@ def _percent(ratio: float) -> float:
     return (ratio - 1) * 100
 
 
-def _alternative(title: str, unit: str, series: list[Series]) -> str:
-    rows = "; ".join(f"{one.label} {one.estimate.estimate:.4g} {unit}" for one in series)
-    return f"{title}. {rows}."
+def alternative(title: str, unit: str, series: Sequence[Series]) -> str:
+    """What a figure shows, in words: the estimate and the interval of every series."""
+    return f"{title}. {'; '.join(f'{one.label} {_in_words(one.estimate, unit)}' for one in series)}."
+
+
+def _in_words(estimate: Interval, unit: str) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.estimate:.4g} {unit}, {estimate.unbounded}"
+    return f"{estimate.estimate:.4g} {unit}, interval {estimate.low:.4g} to {estimate.high:.4g}"

@@ -50,30 +50,35 @@ COUNTERS = _by_process(
     )
 )
 
-_STATISTICS = {
+LATENCIES = {"latency": "from the start of the event", "intended_latency": "from its intended start"}
+STATISTICS = {
     "mean": "mean",
     "p50": "median",
-    "p90": "90th percentile of",
-    "p95": "95th percentile of",
-    "p99": "99th percentile of",
-    "p999": "99.9th percentile of",
+    "p90": "90 %",
+    "p95": "95 %",
+    "p99": "99 %",
+    "p999": "99.9 %",
     "max": "longest",
 }
-_LATENCIES = tuple(
-    Column(heading=f"{title} {of}", metric=f"{name}_{statistic}", process=Process.CLIENT)
-    for name, of in (("latency", "latency"), ("intended_latency", "latency from the intended start"))
-    for statistic, title in _STATISTICS.items()
-)
 
-PERFORMANCE = (
+THROUGHPUT = (
     Section(
         title="seen by the client",
         columns=(
             Column(heading="throughput", metric="throughput", process=Process.CLIENT),
-            *_LATENCIES,
             Column(heading="wall", metric="wall", process=Process.TOGETHER),
         ),
     ),
+)
+LATENCY = tuple(
+    Section(
+        title=title,
+        columns=tuple(
+            Column(heading=heading, metric=f"{name}_{statistic}", process=Process.CLIENT)
+            for statistic, heading in STATISTICS.items()
+        ),
+    )
+    for name, title in LATENCIES.items()
 )
 
 GETPID = _of_client(

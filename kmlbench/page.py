@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import math
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kmlbench import layout, plots
+from kmlbench import layout
 from kmlbench.adapters.calls import is_counting
 from kmlbench.answer import is_wisconsin
 from kmlbench.comparisons import planned_workloads
 from kmlbench.figures import Plot
 from kmlbench.frames import Measure
 from kmlbench.model import Process
+from kmlbench.pictures import Picture, picture
 from kmlbench.stats import Interval
 from kmlbench.tables import Section as Columns
 from kmlbench.tables import Source, Table, table
@@ -42,17 +42,11 @@ CALLS_NOTE = (
     "can be read, a futex that nobody waits for, a page of the page cache, a file in memory with nothing to "
     "sync. A function is a call and its return."
 )
-WALL_NOTE = "Time that includes waiting. CPU, above, is what the kernels can change."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A figure for a light and for a dark page, as data URIs."""
-
-    caption: str
-    alternative: str
-    light: str
-    dark: str
+WALL_NOTE = "What includes waiting. The kernels can change CPU alone."
+LATENCY_NOTE = (
+    "From the beginning of an event to its end, as its client saw it; from the intended start where the "
+    "events had a pace. A percentile is that of one run, the mean goes over the runs."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +67,13 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
     others = [name for name in workloads if not is_wisconsin(name)]
     parts = (
         ("table-2", TABLE_2, " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)]), wisconsin, "cpu"),
-        ("cpu", "CPU of the other workloads", TICKS, others, "cpu"),
         ("getpid", "getpid", GETPID_NOTE, workloads, "getpid"),
         ("calls", "System calls, by the clock", CALLS_NOTE, workloads, "calls"),
         ("calls-rdtsc", "System calls, by rdtsc", "", workloads, "calls-rdtsc"),
         ("calls-counted", "System calls, counted instructions", "", workloads, "calls-counted"),
-        ("performance", "Throughput and latency", WALL_NOTE, workloads, "performance"),
+        ("throughput", "Throughput", WALL_NOTE, workloads, "throughput"),
+        ("latency", "Latency distributions", LATENCY_NOTE, workloads, "latency"),
+        ("cpu", "CPU by kind: user and system", TICKS, others, "cpu"),
         ("counters", "Context switches and page faults", "", workloads, "counters"),
     )
     return tuple(
@@ -88,7 +83,7 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
             note=note,
             tables=_tables(source, names, kind),
             pictures=tuple(
-                _picture(plot, directory)
+                picture(plot, directory)
                 for plot in figures
                 if plot.workload in names and plot.metric in METRICS[kind]
             ),
@@ -120,7 +115,8 @@ COLUMNS: dict[str, tuple[Columns, ...]] = {
     "calls": layout.CALLS_CLOCK,
     "calls-rdtsc": layout.CALLS_CYCLES,
     "calls-counted": layout.CALLS_COUNTED,
-    "performance": layout.PERFORMANCE,
+    "throughput": layout.THROUGHPUT,
+    "latency": layout.LATENCY,
     "counters": layout.COUNTERS,
 }
 METRICS = {
@@ -154,20 +150,3 @@ def _with_history(workload: str, kind: str, found: Table) -> Table:
     if kind == "calls":
         return replace(found, groups=(first, layout.article_ratio(found.metrics), *rest))
     return found
-
-
-def _picture(plot: Plot, directory: Path) -> Picture:
-    drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
-    for suffix, text in drawn.items():
-        (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
-    (directory / f"{plot.name}.csv").write_text(plots.table(plot.series), encoding="utf-8")
-    return Picture(
-        caption=plot.caption,
-        alternative=plot.alternative,
-        light=_data_uri(drawn[""]),
-        dark=_data_uri(drawn["-dark"]),
-    )
-
-
-def _data_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()

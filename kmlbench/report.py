@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kmlbench import control, costmodel, evidence, facts, figures, frames, page, stopping, store, whypage
-from kmlbench.answer import MARGIN, answer
+from kmlbench import (
+    control,
+    costmodel,
+    distributions,
+    evidence,
+    facts,
+    figures,
+    files,
+    frames,
+    page,
+    pictures,
+    stopping,
+    store,
+    whypage,
+)
+from kmlbench.answer import MARGIN, answer, main_measure, main_workload
 from kmlbench.comparisons import planned_workloads
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import MachineError
+from kmlbench.figures import Plot
 from kmlbench.platforms import meaning
 from kmlbench.progress import Progress, Silent
 from kmlbench.store import StoredCampaign
@@ -75,6 +92,8 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
         lstrip_blocks=True,
     )
     campaign = stored.campaign
+    main, others = _plots(source)
+    listed = files.trials(stored)
     return environment.get_template("report.html.j2").render(
         campaign=campaign,
         name=stored.directory.name,
@@ -84,7 +103,9 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
         notes=stored.notes,
-        sections=_sections(source, drawings, costs),
+        main=pictures.picture(main, drawings) if main else None,
+        sections=(*page.sections(source, others, drawings), *whypage.sections(source, costs)),
+        folder=FIGURES,
         costs=COSTS if costs else "",
         facts=facts.compare(stored.facts),
         proofs=evidence.proofs(stored),
@@ -95,14 +116,39 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
         noise=source.noise,
         confidence=source.confidence,
         command=evidence.command(campaign),
+        trials=listed,
+        raw={one.trial.id: one.raw for one in listed},
+        **_look(environment),
     )
 
 
-def _sections(source: Source, drawings: Path, costs: CostModel | None) -> tuple[page.PageSection, ...]:
-    """The explanation stands behind what it explains."""
-    found = page.sections(source, figures.plots_of(source), drawings)
-    of_cpu = 1 + next(index for index, section in enumerate(found) if section.identifier == "cpu")
-    return (*found[:of_cpu], *whypage.sections(source, costs), *found[of_cpu:])
+def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
+    """The figure of the answer, if it was measured, and the others."""
+    workload = main_workload(source.plan)
+    metric = main_measure(source, workload).metric
+    found = (*distributions.plots_of(source), *figures.plots_of(source))
+    of_answer = [one for one in found if (one.workload, one.metric) == (workload, metric)]
+    main = of_answer[-1] if of_answer else None
+    return main, tuple(one for one in found if one is not main)
+
+
+def _look(environment: Environment) -> dict[str, str]:
+    """Style and script of the page as they are: their hashes stand in its policy."""
+    loader = environment.loader
+    assert loader is not None  # this environment was made with one
+    style, script = (loader.get_source(environment, name)[0] for name in ("report.css", "report.js"))
+    return {"style": style, "script": script, "policy": _policy(style, script)}
+
+
+def _policy(style: str, script: str) -> str:
+    """What the page may do: show itself, by this style and this script. No text of a host can load or run."""
+    styled, scripted = (
+        b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{styled}'; script-src 'sha256-{scripted}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _counts(stored: StoredCampaign) -> dict[str, int]:

@@ -248,7 +248,10 @@ def _performance(factor: float, driver: str) -> tuple[Sample, ...]:
     return (
         _sample("throughput", "1/s", 14523.0 / factor, Process.CLIENT, driver),
         _sample("latency_mean", "ms", 0.0687 * factor, Process.CLIENT, driver),
+        _sample("latency_p50", "ms", 0.0671 * factor, Process.CLIENT, driver),
         _sample("latency_p95", "ms", 0.0712 * factor, Process.CLIENT, driver),
+        _sample("latency_p99", "ms", 0.0934 * factor, Process.CLIENT, driver),
+        _sample("latency_max", "ms", 1.831 * factor, Process.CLIENT, driver),
         _sample("transactions", "1", 2000, Process.CLIENT, driver),
         _sample("queries", "1", 2000, Process.CLIENT, driver),
     )

@@ -121,7 +121,7 @@ def test_the_control_of_the_same_machine_stands_beside_every_effect(tmp_path: Pa
     assert page.count(f"A/A ±{widths[measure] * 100:.2f} %") >= 4
     of_getpid = page[page.rindex("getpid: mean and") :]
     assert "kml:/trusted against" in of_getpid
-    assert "A/A ±" not in of_getpid[: of_getpid.index("Facts")]
+    assert "A/A ±" not in of_getpid[: of_getpid.index("What ran where")]
 
 
 def test_the_newest_control_counts(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ LAYERS = (
     ("trials", "raw", "arms", "bootstrap", "stats", "comparisons", "numerals", "stopping", "ledger"),
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
+        *("pictures", "distributions", "files"),
         *("control", "outlook", "pilot", "between", "prices", "callkinds", "explanation"),
         *("costmodel", "projection", "whypage", "whyframe"),
     ),

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import json
 import re
 import shutil
+from base64 import b64encode
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -37,7 +40,8 @@ class Page(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "srcset", "href")]
 
     def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        if self.tags[-1:] not in (["script"], ["style"]):
+            self.texts.append(data)
 
     @property
     def text(self) -> str:
@@ -67,10 +71,50 @@ def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
 def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
     found = page(tmp_path, Recipe())
     assert len(found.source.encode()) < 5 * MEGABYTE
-    assert all(address.startswith(("#", "data:")) for address in found.addresses)
-    assert "script" not in found.tags
+    beside = [address for address in found.addresses if not address.startswith(("#", "data:"))]
+    assert not any(re.match(r"[a-z]+:|/|\.\.", address) for address in beside)
+    assert found.tags.count("script") == 1
     assert "url(" not in found.source
     assert "@import" not in found.source
+
+
+def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
+    path = build(tmp_path, replace(SMALL, failing={1}))
+    (path / "raw" / "0001-stock-trusted-getpid").mkdir()
+    found = Page(report.write(path))
+    beside = {address for address in found.addresses if not address.startswith(("#", "data:"))}
+    assert [address for address in beside if not (path / address).exists()] == []
+    assert {"campaign.json", "outcomes.jsonl", "samples.parquet"} <= beside
+    assert {"raw/0001-stock-trusted-getpid/", "raw/boot-0000/", "figures/wisconsin-cpu_total.csv"} <= beside
+    assert "raw/0000-stock-usr-getpid/" not in beside
+    failed = found.source.partition('id="holes"')[2].partition("</section>")[0]
+    assert '<a href="raw/0001-stock-trusted-getpid/">1</a>' in failed
+
+
+def test_each_figure_has_its_data(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert found.tags.count("figure") == found.tags.count("img") == found.source.count(" download ") > 0
+    linked = {address for address in found.addresses if address.startswith("figures/")}
+    assert len(linked) == found.tags.count("figure")
+
+
+def test_the_policy_names_the_pages_own_script_and_style_alone(tmp_path: Path) -> None:
+    found = page(tmp_path).source
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', found)
+    directives = dict(one.split(" ", 1) for one in html.unescape(policy).split("; "))
+    assert directives["default-src"] == "'none'"
+    for tag in ("script", "style"):
+        ((text,),) = [re.findall(rf"<{tag}>(.*?)</{tag}>", found, re.DOTALL)]
+        digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert directives[f"{tag}-src"] == f"'sha256-{digest}'"
+
+
+def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
+    found = page(tmp_path, Recipe(blocks=2, failing={1})).source
+    places = [
+        found.index(text) for text in ("Verdict: ", "wisconsin: change of CPU", "has holes", "Contents")
+    ]
+    assert places == sorted(places)
 
 
 def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Path) -> None:
@@ -178,7 +222,8 @@ def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
     hostile = Recipe(blocks=1, failing={1}, title="<b>bold</b>", options={"<i>": '"><script>x</script>'})
     found = page(tmp_path, hostile)
     assert '<script>alert("cause")</script><img src=x onerror=alert(1)> & \\udcff' in found.text
-    assert not {"script", "b", "i"} & set(found.tags)
+    assert not {"b", "i"} & set(found.tags)
+    assert found.tags.count("script") == 1
     assert "x" not in found.addresses
 
 

@@ -3,24 +3,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from browsing import browser
 from campaigns import Recipe, build, stored_campaign
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
 
 from kmlbench import report
 from kmlbench.comparisons import STOCK_USR
 
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--disable-dev-shm-usage",
-)
 HOLES = Recipe(
     blocks=2, workloads=("getpid", "wisconsin"), failing={1}, missing={7, 8}, title="with <i>holes"
 )
@@ -40,29 +31,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "stored": report.write(stored_campaign(root / "stored")),
         "holes": report.write(build(root / "holes", HOLES)),
     }
-
-
-@contextmanager
-def browser(page: Path, profile: Path, *, width: int, scheme: str = "light") -> Iterator[Chrome]:
-    """The page, open in Chromium. The width is set by the debugger: a window has a least width."""
-    options = ChromeOptions()
-    options.binary_location = _program("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with Chrome(options=options, service=Service(_program("chromedriver"))) as driver:
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        driver.get(page.as_uri())
-        yield driver
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"{name} is not installed: run `make setup`"
-    return found
 
 
 @pytest.mark.parametrize("name", ["stored", "holes", "control"])

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Latency distributions show every run at every percentile, and none where nothing was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from campaigns import Recipe, build
+from matplotlib.collections import PathCollection
+
+from kmlbench import distributions, figures, plots, store
+from kmlbench.figures import Plot
+from kmlbench.frames import Measure
+from kmlbench.model import Process
+from kmlbench.tables import Source
+
+
+def source(root: Path, recipe: Recipe) -> Source:
+    return figures.source(store.read(build(root, recipe)))
+
+
+def drawn(root: Path) -> Plot:
+    (plot,) = distributions.plots_of(source(root, Recipe(workloads=("getpid", "oltp_point_select"))))
+    return plot
+
+
+def test_every_run_stands_at_every_percentile(tmp_path: Path) -> None:
+    plot = drawn(tmp_path)
+    (axes,) = plot.draw(plots.LIGHT).axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    points = [one for one in axes.collections if isinstance(one, PathCollection)]
+    assert rows == ["median", "95 %", "99 %", "longest"]
+    assert axes.get_xscale() == "log"
+    assert len(points) == len(plot.series) == 4 * len(rows)
+    assert {len(one.points) for one in plot.series} == {4}
+
+
+def test_its_data_and_its_words_have_every_cell(tmp_path: Path) -> None:
+    plot = drawn(tmp_path)
+    lines = plots.table(plot.series).splitlines()
+    assert sum(line.startswith('"kml:/trusted, 99 %",point,') for line in lines) == 4
+    assert "kml:/usr, longest 1.8" in plot.alternative
+    assert "interval" in plot.alternative
+
+
+def test_a_dark_page_has_other_colours_and_the_same_figure(tmp_path: Path) -> None:
+    plot = drawn(tmp_path)
+    light, dark = (plots.svg(plot.draw(theme)) for theme in (plots.LIGHT, plots.DARK))
+    assert plots.LIGHT.ink in light
+    assert plots.LIGHT.ink not in dark
+    assert plots.svg(plot.draw(plots.LIGHT)) == light
+
+
+def test_two_percentiles_are_no_distribution(tmp_path: Path) -> None:
+    found = source(tmp_path, Recipe(workloads=("oltp_point_select",)))
+    few = {
+        Measure(workload="oltp_point_select", metric=f"latency_{name}", process=Process.CLIENT): "ms"
+        for name in ("mean", "p50", "p95")
+    }
+    assert distributions.plots_of(replace(found, stored_units=few)) == ()
