@@ -42,7 +42,7 @@ LAYERS = (
     (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
         *("control", "outlook", "pilot", "between", "prices", "callkinds", "explanation"),
-        *("costmodel", "projection", "whypage", "whyframe"),
+        *("costmodel", "projection", "whypage", "whyframe", "effectframe"),
     ),
     ("report",),
     ("verify",),
