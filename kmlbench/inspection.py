@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kmlbench.adapters import PROGRAMS
 from kmlbench.errors import HostError, ProofError
 from kmlbench.facts import configuration_facts, digest
 from kmlbench.model import CommandResult, Host, Prefix, Server
@@ -17,13 +18,7 @@ NOTES = "/sys/kernel/notes"
 VULNERABILITIES = "/sys/devices/system/cpu/vulnerabilities"
 SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
-CLIENT_PROGRAMS = (
-    "bin/sysbench",
-    "bin/python3",
-    "lib/kmlbench/getpid",
-    "lib/kmlbench/syscalls",
-    "lib/kmlbench/cpl",
-)
+CLIENT_PROGRAMS = (*PROGRAMS, "lib/kmlbench/cpl")
 # What boot loaders put on the command line that names the kernel's own file, or the disks of one machine.
 OWN_WORDS = re.compile(
     r"(?<!\S)(?:BOOT_IMAGE=|initrd=|(?:root|resume)=(?:UUID|PARTUUID|LABEL|PARTLABEL|/dev/mapper/))\S* ?"

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench import dataset, probe, store
-from kmlbench.errors import ProofError, TrialError
+from kmlbench.errors import HostError, ProofError, TrialError
 from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
 from kmlbench.mysql import ServerHandle
 from kmlbench.server_options import PROGRAMS
@@ -19,6 +20,8 @@ from kmlbench.stored import COMMANDS, MEASURED, PRIVILEGE
 MEASURE = "/usr/lib/kmlbench/measure"
 REPORT = "/run/kmlbench-measure.json"
 SCHEMA_TIMEOUT_S = 120.0
+FORGET = ("rm", "-f", REPORT)
+FORGET_TIMEOUT_S = 30.0
 SETTLE_S = 120
 SAID_CHARACTERS = 1000
 ANALYZE = """
@@ -128,7 +131,11 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
     if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         timeout_s += SETTLE_S
-    result = bench.host.run(argv, timeout_s=timeout_s)
+    with _forgetting(bench.host) if step.measured else nullcontext():
+        return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
+
+
+def _stored(bench: Bench, trial: Trial, index: int, step: Step, result: CommandResult) -> CommandResult:
     bench.directory.write_step(trial, index, step.name, result)
     if result.returncode:
         raise TrialError(
@@ -139,6 +146,16 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
     if step.measured:
         bench.host.get(REPORT, bench.directory.raw(trial) / MEASURED)
     return result
+
+
+@contextmanager
+def _forgetting(host: Host) -> Iterator[None]:
+    """Leave no report behind, however the step ends; a host that is gone keeps it until it boots."""
+    try:
+        yield
+    finally:
+        with suppress(HostError):
+            host.run(FORGET, timeout_s=FORGET_TIMEOUT_S)
 
 
 def _said(result: CommandResult) -> str:

@@ -27,8 +27,8 @@ SOURCES = """\
 """
 PROGRAMS = (
     "sbin/mysqld",
-    "bin/sysbench",
     "bin/python3",
+    "bin/sysbench",
     "lib/kmlbench/getpid",
     "lib/kmlbench/syscalls",
     "lib/kmlbench/cpl",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmlbench.adapters import ADAPTERS, loops, syscalls
+from kmlbench.adapters import ADAPTERS, PROGRAMS, loops, syscalls
 from kmlbench.adapters.calls import is_counting
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting
@@ -95,6 +95,13 @@ def test_each_client_has_each_workload() -> None:
     more = "select_random_points select_random_ranges bulk_insert"
     assert sysbench == {"wisconsin", "wisconsin32", *(f"oltp_{mix}" for mix in (mixes + " " + more).split())}
     assert all(adapter.name == name for name, adapter in ADAPTERS.items())
+
+
+@pytest.mark.parametrize("prefix", list(Prefix))
+def test_the_programs_that_are_compared_are_those_that_are_measured(prefix: Prefix) -> None:
+    argvs = [ADAPTERS[name].steps(setting(prefix))[measured(name)].argv for name in WORKLOADS]
+    assert {argv[0] for argv in argvs} == {prefix.path(program) for program in PROGRAMS}
+    assert {"bin/sysbench", "bin/python3", "lib/kmlbench/getpid"} < set(PROGRAMS)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sessions import getpid, inspecting, slower
+from theatre import FORGET
 
 from kmlbench import arms, preflight, store
 from kmlbench.arms import Ready
@@ -38,7 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         factor = drawn.gauss(1, 0.01)
         exchanges = [one for trial in planned.trials for one in getpid(trial.variant, release=release)]
         script = [*inspecting(release=release), *(slower(one, factor) for one in exchanges)]
-        with FakeHost(name=planned.kernel, script=[*script, Exchange(argv=("dmesg",))]) as host:
+        played = [*script, Exchange(argv=("dmesg",))]
+        with FakeHost(name=planned.kernel, script=played, anytime=(FORGET,)) as host:
             yield Booted(host=host, facts={})
 
     def started(*options: str) -> StoredCampaign:

@@ -43,7 +43,7 @@ LAYERS = (
         *("run", "tables", "layout", "answer", "plots", "figures", "evidence", "page", "pages"),
         *("pictures", "distributions", "files"),
         *("control", "outlook", "pilot", "between", "prices", "callkinds", "explanation"),
-        *("costmodel", "projection", "whypage", "whyframe"),
+        *("costmodel", "projection", "whypage", "whyframe", "effectframe"),
     ),
     ("report",),
     ("verify",),

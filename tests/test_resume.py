@@ -203,8 +203,8 @@ def dying(at: Mortal) -> Iterator[None]:
         yield
 
 
-# A control of one block touches the disk and its hosts 126 times.
-MOMENTS = 130
+# A control of one block touches the disk and its hosts 128 times.
+MOMENTS = 132
 
 
 @pytest.mark.usefixtures("unreported")

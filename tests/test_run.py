@@ -44,6 +44,7 @@ RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 GETPID = {"getpid": False}
 DMESG = Exchange(argv=("dmesg",), stdout="[    0.000000] Linux version\n")
 ALIVE = Exchange(argv=("true",))
+FORGET = Exchange(argv=trials.FORGET)
 
 Script = Callable[[Boot], list[Exchange]]
 
@@ -83,7 +84,7 @@ class Rig:
     @contextmanager
     def playing(self, boot: Boot, directory: Path) -> Iterator[Booted]:
         assert directory.is_dir()
-        with FakeHost(name=boot.kernel, script=self.script(boot)) as host:
+        with FakeHost(name=boot.kernel, script=self.script(boot), anytime=(FORGET,)) as host:
             yield Booted(host=host, facts=self.facts)
 
     def run(self, workloads: dict[str, bool] = GETPID) -> StoredCampaign:
@@ -381,7 +382,7 @@ def test_what_stops_one_pair_stops_all_after_their_trial(pairs: Rig, error: Base
             failed.set()
             raise error
         assert failed.wait(timeout=30)
-        with FakeHost(name=boot.kernel, script=whole(boot)) as host:
+        with FakeHost(name=boot.kernel, script=whole(boot), anytime=(FORGET,)) as host:
             # An interruption of the script: it is not played to its end.
             yield Booted(host=host, facts={})
             host.script.clear()

@@ -13,7 +13,7 @@ from sessions import DATA
 
 from kmlbench import store, trials
 from kmlbench.adapters import ADAPTERS
-from kmlbench.errors import ProofError, TrialError
+from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.model import Kernel, Prefix, Server, Trial, Variant
 from kmlbench.mysql import ServerHandle
@@ -79,6 +79,7 @@ def measured(*, server_mode: bool = True) -> Exchange:
     return Exchange(argv=MEASURED, stdout=OUTPUT, leaves={trials.REPORT: report(server_mode=server_mode)})
 
 
+FORGET = Exchange(argv=trials.FORGET)
 PROBE = Exchange(
     argv=("/trusted/lib/kmlbench/cpl",),
     stdout=f'{{"cpl": 0, "pid": 9, "kernel_mode": true, "release": "{RELEASE}"}}\n',
@@ -109,7 +110,7 @@ def bench(directory: CampaignDirectory, *script: Exchange) -> Bench:
 
 
 def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), PROBE)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE)
     proof, samples = trials.perform(on, TRIAL, ADAPTER, SETTING)
     assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, True, True)
     found = {(sample.process, sample.metric) for sample in samples}
@@ -122,13 +123,13 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
 
 def test_the_raw_output_says_the_same_again(directory: CampaignDirectory) -> None:
     proof, samples = trials.perform(
-        bench(directory, EMPTY, PREPARE, ANALYZE, measured(), PROBE), TRIAL, ADAPTER, SETTING
+        bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE), TRIAL, ADAPTER, SETTING
     )
     assert rederive(directory.path, TRIAL) == Rederived(samples=samples, proof=proof)
 
 
 def test_a_server_that_ran_in_the_other_mode_is_no_trial_of_this_cell(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(server_mode=False), PROBE)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(server_mode=False), FORGET, PROBE)
     with pytest.raises(ProofError, match="kml:/trusted: the server ran outside kernel mode"):
         trials.perform(on, TRIAL, ADAPTER, SETTING)
 
@@ -144,9 +145,21 @@ def test_a_schema_that_cannot_be_emptied(directory: CampaignDirectory) -> None:
 def test_a_step_that_fails_leaves_its_raw_output(directory: CampaignDirectory) -> None:
     failing = Exchange(argv=MEASURED, returncode=1, stderr="FATAL: Lost connection to MySQL server")
     with pytest.raises(TrialError, match="sysbench ended with 1: FATAL: Lost connection") as caught:
-        trials.perform(bench(directory, EMPTY, PREPARE, ANALYZE, failing), TRIAL, ADAPTER, SETTING)
+        trials.perform(bench(directory, EMPTY, PREPARE, ANALYZE, failing, FORGET), TRIAL, ADAPTER, SETTING)
     assert caught.value.stage == "run"
     assert "Lost connection" in (directory.raw(TRIAL) / "01-run" / "stderr").read_text()
+
+
+@pytest.mark.parametrize("error", [HostError("it is gone"), CommandTimeout("it is slow")])
+def test_a_report_is_removed_however_its_step_ends(directory: CampaignDirectory, error: HostError) -> None:
+    """And what ended the step is what is told, whether the report could be removed or not."""
+    late = Exchange(argv=MEASURED, raises=error)
+    for forgotten in (FORGET, Exchange(argv=trials.FORGET, raises=HostError("too late"))):
+        on = bench(directory, EMPTY, PREPARE, ANALYZE, late, forgotten)
+        with pytest.raises(HostError, match=str(error)):
+            trials.perform(on, TRIAL, ADAPTER, SETTING)
+        assert isinstance(on.host, FakeHost)
+        assert on.host.script == []
 
 
 def test_tables_that_cannot_be_analyzed(directory: CampaignDirectory) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sessions import getpid, getpid_argv, inspecting
 
-from kmlbench import arms, preflight, provenance
+from kmlbench import arms, preflight, provenance, trials
 from kmlbench.arms import Ready
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.hosts.machine import tied
@@ -29,6 +29,8 @@ from kmlbench.platforms import Platform
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 DMESG = Exchange(argv=("dmesg",), stdout="[    0.000000] Linux version\n")
 GUEST = "  {0}{1}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: max}}\n"
+
+FORGET = Exchange(argv=trials.FORGET)
 
 Script = Callable[[Boot], list[Exchange]]
 
@@ -66,7 +68,10 @@ class Playing:
 
     @contextmanager
     def __call__(self, boot: Boot, directory: Path) -> Iterator[Booted]:
-        with self._guest(directory), Played(name=boot.kernel, script=self.script(boot)) as host:
+        with (
+            self._guest(directory),
+            Played(name=boot.kernel, script=self.script(boot), anytime=(FORGET,)) as host,
+        ):
             yield Booted(host=host, facts=self.facts)
 
     @contextmanager

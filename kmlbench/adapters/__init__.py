@@ -9,7 +9,7 @@ from kmlbench.adapters.getpid import Getpid
 from kmlbench.adapters.oltp import Oltp, mixes
 from kmlbench.adapters.syscalls import Syscalls
 from kmlbench.adapters.wisconsin import Wisconsin
-from kmlbench.model import Adapter
+from kmlbench.model import Adapter, Prefix, Setting
 from kmlbench.wisconsin import Form
 
 _CLIENTS = (sysbench.DRIVER, pyclient.DRIVER)
@@ -23,3 +23,17 @@ _ALL: tuple[Adapter, ...] = (
 _COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}
+
+_ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
+
+# What workloads measure, as paths below a prefix: the same bytes must lie below each.
+PROGRAMS: tuple[str, ...] = tuple(
+    sorted(
+        {
+            step.argv[0].removeprefix(Prefix.USR.path(""))
+            for adapter in _ALL
+            for step in adapter.steps(_ANY)
+            if step.measured
+        }
+    )
+)

@@ -41,11 +41,13 @@ class Exchange:
 class FakeHost:
     """Plays `script` in order. As a context manager it also insists that the script was played to its end.
 
-    `files` holds what `get` can fetch; `put` adds to it.
+    `files` holds what `get` can fetch; `put` adds to it. `anytime` are commands that are answered
+    whenever they come, and need not come.
     """
 
     name: str = "fake"
     script: list[Exchange] = field(default_factory=list)
+    anytime: tuple[Exchange, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     streams: list[ByteStream] = field(default_factory=list)
 
@@ -61,10 +63,7 @@ class FakeHost:
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
         """Answer the next exchange of the script. Raises UnexpectedSessionError for another command."""
         del timeout_s, stdin
-        if not self.script or not self.script[0].expects(argv):
-            wanted = shlex.join(self.script[0].argv) if self.script else "nothing more"
-            raise UnexpectedSessionError(f"{self.name} expected: {wanted}\nbut got: {shlex.join(argv)}")
-        exchange = self.script.pop(0)
+        exchange = self._next(argv)
         if exchange.raises is not None:
             raise exchange.raises
         self.files.update(exchange.leaves)
@@ -75,6 +74,15 @@ class FakeHost:
             stderr=exchange.stderr,
             elapsed_s=0.0,
         )
+
+    def _next(self, argv: Sequence[str]) -> Exchange:
+        if self.script and self.script[0].expects(argv):
+            return self.script.pop(0)
+        for exchange in self.anytime:
+            if exchange.expects(argv):
+                return exchange
+        wanted = shlex.join(self.script[0].argv) if self.script else "nothing more"
+        raise UnexpectedSessionError(f"{self.name} expected: {wanted}\nbut got: {shlex.join(argv)}")
 
     def put(self, source: Path, destination: str) -> None:
         """Keep the file."""

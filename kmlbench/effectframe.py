@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""The effects that campaigns measured as a tidy frame, and what those campaigns were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from kmlbench import control, figures, stats, store
+from kmlbench.answer import MARGIN
+from kmlbench.comparisons import Comparison
+from kmlbench.frames import Measure
+from kmlbench.stats import Absent, Interval
+from kmlbench.store import StoredCampaign
+from kmlbench.tables import Source
+
+EFFECTS = {
+    "campaign": "str",
+    "platform": "str",
+    "workload": "str",
+    "process": "str",
+    "metric": "str",
+    "comparison": "str",
+    "change_percent": "Float64",
+    "low": "Float64",
+    "high": "Float64",
+    "blocks": "Int64",
+    "verdict": "str",
+    "control_percent": "Float64",
+    "reason": "str",
+}
+CAMPAIGNS = {
+    "campaign": "str",
+    "started_utc": "str",
+    "platform": "str",
+    "control": "bool",
+    "server": "str",
+    "scale": "str",
+    "trials": "int64",
+    "completed": "int64",
+    "title": "str",
+}
+
+
+def effects(*paths: str | Path) -> pd.DataFrame:
+    """Every comparison of every measure of the campaigns in `paths`, one row each.
+
+    `change_percent` is that of the treated cell against the other, with its interval in `low` and `high`;
+    where there is none, `reason` says why. `verdict` is one of stats.Verdict for a margin of one percent,
+    and missing where there is no estimate. `control_percent` is the half-width of the newest A/A control
+    beside the campaign that fits it, missing where there is none.
+
+    Raises InputError on damage.
+    """
+    rows = [row for path in paths for row in _of_campaign(store.read(Path(path)))]
+    return pd.DataFrame(rows, columns=list(EFFECTS)).astype(EFFECTS)
+
+
+def campaigns(results: str | Path) -> pd.DataFrame:
+    """The campaigns stored below the directory `results`, one row each, oldest first.
+
+    `campaign` is the name of the directory, as in the frames of samples; links are left out.
+
+    Raises InputError on damage.
+    """
+    found = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
+    rows = [_campaign(store.read(path)) for path in found if not path.is_symlink()]
+    frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
+    return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
+
+
+def _campaign(stored: StoredCampaign) -> dict[str, object]:
+    campaign = stored.campaign
+    return {
+        "campaign": stored.directory.name,
+        "started_utc": campaign.started_utc,
+        "platform": campaign.platform,
+        "control": campaign.control,
+        "server": campaign.options.get("server", "not recorded"),
+        "scale": campaign.options.get("scale", "not recorded"),
+        "trials": len(campaign.plan),
+        "completed": len(stored.completed),
+        "title": campaign.title,
+    }
+
+
+def _of_campaign(stored: StoredCampaign) -> Iterator[dict[str, object]]:
+    source = figures.source(stored, noise=control.find(stored))
+    for measure in _ordered({measure for measure, _ in source.values}):
+        for comparison in source.comparisons:
+            yield {
+                "campaign": stored.directory.name,
+                "platform": stored.campaign.platform,
+                **_effect(source, measure, comparison),
+            }
+
+
+def _ordered(measures: Iterable[Measure]) -> list[Measure]:
+    return sorted(measures, key=lambda one: (one.workload, one.metric, one.process))
+
+
+def _effect(source: Source, measure: Measure, comparison: Comparison) -> dict[str, object]:
+    half_width = source.noise.half_widths.get(measure) if source.noise else None
+    return {
+        "workload": measure.workload,
+        "process": str(measure.process),
+        "metric": measure.metric,
+        "comparison": str(comparison),
+        "control_percent": None if half_width is None else 100 * half_width,
+        **_numbers(source.ratio(measure, comparison)),
+    }
+
+
+def _numbers(ratio: stats.Estimate) -> dict[str, object]:
+    match ratio:
+        case Absent():
+            return {"blocks": 0, "reason": ratio.reason}
+        case Interval():
+            return {
+                "change_percent": _percent(ratio.estimate),
+                "low": _percent(ratio.low),
+                "high": _percent(ratio.high),
+                "blocks": ratio.blocks,
+                "verdict": str(stats.verdict(ratio, margin=MARGIN)),
+                "reason": ratio.unbounded,
+            }
+
+
+def _percent(ratio: float | None) -> float | None:
+    return None if ratio is None else 100 * (ratio - 1)
