@@ -24,7 +24,7 @@ MOST_SEED = 2**32 - 1
 HOST_NAMES: Schema = {
     "oneOf": [
         {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "uniqueItems": True},
     ]
 }
 STOCK = Part(key="stock", form=HOST_NAMES, about="the host with the stock kernel, or a list of them")

@@ -232,10 +232,10 @@ class Fields:
         text = item.text or ""
         if not text:
             self._faults.add(item.place, f"{self._what}: {key}: every entry must be a name")
-        elif text not in known:
-            self._faults.add(item.place, f"{self._what}: {key}: unknown: {text!r}{suggestion(text, known)}")
         elif text in [other.text for other in before]:
             self._faults.add(item.place, f"{self._what}: {key}: {text!r} is there twice")
+        elif text not in known:
+            self._faults.add(item.place, f"{self._what}: {key}: unknown: {text!r}{suggestion(text, known)}")
         return text
 
     def finish(self) -> None:

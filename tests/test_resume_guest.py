@@ -61,7 +61,7 @@ def test_a_campaign_survives_its_controller_its_guest_and_its_kernel(
         assert run_benchmark(["--resume", "latest", "--results", str(results)]) == 5
     cause = stored(results).failed[0].cause
     # A console may say a character twice.
-    assert any(word in cause for word in ("Kernel panic", "sysrq_handle_crash", "panic+"))
+    assert any(word in cause for word in ("Kernel panic", "sysrq_handle_crash", "panic+")), cause
 
     assert run_benchmark(["--resume", "latest", "--results", str(results)]) == 0
     require_no_guest(results)

@@ -115,6 +115,7 @@ def test_no_colour_where_none_is_wanted(
     stored: StoredCampaign, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     """https://no-color.org: set to anything but nothing."""
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", value)
     stream = Terminal()
     with shown(stream) as progress:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -24,7 +25,9 @@ STOP_GRACE_S = 5.0
 DEATH_GRACE_S = 1.0
 LAST_WORDS_S = 5.0
 SILENCE_S = 0.5
-CONSOLE_LINES = 25
+# How a kernel's last words begin; a trace of any length follows.
+GRAVE = re.compile(r"(?:Kernel panic|BUG: |Oops: )[^\r\n]{0,200}")
+CONSOLE_LINES, TRACE_LINES = 25, 500
 PANIC = "Kernel panic"
 # The controller ($0) may have died before setpriv asked to be told.
 _UNLESS_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
@@ -96,7 +99,9 @@ class Machine:
         """An error that shows what the machine said last."""
         said = tail(self.log, lines=CONSOLE_LINES)
         complaint = self.errors.read_text(errors="replace").strip()
-        parts = [f"guest {self.name}: {cause}", complaint, f"the end of its console:\n{said}"]
+        grave = GRAVE.search(tail(self.log, lines=TRACE_LINES))
+        first = f"its kernel said: {grave[0]}" if grave and grave[0] not in said else ""
+        parts = [f"guest {self.name}: {cause}", complaint, first, f"the end of its console:\n{said}"]
         return HostError("\n".join(part for part in parts if part), remedy=f"read {self.log}")
 
     def _drain(self) -> None:
