@@ -14,9 +14,9 @@ benchmark: setup
 test: lint build
 	@$(BIN)/pytest $(ARGS)
 
-## the part of `test` that needs no guest and no browser
+## the part of `test` that needs no guest, no browser and no patience: under a minute, for each change
 check: lint
-	@$(BIN)/pytest -q -m "not guest and not browser" $(ARGS)
+	@$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not guest and not browser and not slow" $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check --quiet .

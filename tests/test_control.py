@@ -23,6 +23,8 @@ from kmlbench.comparisons import KML_TRUSTED, STOCK_USR, cell_of
 from kmlbench.errors import InputError
 from kmlbench.stats import Interval, smallest_effect
 
+pytestmark = pytest.mark.slow
+
 WORKLOADS = {"getpid": False, "oltp_point_select": True, "wisconsin": True}
 CONTROL = Recipe(blocks=6, workloads=("wisconsin",), control=True, cells=(STOCK_USR,), seed=11)
 SERIOUS = Recipe(blocks=4, workloads=("wisconsin", "getpid"), started_utc="2025-11-24T01:02:03Z")

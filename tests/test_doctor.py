@@ -25,6 +25,8 @@ from kmlbench.hosts.acceleration import Answer
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.model import Acceleration, Kernel
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 QUIET = {
     "ticks": "100 1000 101 1199",

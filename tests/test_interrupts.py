@@ -24,6 +24,8 @@ from kmlbench.cli.session import CLAIMS
 from kmlbench.config import QemuHostSpec
 from kmlbench.model import Kernel
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 GONE_S = 60.0
 LONG_S = 600.0

@@ -22,6 +22,8 @@ from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts.fake import Exchange
 from kmlbench.plan import Boot
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SCHEMA = json.loads((HERE.parent / "events.schema.json").read_text())
 ALIVE = Exchange(argv=("true",))

@@ -9,12 +9,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from kill_child import BLOCKS
 from theatre import guests_below
 
 import kmlbench
 from kmlbench import store
 from kmlbench.cli import main
+
+pytestmark = pytest.mark.slow
 
 KILLS = 50
 PAIRS = 3

@@ -18,6 +18,8 @@ from kmlbench.frames import Measure
 from kmlbench.model import Process
 from kmlbench.stats import Interval
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = Path(__file__).parent.parent / "docs" / "many-campaigns.md"
 WORKLOADS = ("oltp_point_select", "wisconsin")
 RECIPE = Recipe(blocks=3, workloads=WORKLOADS)

@@ -24,6 +24,8 @@ from kmlbench.cli import run_benchmark
 from kmlbench.hosts.fake import Exchange
 from kmlbench.plan import Boot
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 EXPLAINED = Recipe(workloads=("syscalls", "wisconsin", "calls_wisconsin"), blocks=3)

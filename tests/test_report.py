@@ -55,6 +55,11 @@ def page(root: Path, recipe: Recipe = SMALL) -> Page:
     return Page(report.write(build(root, recipe)))
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page(tmp_path_factory.mktemp("small"))
+
+
 def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
@@ -91,15 +96,14 @@ def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
     assert '<a href="raw/0001-stock-trusted-getpid/">1</a>' in failed
 
 
-def test_each_figure_has_its_data(tmp_path: Path) -> None:
-    found = page(tmp_path)
-    assert found.tags.count("figure") == found.tags.count("img") == found.source.count(" download ") > 0
-    linked = {address for address in found.addresses if address.startswith("figures/")}
-    assert len(linked) == found.tags.count("figure")
+def test_each_figure_has_its_data(small: Page) -> None:
+    assert small.tags.count("figure") == small.tags.count("img") == small.source.count(" download ") > 0
+    linked = {address for address in small.addresses if address.startswith("figures/")}
+    assert len(linked) == small.tags.count("figure")
 
 
-def test_the_policy_names_the_pages_own_script_and_style_alone(tmp_path: Path) -> None:
-    found = page(tmp_path).source
+def test_the_policy_names_the_pages_own_script_and_style_alone(small: Page) -> None:
+    found = small.source
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', found)
     directives = dict(one.split(" ", 1) for one in html.unescape(policy).split("; "))
     assert directives["default-src"] == "'none'"
@@ -136,8 +140,8 @@ def test_the_title_names_the_platform(tmp_path: Path) -> None:
     )
 
 
-def test_the_figures_of_2005_stand_beside_ours(tmp_path: Path) -> None:
-    text = page(tmp_path).text
+def test_the_figures_of_2005_stand_beside_ours(small: Page) -> None:
+    text = small.text
     for figure in (
         "753.86",
         "611.78",
@@ -153,8 +157,8 @@ def test_the_figures_of_2005_stand_beside_ours(tmp_path: Path) -> None:
     assert "no error bars" in text
 
 
-def test_the_changes_of_2005_stand_in_the_cells_of_the_same_comparison(tmp_path: Path) -> None:
-    found = page(tmp_path).source
+def test_the_changes_of_2005_stand_in_the_cells_of_the_same_comparison(small: Page) -> None:
+    found = small.source
     rows = re.findall(r"<tr class=\"comparison\">.*?</tr>", found, re.DOTALL)
     beside = [row for row in rows if "2005:" in row]
     assert len(beside) == 1
@@ -162,8 +166,8 @@ def test_the_changes_of_2005_stand_in_the_cells_of_the_same_comparison(tmp_path:
     assert re.findall(r"2005: (.*?)</small>", beside[0]) == ["−3.35 %", "−0.95 %", "−13.7 %", "−3.35 %"]
 
 
-def test_table_2_has_cpu_user_and_system_of_both_and_apart_in_four_cells(tmp_path: Path) -> None:
-    section = page(tmp_path).source.partition('id="table-2"')[2].partition("</section>")[0]
+def test_table_2_has_cpu_user_and_system_of_both_and_apart_in_four_cells(small: Page) -> None:
+    section = small.source.partition('id="table-2"')[2].partition("</section>")[0]
     for heading in ("CPU", "User", "System"):
         assert f'<th scope="col">{heading}, 10⁹ instructions</th>' in section
     for group in ("server and client together", "server", "client"):
@@ -190,8 +194,8 @@ def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_pa
     assert "pread, 4 KiB, instructions" in measured
 
 
-def test_an_instruction_is_never_called_a_second(tmp_path: Path) -> None:
-    text = page(tmp_path).text
+def test_an_instruction_is_never_called_a_second(small: Page) -> None:
+    text = small.text
     assert "CPU, 10⁹ instructions" in text
     assert "wall, guest s" in text
     assert "CPU, s " not in text
@@ -204,8 +208,8 @@ def test_a_real_host_measures_seconds(tmp_path: Path) -> None:
     assert "instructions" not in text.replace("counted: instructions", "")
 
 
-def test_a_whole_campaign_says_that_nothing_is_missing(tmp_path: Path) -> None:
-    text = page(tmp_path).text
+def test_a_whole_campaign_says_that_nothing_is_missing(small: Page) -> None:
+    text = small.text
     assert "every planned trial completed" in text
     assert "has holes" not in text
 
@@ -277,9 +281,8 @@ def test_a_cut_off_line_is_told_in_the_report(tmp_path: Path) -> None:
     assert "Of 16 planned trials 15 completed, 0 failed and 1 never ended" in text
 
 
-def test_headings_and_tables_are_marked_up_for_everybody(tmp_path: Path) -> None:
-    found = page(tmp_path)
-    assert found.tags.count("h1") == 1
-    assert found.tags.count("caption") == found.tags.count("table")
-    assert "<th>" not in found.source
-    assert all(match for match in re.findall(r'<img [^>]*alt="([^"]*)"', found.source))
+def test_headings_and_tables_are_marked_up_for_everybody(small: Page) -> None:
+    assert small.tags.count("h1") == 1
+    assert small.tags.count("caption") == small.tags.count("table")
+    assert "<th>" not in small.source
+    assert all(match for match in re.findall(r'<img [^>]*alt="([^"]*)"', small.source))

@@ -208,6 +208,7 @@ MOMENTS = 132
 
 
 @pytest.mark.usefixtures("unreported")
+@pytest.mark.slow
 def test_the_controller_may_die_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every third thing that it does in a campaign of two boots, and again when it is resumed."""
     survived = Counter[bool]()

@@ -16,6 +16,8 @@ from kmlbench.model import Completed, Process, Sample
 from kmlbench.plots import Series
 from kmlbench.stats import Interval
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(blocks=2, workloads=("oltp_point_select",))
 
 

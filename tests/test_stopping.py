@@ -19,6 +19,8 @@ from kmlbench.model import Completed, Failed, Outcome, Process, Proof, Sample, T
 from kmlbench.records import Campaign, Stopping
 from kmlbench.stats import Interval
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = 20
 RULE = stopping.rule(0.01, workload="wisconsin", served=True)
 # The spread of blocks, in half-widths, at which looking does most harm: it ends after 14 to 17 blocks.

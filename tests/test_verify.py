@@ -20,6 +20,8 @@ from kmlbench import fields, pages, report, store
 from kmlbench.cli import main
 from kmlbench.comparisons import STOCK_USR
 
+pytestmark = pytest.mark.slow
+
 DIFFERS, BAD_INPUT = 7, 2
 
 

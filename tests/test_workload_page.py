@@ -11,8 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kmlbench import commands
 from kmlbench.build.image import COMPILE
+
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parent.parent
 PAGE = (REPOSITORY / "docs/workload.md").read_text()

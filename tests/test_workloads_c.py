@@ -21,6 +21,8 @@ from kmlbench import probe
 from kmlbench.adapters.syscalls import KINDS, SYSTEM_CALLS
 from kmlbench.workload_data import WORKLOADS
 
+pytestmark = pytest.mark.slow
+
 Programs = dict[str, Path]
 
 
