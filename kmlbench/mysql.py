@@ -49,7 +49,10 @@ for directory in "$1"/*; do
     fi
     rm -rf "$directory"
 done 2>/dev/null
+rmdir "$1" 2>/dev/null
 """
+# The directory above it belongs to all servers: the last one takes it along.
+_REMOVE = 'rm -rf "$1"; rmdir "${1%/*}" 2>/dev/null'
 _WRITE = 'umask 077; cat > "$1" && chown "$2" "$1"'
 # setsid runs in the background, so it does not fork and $! is the server itself.
 _DETACH = """
@@ -106,7 +109,7 @@ def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle
         _stop(host, handle)
     finally:
         with suppress(HostError):
-            host.run(["rm", "-rf", directory], timeout_s=COMMAND_S)
+            host.run(["sh", "-c", _REMOVE, "sh", directory], timeout_s=COMMAND_S)
 
 
 def clear(host: Host) -> str:

@@ -212,11 +212,11 @@ def test_the_second_clients_command_line() -> None:
         "--database=kmlbench",
         "oltp",
         "read_write",
-        "--events=150",
+        "--events=600",
         "--seed=7",
         "--pace=12.5",
     )
-    assert step.timeout_s == 600.0 + 150 / 12.5
+    assert step.timeout_s == 600.0 + 600 / 12.5
     assert "--pace=12.5" in ADAPTERS["oltp_read_write"].steps(paced)[1].argv
 
 

@@ -51,7 +51,7 @@ def ready(returncode: int = 0, stderr: str = "") -> Exchange:
 
 
 FORGET_INIT = Exchange(argv=("rm", f"{DIRECTORY}/init.sql"))
-REMOVE = Exchange(argv=("rm", "-rf", DIRECTORY))
+REMOVE = Exchange(argv=shell(DIRECTORY))
 TAIL = Exchange(argv=("tail", "--lines=15", f"{DIRECTORY}/log"), stdout="[ERROR] no more room\n")
 KILL = Exchange(argv=("timeout", "120", *shell(DIRECTORY)))
 
@@ -152,9 +152,10 @@ def test_what_a_dead_controller_left_is_ended_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server, the number of one that is another's by now, and a start that never came to a server."""
-    monkeypatch.setattr(mysql, "RUNTIME", str(tmp_path))
+    runtime = tmp_path / "run"
+    monkeypatch.setattr(mysql, "RUNTIME", str(runtime))
     sleeping = ("sleep", "600")
-    served, reused, begun = (tmp_path / name for name in ("served", "reused", "begun"))
+    served, reused, begun = (runtime / name for name in ("served", "reused", "begun"))
     for directory in (served, reused, begun):
         (directory / "data").mkdir(parents=True)
     waiting = ("sh", "-c", "kill -STOP $$", f"--datadir={served}/data")
@@ -166,5 +167,5 @@ def test_what_a_dead_controller_left_is_ended_and_nothing_else(
         assert server.wait(timeout=10) == -9
         assert other.poll() is None
         other.kill()
-    assert list(tmp_path.iterdir()) == []
+    assert not runtime.exists()
     assert mysql.clear(Here()) == ""
