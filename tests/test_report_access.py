@@ -201,6 +201,23 @@ def test_printed_no_table_is_cut_off(pages: dict[str, Path], tmp_path: Path, nam
     assert [cell for cell in cells if _letters(cell) not in told] == []
 
 
+def test_printed_a_table_has_its_headings_on_every_page(pages: dict[str, Path], tmp_path: Path) -> None:
+    with browser(pages["stored"], tmp_path, width=A4_PX) as driver:
+        longest = (
+            "const tables = [...document.querySelectorAll('table')];"
+            "const one = tables.sort((one, other) => other.rows.length - one.rows.length)[0];"
+            "return [one.caption.innerText, one.tHead.textContent, one.tBodies[0].lastElementChild.innerText]"
+        )
+        caption, headings, last = driver.execute_script(longest)
+        printed = driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    texts = [
+        _letters(page.extract_text()) for page in PdfReader(io.BytesIO(b64decode(printed["data"]))).pages
+    ]
+    first = next(at for at, text in enumerate(texts) if _letters(caption) in text)
+    end = next(at for at, text in enumerate(texts) if at > first and _letters(last) in text)
+    assert all(_letters(headings).replace("↕", "") in text for text in texts[first : end + 1])
+
+
 def _letters(text: str) -> str:
     """Without spaces and ligatures."""
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
