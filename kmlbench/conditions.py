@@ -157,21 +157,6 @@ def _memory(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _disk(said: Mapping[str, str]) -> Finding:
-    free = {name: said.get(f"{name}_free", "") for name in ("run", "var")}
-    meaning = f"pristine data lie below /var/lib, those of a trial below /run: {NEED_MIB} MiB each"
-    if not all(re.fullmatch("[0-9]{1,15}", value) for value in free.values()):
-        return told("disk", None, meaning)
-    good = all(int(value) >= NEED_MIB for value in free.values())
-    return Finding(
-        name="disk",
-        value=f"{free['var']} MiB free below /var/lib, {free['run']} below /run",
-        state=State.GOOD if good else State.MATTERS,
-        meaning=meaning,
-        change="" if good else "free space, or mount -o remount,size=2G /run",
-    )
-
-
 def _versions(said: Mapping[str, str]) -> Finding:
     found = [text for name, text in sorted(said.items()) if name.startswith("version_")]
     meaning = "both hosts need the same; the campaign compares the programs' checksums"
@@ -179,5 +164,5 @@ def _versions(said: Mapping[str, str]) -> Finding:
 
 
 _FINDERS: Sequence[Callable[[Mapping[str, str]], Finding]] = (
-    *(_kernel, _mitigations, _governor, _turbo, _smt, _swap, _load, _clock, _memory, _disk, _versions),
+    *(_kernel, _mitigations, _governor, _turbo, _smt, _swap, _load, _clock, _memory, _versions),
 )

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from kmlbench.conditions import conditions
-from kmlbench.findings import Finding, State
+from kmlbench.findings import Finding, State, told
 from kmlbench.model import Kernel
+
+# Below each of two directories of a host.
+ROOM_MIB = 512
 
 
 def machine(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
@@ -17,13 +22,25 @@ def machine(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
 
 def host(said: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
     """The findings of a machine of the user's that is to run this kernel."""
-    return (_acceleration(said), _kml(said, kernel), *conditions(said))
+    return (_acceleration(said), _kml(said, kernel), *conditions(said), _disk(said))
 
 
-def guest(memory_mb: int, cpus: int, said: Mapping[str, str]) -> tuple[Finding, ...]:
-    """The findings of a guest of this size, given what this machine `said`."""
+def room(name: str, place: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
+    """Whether this machine's disk has the room without which no campaign starts."""
+    good = free_mib >= need_mib
+    return Finding(
+        name=name,
+        value=f"{free_mib} MiB free in {place}",
+        state=State.GOOD if good else State.PREVENTS,
+        meaning=f"{meaning}: {need_mib} MiB",
+        change="" if good else f"free space in {place}",
+    )
+
+
+def guest(memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: int) -> tuple[Finding, ...]:
+    """The findings of a guest of this size, beside `overhead_mb` for QEMU, given what this machine `said`."""
     words = said.get("memory", "")
-    fits = not (words.isascii() and words.isdigit()) or int(words) >> 10 >= memory_mb
+    fits = not (words.isascii() and words.isdigit()) or int(words) >> 10 >= memory_mb + overhead_mb
     return (
         Finding(
             name="guest",
@@ -57,15 +74,31 @@ def _acceleration(said: Mapping[str, str]) -> Finding:
     )
 
 
+def _disk(said: Mapping[str, str]) -> Finding:
+    free = {name: said.get(f"{name}_free", "") for name in ("run", "var")}
+    meaning = f"pristine data lie below /var/lib, those of a trial below /run: {ROOM_MIB} MiB each"
+    if not all(re.fullmatch("[0-9]{1,15}", value) for value in free.values()):
+        return told("disk", None, meaning)
+    good = all(int(value) >= ROOM_MIB for value in free.values())
+    return Finding(
+        name="disk",
+        value=f"{free['var']} MiB free below /var/lib, {free['run']} below /run",
+        state=State.GOOD if good else State.MATTERS,
+        meaning=meaning,
+        change="" if good else "free space, or mount -o remount,size=2G /run",
+    )
+
+
 def _kml(said: Mapping[str, str], kernel: Kernel) -> Finding:
     armed, log = said.get("kml"), said.get("kml_log", "")
-    told = {None: "the kernel has no KML", "1": "armed", "0": "not armed"}.get(armed, f"unknown: {armed}")
+    states = {None: "the kernel has no KML", "1": "armed", "0": "not armed"}
+    state = states.get(armed, f"unknown: {armed}")
     good = armed == "1" if kernel is Kernel.KML else armed != "1"
     arm = "put kernel_mode_linux=on on the kernel's command line, or sysctl kernel.kernel_mode_linux=1"
     boot = f"boot the {kernel} kernel of `kmlbench kernel deb`"
     return Finding(
         name="kml",
-        value=f"{told}; {log}" if log and not good else told,
+        value=f"{state}; {log}" if log and not good else state,
         state=State.GOOD if good else State.PREVENTS,
         meaning="on the kml host the programs below /trusted must run at CPL 0, on the stock host none",
         change="" if good else arm if armed == "0" else boot,

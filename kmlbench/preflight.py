@@ -43,9 +43,14 @@ def _qemu() -> list[Lack]:
     return []
 
 
+def room(place: Path) -> tuple[Path, int]:
+    """The directory that is there of a place which may have to be made, and the MiB that are free in it."""
+    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    return existing, shutil.disk_usage(existing).free >> 20
+
+
 def _space(results: Path) -> list[Lack]:
-    existing = next(place for place in (results, *results.absolute().parents) if place.exists())
-    free_mib = shutil.disk_usage(existing).free >> 20
+    existing, free_mib = room(results)
     if free_mib >= RESULTS_MIB:
         return []
     return [

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -232,6 +233,48 @@ def test_a_machine_without_qemu_or_memory_for_the_guests_prevents(
     told = capsys.readouterr().out
     assert "  prevents  qemu: missing\n" in told
     assert "  prevents  guest: 2048 MiB, 1 processors\n" in told
+
+
+def rooms(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The lines of this machine that say what is free where."""
+    main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")])
+    here = capsys.readouterr().out.partition("\nstock\n")[0]
+    return {
+        words[1].removesuffix(":"): line
+        for line in here.splitlines()
+        if "MiB free" in line and (words := line.split())
+    }
+
+
+def test_the_rooms_of_this_machine_are_those_that_a_campaign_asks_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    full = shutil.disk_usage(tmp_path)._replace(free=255 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    told = rooms(capsys)
+    assert told["results"] == f"  prevents  results: 255 MiB free in {tmp_path}"
+    assert told["cache"] == f"  prevents  cache: 255 MiB free in {tmp_path}"
+    assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
+
+
+def test_a_full_cache_that_has_everything_is_no_fault(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceleration, "refused", lambda: Answer(acceleration=Acceleration.TCG, reason="no"))
+    monkeypatch.setattr(kernel, "built", lambda *_, **__: object())
+    monkeypatch.setattr(image, "built", lambda *_, **__: object())
+    assert list(rooms(capsys)) == ["results"]
+
+
+def test_a_guest_needs_room_for_qemu_beside_its_memory(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceleration, "refused", lambda: Answer(acceleration=Acceleration.TCG, reason="no"))
+    monkeypatch.setattr(examination, "here", lambda: {**QUIET, "memory": str((2048 + 511) << 10)})
+    assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
+    assert "  prevents  guest: 2048 MiB, 1 processors\n" in capsys.readouterr().out
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kmlbench import config, diagnosis, examination, machines
+from kmlbench import config, diagnosis, examination, machines, preflight
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import default_cache
 from kmlbench.cli.parser import printable
@@ -66,7 +66,7 @@ def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
     for host in settings.hosts:
         match host:
             case QemuHostSpec():
-                found = diagnosis.guest(host.memory_mb, host.cpus, said)
+                found = diagnosis.guest(host.memory_mb, host.cpus, said, overhead_mb=preflight.OVERHEAD_MIB)
                 yield _examined(host.name, found, MachineError.exit_code)
             case SshHostSpec():
                 progress.stage(f"examining {host.name}")
@@ -75,8 +75,20 @@ def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
 
 def _here(settings: Config, said: Said) -> Examined:
     guests = any(isinstance(host, QemuHostSpec) for host in settings.hosts)
-    found = diagnosis.machine(said, guests=guests)
+    found = (*diagnosis.machine(said, guests=guests), *_room(settings, guests=guests))
     return _examined(HERE, ((_accelerated(settings), *found) if guests else found), MachineError.exit_code)
+
+
+def _room(settings: Config, *, guests: bool) -> Iterator[Finding]:
+    """What is free for results and, if something is still to be built there, in the cache."""
+    place, free_mib = preflight.room(Path("results"))
+    meaning = "without --results, campaigns are kept there, and do not start with less than"
+    yield diagnosis.room("results", place, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
+    if guests and not _is_built(settings):
+        place, free_mib = preflight.room(default_cache().root)
+        meaning = "kernels and images are built there, one of them with"
+        need_mib = int(max(kernel.NEED_GIB, image.NEED_GIB) * 1024)
+        yield diagnosis.room("cache", place, free_mib, need_mib=need_mib, meaning=meaning)
 
 
 def _there(host: SshHostSpec) -> Examined:
@@ -109,6 +121,15 @@ def _accelerated(settings: Config) -> Finding:
             return diagnosis.guest_acceleration(None, "no kernel and image are built to try it (make build)")
         answer = acceleration.attempt(built[0], built[1])
     return diagnosis.guest_acceleration(answer.acceleration is Acceleration.KVM, answer.reason)
+
+
+def _is_built(settings: Config) -> bool:
+    cache = default_cache()
+    try:
+        kernels = [kernel.built(one, cache=cache) for one in Kernel]
+    except MachineError:
+        return False
+    return None not in (*kernels, image.built(settings.campaign.server, cache=cache))
 
 
 def _lines(one: Examined) -> Iterator[str]:
