@@ -28,12 +28,17 @@ from kmlbench.hosts.machine import Machine, start, tied
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, KERNEL_COMMAND_LINE, READY, GuestSpec, qemu_argv
 
 ARMED = "kernel_mode_linux=on"
+# What the user's machine has on its command line before anybody changes it.
+USERS_OWN = "net.ifnames=0 audit=0"
 LOADER = re.compile(r"kmlbench-loader: (\S*) (.*)")
 # The stand-ins for what the guest image leaves out of a Debian.
 REBOOT = """#!/bin/sh
 kernel=$(ls -t /boot/vmlinuz-* 2>/dev/null | head -n 1)
-line=$(sed -n 's/^GRUB_CMDLINE_LINUX=//p' /etc/default/grub.d/*.cfg 2>/dev/null)
-echo "kmlbench-loader: ${kernel:-none} $line" > /dev/console
+# As grub-mkconfig reads them.
+for file in /etc/default/grub /etc/default/grub.d/*.cfg; do
+    [ ! -e "$file" ] || . "$file"
+done
+echo "kmlbench-loader: ${kernel:-none} $GRUB_CMDLINE_LINUX" > /dev/console
 sync
 echo u > /proc/sysrq-trigger
 echo b > /proc/sysrq-trigger
@@ -161,6 +166,7 @@ set -eu
 rm -rf /trusted /usr/share/kmlbench /var/lib/kmlbench
 find /usr/lib/kmlbench -type f ! -name init -delete
 mkdir -p /etc/default/grub.d /boot
+echo 'GRUB_CMDLINE_LINUX="{USERS_OWN}"' > /etc/default/grub
 printf %s {shlex.quote(REBOOT)} > /usr/sbin/reboot
 printf %s {shlex.quote(UPDATE_GRUB)} > /usr/sbin/update-grub
 chmod 755 /usr/sbin/reboot /usr/sbin/update-grub

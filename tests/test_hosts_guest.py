@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from powered import Powered, powered, stand_ins
+from powered import ARMED, USERS_OWN, Powered, powered, stand_ins
 
 from kmlbench import commands, mysql, store
 from kmlbench.artifacts import ImageArtifact, KernelArtifact
@@ -231,7 +231,7 @@ def the_campaign_is_whole(desk: Desk, stock: KernelArtifact, kml: KernelArtifact
     assert sorted(levels.values()) == [0, 3, 3, 3]
     for machine in desk.machines.values():
         assert machine.boots >= 3
-        assert "kernel_mode_linux=on" in machine.last_loader
+        assert f"{USERS_OWN} {ARMED}" in machine.last_loader
 
 
 def nothing_is_left(desk: Desk) -> None:
