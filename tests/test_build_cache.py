@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ def test_a_killed_build_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
     entry = cache.ensure("thing", KEY, build, need_gib=0)
     assert sorted(path.name for path in entry.iterdir()) == ["key.json", "whole"]
     assert entries(root) == [entry.name]
+
+
+def test_what_a_killed_build_left_goes_with_the_next_of_another_entry(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    child = start_child(tmp_path, fifo, tmp_path / "counter")
+    while not list(tmp_path.glob("thing/.*.partial-*/half")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    Cache(tmp_path).ensure("thing", {"content": "2"}, build, need_gib=0)
+    assert list(tmp_path.glob("thing/.*.partial-*/half")), "a build that goes on is not touched"
+    child.kill()
+    child.wait()
+    Cache(tmp_path).ensure("thing", {"content": "3"}, build, need_gib=0)
+    assert entries(tmp_path) == sorted(content_key({"content": one}) for one in "23")
 
 
 def test_two_builds_at_once_build_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,9 @@ class Cache:
     ) -> Path:
         """The directory of this key; built by `build(empty directory)` if it is not there.
 
-        Whoever comes second waits for the first. An entry appears whole, by a rename; what an interrupted
-        build left is removed by the next. Raises MachineError with less than `need_gib` GiB of free disk.
+        Whoever comes second waits for the first. An entry appears whole, by a rename; what a killed build
+        of this kind left is removed by the next. Raises MachineError with less than `need_gib` GiB of free
+        disk.
         """
         entry = self._entry(kind, key)
         if entry.whole.exists():
@@ -82,18 +83,15 @@ class Cache:
         """Hold the entry's lock, with nothing half-made left over. The lock dies with its process."""
         with _machine_errors(entry.lock):
             entry.lock.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(entry.lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _locked(entry.lock, fcntl.LOCK_EX):
             for leftover in entry.whole.parent.glob(f".{entry.whole.name}.partial-*"):
                 _remove(leftover)
             yield
-        finally:
-            os.close(descriptor)
 
     def _build(
         self, entry: _Entry, key: Mapping[str, str], build: Callable[[Path], None], *, need_gib: float
     ) -> None:
+        _remove_abandoned(entry.partial.parent)
         require_space(entry.partial.parent, need_gib=need_gib)
         try:
             with _machine_errors(entry.partial):
@@ -133,6 +131,26 @@ def require_space(directory: Path, *, need_gib: float) -> None:
             f"{directory} has {free_gib:.1f} GiB free, {need_gib:.1f} GiB are needed to build there",
             remedy="free disk space, or set XDG_CACHE_HOME to a directory on a larger disk",
         )
+
+
+@contextmanager
+def _locked(lock: Path, how: int) -> Iterator[None]:
+    """Hold a lock file. Raises BlockingIOError if somebody else does and `how` says not to wait."""
+    with _machine_errors(lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Remove what killed builds of other entries left, which nobody may ever build again."""
+    for leftover in directory.glob(".*.partial-*"):
+        lock = directory / f"{leftover.name.partition('.partial-')[0]}.lock"
+        with suppress(BlockingIOError), _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _remove(leftover)
 
 
 @contextmanager
