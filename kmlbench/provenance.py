@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,20 +15,46 @@ from kmlbench.errors import MachineError
 from kmlbench.hosts.qemu import QEMU
 
 PROJECT = Path(__file__).resolve().parent.parent
+# What measures. What its user gives to it, hosts.yaml among others, is in the record of each campaign.
+PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")
+CHANGED, UNKNOWN = "-dirty", "unknown"
+DIGITS = 12
 TIMEOUT_S = 30.0
 PACKAGES = ("kmlbench", "paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", "scipy")
 
 
 def git_commit() -> str:
-    """The commit of the work tree, with "-dirty" when it holds changes; "unknown" outside of git."""
+    """The commit of the work tree, and "-dirty-" with a hash where it holds changes to the program.
+
+    "unknown" outside of git.
+    """
     try:
-        result = commands.run(
-            ("git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
-            timeout_s=TIMEOUT_S,
-        )
+        commit = _git("rev-parse", "HEAD").strip()
+        tracked = _git("diff", "HEAD", "--name-only", "-z", "--", *PROGRAM)
+        others = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *PROGRAM)
     except MachineError:
-        return "unknown"
-    return result.stdout.strip() if result.returncode == 0 else "unknown"
+        return UNKNOWN
+    changed = {name for name in (tracked + others).split("\0") if name}
+    return f"{commit}{CHANGED}-{_digest(changed)}" if changed else commit
+
+
+def commit_of(recorded: str) -> str | None:
+    """The commit in what `git_commit` gave, of which old records have no hash; None if it is not known."""
+    return None if recorded == UNKNOWN else recorded.partition(CHANGED)[0]
+
+
+def has_changes(recorded: str) -> bool:
+    """Whether the program was more than its commit."""
+    return CHANGED in recorded
+
+
+def checkout(recorded: str) -> str:
+    """How to have that program again, as a remedy; empty where its commit is not known."""
+    commit = commit_of(recorded)
+    if commit is None:
+        return ""
+    changes = ", then make the changes again that are not in that commit" if has_changes(recorded) else ""
+    return f"git checkout {commit}{changes}"
 
 
 def tools(*, guests: bool) -> Mapping[str, str]:
@@ -35,6 +63,25 @@ def tools(*, guests: bool) -> Mapping[str, str]:
     if guests:
         found |= {"qemu": _first_line(QEMU), "gcc": _first_line("gcc")}
     return found | {package: version(package) for package in PACKAGES}
+
+
+def _git(*words: str) -> str:
+    return commands.check(("git", "-C", str(PROJECT), *words), timeout_s=TIMEOUT_S).stdout
+
+
+def _digest(names: Collection[str]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(names):
+        total.update(f"{name}\0{_content(PROJECT / name)}\n".encode())
+    return total.hexdigest()[:DIGITS]
+
+
+def _content(path: Path) -> str:
+    try:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "not there"
+    return f"{content} {os.access(path, os.X_OK)}"
 
 
 def _first_line(program: str) -> str:

@@ -18,7 +18,7 @@ import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 
-from kmlbench import control, costmodel, facts, pages, raw, report, store
+from kmlbench import control, costmodel, facts, pages, provenance, raw, report, store
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
 from kmlbench.model import Completed, Sample
@@ -123,10 +123,11 @@ def _facts(stored: StoredCampaign, boot: BootFacts) -> None:
 
 
 def _differs(stored: StoredCampaign, message: str) -> DifferenceError:
+    way = provenance.checkout(stored.campaign.git_commit)
     return DifferenceError(
         message,
         remedy="restore the record from a copy; or, if nothing was changed, verify it with the version that "
-        f"wrote it: git checkout {stored.campaign.git_commit}",
+        f"wrote it{f': {way}' if way else ', which is not known'}",
     )
 
 

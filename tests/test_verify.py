@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 import pytest
-from campaigns import build, stored_campaign
+from campaigns import build, edit, stored_campaign
 from test_run import Rig
 
 from kmlbench import fields, pages, report, store
@@ -194,6 +194,30 @@ def test_what_was_changed_is_named(
     assert re.search(named, told.err), told.err
     assert "remedy: " in told.err
     assert told.out == ""
+
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "remedy"),
+    [
+        (COMMIT, f"with the version that wrote it: git checkout {COMMIT}\n"),
+        (
+            f"{COMMIT}-dirty",
+            f"with the version that wrote it: git checkout {COMMIT}, then make the changes again that are "
+            "not in that commit\n",
+        ),
+        ("unknown", "with the version that wrote it, which is not known\n"),
+    ],
+)
+def test_a_difference_says_how_to_have_the_program_again(
+    copy: Path, recorded: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(copy / "campaign.json", lambda record: record.update(git_commit=recorded))
+    a_digit_of_measure(copy)
+    assert main(["verify", str(copy)]) == DIFFERS
+    assert remedy in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

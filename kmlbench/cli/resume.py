@@ -20,8 +20,7 @@ from kmlbench.store import StoredCampaign
 from kmlbench.stored import CAMPAIGN
 from kmlbench.yamlfile import suggestion
 
-# Options that a resumption may have beside its own; the others are those of the campaign.
-FREE = ("hosts", "results")
+# Options that are those of the campaign.
 FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")
 # Options that hosts.yaml may have set, and the campaign did not have.
 OPTIONAL = ("loops", "rate")
@@ -122,8 +121,21 @@ def _require_version(path: Path, record: CampaignRecord) -> None:
         raise InputError(
             f"{path}: version {began} of kmlbench began this campaign, and this is {here}: one campaign is "
             "measured by one program",
-            remedy=f"git checkout {began.removesuffix('-dirty')}, or begin a new campaign",
+            remedy=f"{_way_back(began, here)}, or begin a new campaign",
         )
+
+
+def _way_back(began: str, here: str) -> str:
+    """From the program that is `here` to the one that began."""
+    commits = provenance.commit_of(began), provenance.commit_of(here)
+    if None in commits:
+        return "go on with the copy of kmlbench that began it"
+    steps = []
+    if provenance.has_changes(here):
+        steps.append("undo or stash your changes (`git status` names them)")
+    if provenance.has_changes(began) or len(set(commits)) > 1:
+        steps.append(provenance.checkout(began))
+    return ", then ".join(steps)
 
 
 def _require_platform(record: CampaignRecord, ready: Ready) -> None:
