@@ -153,6 +153,49 @@ def test_nothing_is_left_to_do_for_a_campaign_that_ended(campaigns: Campaigns) -
     assert campaigns.stored().outcomes == before
 
 
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_that_ended_needs_no_hosts_and_not_its_program(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert campaigns.begin() == 0
+    down(campaigns)
+    capsys.readouterr()
+    assert campaigns.resume() == 0
+    directory = campaigns.results.resolve() / campaigns.newest
+    told = capsys.readouterr()
+    assert told.out == f"{directory / 'report.html'}\n"
+    assert f"the campaign in {directory} is complete: nothing is left to run" in told.err
+    assert "connecting" not in told.err
+    assert campaigns.resume("--bloks", "3") == 2
+    assert "--bloks: unknown option" in capsys.readouterr().err
+
+
+def down(campaigns: Campaigns) -> None:
+    """No host answers, hosts.yaml is gone, and the program is another one."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise HostError("the host does not answer")
+
+    campaigns.monkeypatch.setattr(arms, "prepare", refuse)
+    campaigns.monkeypatch.setattr(provenance, "git_commit", lambda: "deadbeef")
+    (campaigns.directory / "hosts.yaml").unlink()
+
+
+def test_a_dry_run_of_a_campaign_that_ended_starts_nothing(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write", lambda directory, **_: directory / "report.html")
+        assert campaigns.begin() == 0
+    down(campaigns)
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    directory = campaigns.results.resolve() / campaigns.newest
+    told = capsys.readouterr().out
+    assert told == f"the campaign in {directory} is complete: nothing is left to run\n"
+    assert not (directory / "report.html").exists()
+
+
 class PowerCut(BaseException):
     """The end of the controller's process, at this moment."""
 
@@ -345,7 +388,10 @@ def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -
     assert {one.trial.block for one in stored.completed} == set(range(6))
     assert stopping.ended_after(stored.campaign, stored.outcomes) == 6
     lines = (stored.directory / "outcomes.jsonl").read_text()
+    down(campaigns)
     assert campaigns.resume() == 0
+    assert campaigns.resume("--dry-run") == 0
+    assert campaigns.resume("--json") == 0
     assert (stored.directory / "outcomes.jsonl").read_text() == lines
 
 

@@ -23,6 +23,7 @@ from kmlbench.outlook import COSTS
 from kmlbench.progress import Progress
 from kmlbench.records import Campaign as CampaignRecord
 from kmlbench.run import Campaign, Experiment
+from kmlbench.store import StoredCampaign
 from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
@@ -93,9 +94,11 @@ def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
     path = resume.find(arguments.resume, arguments.results)
     stored = store.read(path)
     resume.restore(arguments, stored.campaign)
+    left = resume.left(stored)
+    if not left:
+        return _complete(arguments, stored, progress)
     settings, _ = _settings(arguments)
     settings = resume.settled(settings, stored.campaign)
-    left = resume.left(stored)
     planned = _planned(left, settings.campaign, stored.campaign.seed)
     progress.tell(planned)
     if arguments.dry_run:
@@ -108,9 +111,24 @@ def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
     return resume.run(path, settings, arguments, progress)
 
 
+def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: Progress) -> int:
+    """The end of a campaign that has nothing left to run, for which no host is needed."""
+    Faults(found=list(arguments.faults)).check()
+    progress.tell(Planned(trials=(), seed=stored.campaign.seed, estimate_s=0))
+    said = f"the campaign in {stored.directory} is complete: nothing is left to run"
+    if arguments.dry_run:
+        return _print(arguments, [said])
+    progress.note(said)
+    return session.finish(stored.directory, 0, progress)
+
+
 def _print_plan(arguments: argparse.Namespace, planned: Planned, beside: Iterable[str]) -> int:
+    return _print(arguments, [*(trial.id for trial in planned.trials), *beside, told.planned(planned)])
+
+
+def _print(arguments: argparse.Namespace, lines: Iterable[str]) -> int:
+    """What a dry run says to people."""
     if not arguments.json:
-        lines = [*(trial.id for trial in planned.trials), *beside, told.planned(planned)]
         print(printable("\n".join(lines)))
     return 0
 

@@ -76,7 +76,9 @@ def settled(settings: Config, campaign: CampaignRecord) -> Config:
 
 
 def left(stored: StoredCampaign) -> tuple[Trial, ...]:
-    """The trials that a resumption would run."""
+    """The trials that a resumption would run: none where a rule, fixed at the start, asks for no more."""
+    if session.rule(stored.campaign)(stored.completed) is not None:
+        return ()
     completed = {outcome.trial for outcome in stored.completed}
     return tuple(trial for trial in stored.campaign.plan if trial not in completed)
 
@@ -90,8 +92,6 @@ def run(path: Path, settings: Config, arguments: argparse.Namespace, progress: P
     ) as ready:
         _require_platform(record, ready)
         with store.reopen(path) as (directory, stored):
-            if _has_ended(stored):
-                return session.finish(path, 0, progress)
             for note in (*stored.notes, losses.told(losses.settle(directory, stored), stored.failed)):
                 progress.note(note)
             failed = session.measure(
@@ -108,11 +108,6 @@ def run(path: Path, settings: Config, arguments: argparse.Namespace, progress: P
                 record,
             )
     return session.finish(path, failed, progress)
-
-
-def _has_ended(stored: StoredCampaign) -> bool:
-    """Whether every trial has numbers, or a rule that was fixed at the start asks for no more."""
-    return not left(stored) or session.rule(stored.campaign)(stored.completed) is not None
 
 
 def _require_version(path: Path, record: CampaignRecord) -> None:
