@@ -58,6 +58,8 @@ def test_the_manual_is_what_troff_understands(capsys: pytest.CaptureFixture[str]
 def test_readme_and_manual_agree_on_the_exit_codes() -> None:
     told = README[README.index("Exit codes: ") :].partition("\n\n")[0]
     assert {int(code) for code in re.findall(r"(?:: |; )(\d+) [a-z]", told)} == set(exits.MEANINGS)
+    after = exits.AFTER.partition(" can be ")[0]
+    assert after in " ".join(told.split())
 
 
 def test_every_error_has_its_exit_code() -> None:
