@@ -13,7 +13,7 @@ from kmlbench.config import Config, HostSpec, QemuHostSpec, SshHostSpec
 from kmlbench.errors import HostError
 from kmlbench.hosts import acceleration
 from kmlbench.machines import Builds, Machines
-from kmlbench.model import Acceleration, Clock, Kernel
+from kmlbench.model import Acceleration, Clock, Kernel, Trial
 from kmlbench.platforms import Platform
 from kmlbench.progress import Progress
 
@@ -28,24 +28,21 @@ class Ready:
     releases: Mapping[Kernel, str]
 
 
-def pairs(settings: Config) -> tuple[Mapping[Kernel, HostSpec], ...]:
-    """The host of each arm, for each pair of hosts."""
+def pairs(settings: Config, trials: Sequence[Trial]) -> tuple[Mapping[Kernel, HostSpec], ...]:
+    """The host of each kernel that these trials boot (a control boots one), for each pair of hosts."""
     spec = settings.campaign
+    booted = {trial.variant.kernel for trial in trials}
+    names = ({Kernel.STOCK: stock, Kernel.KML: kml} for stock, kml in zip(spec.stock, spec.kml, strict=True))
     return tuple(
-        {Kernel.STOCK: settings.host(stock), Kernel.KML: settings.host(kml)}
-        for stock, kml in zip(spec.stock, spec.kml, strict=True)
+        {kernel: settings.host(name) for kernel, name in pair.items() if kernel in booted} for pair in names
     )
 
 
-def guest_hosts(settings: Config) -> tuple[QemuHostSpec, ...]:
-    """The hosts that are guests."""
-    listed = (host for pair in pairs(settings) for host in pair.values())
-    return tuple(host for host in listed if isinstance(host, QemuHostSpec))
-
-
-def prepare(settings: Config, *, seed: int, cache: Cache, progress: Progress) -> Ready:
-    """Build what is missing, or see that running hosts answer. Raises MachineError or HostError."""
-    chosen = pairs(settings)
+def prepare(
+    settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
+) -> Ready:
+    """Build what these trials lack, or see that running hosts answer. Raises MachineError or HostError."""
+    chosen = pairs(settings, trials)
     running = [
         {name: host for name, host in pair.items() if isinstance(host, SshHostSpec)} for pair in chosen
     ]
@@ -55,7 +52,7 @@ def prepare(settings: Config, *, seed: int, cache: Cache, progress: Progress) ->
             machines=machines.by_pair([machines.running_hosts(pair) for pair in running]),
             platform=Platform.HOSTS,
             clock=None,
-            releases={name: _release([pair[name] for pair in running]) for name in Kernel},
+            releases={name: _release([pair[name] for pair in running]) for name in running[0]},
         )
     guests = [
         {name: host for name, host in pair.items() if isinstance(host, QemuHostSpec)} for pair in chosen
@@ -83,15 +80,16 @@ def _guests(
     cache: Cache,
     progress: Progress,
 ) -> Ready:
-    kernels = {name: kernel.ensure(name, cache=cache, progress=progress) for name in Kernel}
+    first, host = next(iter(guests[0].items()))
+    kernels = {name: kernel.ensure(name, cache=cache, progress=progress) for name in guests[0]}
     root = image.ensure(settings.campaign.server, cache=cache, progress=progress)
 
     def accelerate() -> Acceleration:
-        answer = acceleration.explain(kernels[Kernel.STOCK], root, cache=cache)
+        answer = acceleration.explain(kernels[first], root, cache=cache)
         progress.note(f"guests run under {answer.acceleration.upper()}: {answer.reason}")
         return answer.acceleration
 
-    found, clock = machines.settle(guests[0][Kernel.STOCK], accelerate)
+    found, clock = machines.settle(host, accelerate)
     builds = Builds(kernels=kernels, image=root, acceleration=found, clock=clock)
     return Ready(
         machines=machines.by_pair([machines.guests(pair, builds, seed=seed) for pair in guests]),

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from theatre import hosts_file
 
-from kmlbench import arms, config, machines, mysql
+from kmlbench import arms, config, machines, mysql, plan
 from kmlbench.build.cache import Cache
+from kmlbench.comparisons import CELLS
 from kmlbench.config import SshHostSpec
 from kmlbench.errors import HostError
 from kmlbench.hosts.fake import Exchange, FakeHost
 from kmlbench.hosts.reboot import BOOT_ID
 from kmlbench.machines import Booted
-from kmlbench.model import Kernel
+from kmlbench.model import Clock, Kernel, Variant
 from kmlbench.plan import Boot
 from kmlbench.progress import Silent
 
@@ -33,7 +36,8 @@ def prepare(directory: Path) -> arms.Ready:
     path = directory / "hosts.yaml"
     listed = "".join(HOST.format(kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
     path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
-    return arms.prepare(config.load(path), seed=1, cache=Cache(directory), progress=Silent())
+    trials = plan.make(plan.VARIANTS, {"getpid": False}, blocks=4, seed=1)
+    return arms.prepare(config.load(path), trials, seed=1, cache=Cache(directory), progress=Silent())
 
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +62,34 @@ def test_pairs_with_different_kernels_are_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(machines, "release", lambda spec: f"6.12-of-{spec.name}")
     with pytest.raises(HostError, match=r"(?s)stock1 runs 6\.12-of-stock1, stock2 runs .*remedy: boot"):
         prepare(tmp_path)
+
+
+class Stocked(Cache):
+    """A cache that has everything that it is asked for, and remembers which kernels that were."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.kernels: list[str] = []
+
+    def ensure(
+        self, kind: str, key: Mapping[str, str], build: Callable[[Path], None], *, need_gib: float = 4.0
+    ) -> Path:
+        del build, need_gib
+        if kind == "kernel":
+            self.kernels.append(key["kernel"])
+        entry = self.path(kind, key)
+        entry.mkdir(parents=True)
+        for name in ("release", "packages", "host_key.pub"):
+            (entry / name).write_text(f"{name} of {key.get('kernel', 'the image')}\n")
+        return entry
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_a_control_builds_the_kernel_that_it_boots(tmp_path: Path, cell: Variant) -> None:
+    path = hosts_file(tmp_path, blocks=2)
+    settings = config.with_clock(config.load(path), Clock.INSTRUCTIONS)
+    trials = plan.make_control(cell, {"getpid": False}, blocks=2, seed=1)
+    cache = Stocked(tmp_path / "cache")
+    ready = arms.prepare(settings, trials, seed=1, cache=cache, progress=Silent())
+    assert cache.kernels == [cell.kernel]
+    assert ready.releases == {cell.kernel: f"release of {cell.kernel}"}

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from campaigns import build
 
-from kmlbench import cli, preflight, report
+from kmlbench import cli, machines, preflight, report
 from kmlbench.cli import benchmark_parser, kmlbench_parser, main, run_benchmark
 from kmlbench.cli.parser import option_names
 from kmlbench.cli.plain import Plain
 from kmlbench.cli.progress import shown
+from kmlbench.config import SshHostSpec
 from kmlbench.errors import (
     BuildError,
     DifferenceError,
@@ -114,6 +115,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     ):
         assert sentence in told
     assert "it may end" not in told
+    assert "draws its own" not in told
     assert summary.startswith("8 trials in 2 boots, about ")
     assert summary.endswith("; seed 5")
 
@@ -123,31 +125,80 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     ("options", "cell"), [(["--control"], "stock-usr"), (["--control", "kml:/trusted"], "kml-trusted")]
 )
 def test_a_control_plans_one_cell_twice(
-    capsys: pytest.CaptureFixture[str], options: list[str], cell: str
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    cell: str,
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     more = ["--blocks", "2", "--seed", "5", "--workloads", "getpid", "--dry-run"]
     assert run_benchmark(["--hosts", HOSTS, *more, *options]) == 0
-    *trials, summary = capsys.readouterr().out.splitlines()
-    trials = [line for line in trials if re.match(r"\d{4}-", line)]
+    *lines, summary = capsys.readouterr().out.splitlines()
+    kernel = cell.partition("-")[0]
+    guest = f"{kernel} (2048 MiB, processors: 1)"
+    assert f"pair 1: the {kernel} kernel on the guest {guest}" in lines
+    built = f"built first, as the cache does not have it: the {kernel} kernel, the image with mysql"
+    assert built in lines
+    trials = [line for line in lines if re.match(r"\d{4}-", line)]
     assert trials == [f"{position:04d}-{cell}-getpid" for position in range(4)]
     assert summary.startswith("4 trials in 4 boots")
 
 
 @pytest.mark.usefixtures("nothing_starts")
 def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    host = (
-        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.1, port: 22, user: root, key: none, "
-        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5}}\n"
-    )
-    hosts = tmp_path / "hosts.yaml"
-    campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
-    hosts.write_text("hosts:\n" + host.format("stock") + host.format("kml") + campaign)
+    hosts = real_hosts(tmp_path)
     assert run_benchmark(["--hosts", str(hosts), "--dry-run", "--stop-at", "0.5%", "--control"]) == 0
     told = capsys.readouterr().out
-    assert "the stock kernel on stock (192.0.2.1)" in told
+    assert "pair 1: the stock kernel on stock (192.0.2.1)\n" in told
     assert "cache" not in told
+    assert "built" not in told
     assert "the question: stock:/usr B against stock:/usr A, by cpu_total of getpid" in told
     assert "it may end after 6 blocks, and every 2 more, once the interval is within ±0.5 %" in told
+
+
+def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
+    """A hosts.yaml of two machines that run."""
+    host = (
+        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.1, port: 22, user: root, key: none, "
+        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5, reboot: {1}}}\n"
+    )
+    hosts = directory / "hosts.yaml"
+    campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
+    listed = "".join(host.format(name, str(reboot).lower()) for name in ("stock", "kml"))
+    hosts.write_text(f"hosts:\n{listed}{campaign}")
+    return hosts
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {
+        True: "the hosts are rebooted for each boot of the plan",
+        False: "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs",
+    }
+    for reboot in (True, False):
+        assert run_benchmark(["--hosts", str(real_hosts(tmp_path, reboot=reboot)), "--dry-run"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert told[reboot] in lines
+        assert told[not reboot] not in lines
+
+
+def test_a_control_on_real_hosts_asks_the_one_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def connection(spec: SshHostSpec, *_: object) -> None:
+        asked.append(spec.name)
+        raise HostError("the host does not answer")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(machines, "connection", connection)
+    options = ["--hosts", str(real_hosts(tmp_path)), "--results", str(tmp_path / "results")]
+    assert run_benchmark([*options, "--control", "kml:/usr"]) == 4
+    assert asked == ["kml"]
 
 
 @pytest.mark.usefixtures("nothing_starts")
@@ -174,7 +225,10 @@ def test_a_seed_is_drawn_when_none_is_given(capsys: pytest.CaptureFixture[str]) 
     seeds = set()
     for _ in range(3):
         run_benchmark(["--hosts", HOSTS, "--dry-run"])
-        seeds.add(capsys.readouterr().out.splitlines()[-1].rpartition(" ")[2])
+        lines = capsys.readouterr().out.splitlines()
+        seed = lines[-1].rpartition(" ")[2]
+        assert f"this order was drawn, and a run draws its own: --seed {seed} gives this very order" in lines
+        seeds.add(seed)
     assert len(seeds) == 3
 
 

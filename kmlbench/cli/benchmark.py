@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kmlbench import arms, config, plan, provenance, store
+from kmlbench import config, plan, provenance, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
 from kmlbench.cli import design, intent, jsonlines, resume, session, told
@@ -68,11 +68,11 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.tell(planned)
     if arguments.dry_run:
         control, rule = chosen.control is not None, chosen.rule(trials)
-        beside = intent.lines(settings, trials, control=control, rule=rule, results=arguments.results)
-        return _print_plan(arguments, planned, beside)
+        question = intent.question(trials, control=control, rule=rule)
+        return _print_plan(arguments, settings, planned, question=question, results=arguments.results)
     progress.note(told.planned(planned))
     with session.machines(
-        settings, seed=seed, results=arguments.results, holder=str(arguments.results), progress=progress
+        settings, planned, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
         experiment = session.experiment(spec, ready, plan=trials, seed=seed)
         record = _record(settings, experiment, ready, design=chosen, hosts=arguments.hosts)
@@ -103,12 +103,10 @@ def _resume(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.tell(planned)
     if arguments.dry_run:
         record = stored.campaign
-        beside = intent.lines(
-            settings, record.plan, control=record.control, rule=record.stopping, results=path
-        )
-        return _print_plan(arguments, planned, beside)
+        question = intent.question(record.plan, control=record.control, rule=record.stopping)
+        return _print_plan(arguments, settings, planned, question=question, results=path)
     progress.note(told.planned(planned))
-    return resume.run(path, settings, arguments, progress)
+    return resume.run(path, settings, planned, results=arguments.results, progress=progress)
 
 
 def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: Progress) -> int:
@@ -122,7 +120,15 @@ def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: P
     return session.finish(stored.directory, 0, progress)
 
 
-def _print_plan(arguments: argparse.Namespace, planned: Planned, beside: Iterable[str]) -> int:
+def _print_plan(
+    arguments: argparse.Namespace,
+    settings: Config,
+    planned: Planned,
+    *,
+    question: Iterable[str],
+    results: Path,
+) -> int:
+    beside = (*intent.machines(settings, planned), *question, intent.place(results))
     return _print(arguments, [*(trial.id for trial in planned.trials), *beside, told.planned(planned)])
 
 
@@ -197,7 +203,7 @@ def _record(
         plan=experiment.plan,
         stopping=design.rule(experiment.plan),
         git_commit=provenance.git_commit(),
-        tools=provenance.tools(guests=bool(arms.guest_hosts(settings))),
+        tools=provenance.tools(guests=ready.clock is not None),
     )
 
 

@@ -12,6 +12,7 @@ from kmlbench.arms import Ready
 from kmlbench.cli import session
 from kmlbench.config import Config
 from kmlbench.errors import InputError
+from kmlbench.events import Planned
 from kmlbench.model import Trial
 from kmlbench.progress import Progress
 from kmlbench.records import Campaign as CampaignRecord
@@ -83,13 +84,11 @@ def left(stored: StoredCampaign) -> tuple[Trial, ...]:
     return tuple(trial for trial in stored.campaign.plan if trial not in completed)
 
 
-def run(path: Path, settings: Config, arguments: argparse.Namespace, progress: Progress) -> int:
-    """Go on with the campaign in `path`, to its report."""
+def run(path: Path, settings: Config, planned: Planned, *, results: Path, progress: Progress) -> int:
+    """Go on with the campaign in `path`, to its report; `planned` is what is left."""
     record = store.read(path).campaign
     _require_version(path, record)
-    with session.machines(
-        settings, seed=record.seed, results=arguments.results, holder=str(path), progress=progress
-    ) as ready:
+    with session.machines(settings, planned, results=results, holder=str(path), progress=progress) as ready:
         _require_platform(record, ready)
         with store.reopen(path) as (directory, stored):
             for note in (*stored.notes, losses.told(losses.settle(directory, stored), stored.failed)):

@@ -11,9 +11,9 @@ from pathlib import Path
 from kmlbench import arms, claims, preflight, report, stopping
 from kmlbench.arms import Ready
 from kmlbench.build.cache import default_cache
-from kmlbench.config import CampaignSpec, Config
+from kmlbench.config import CampaignSpec, Config, QemuHostSpec
 from kmlbench.errors import MachineError, ProofError, TrialError
-from kmlbench.events import Begun, Reported
+from kmlbench.events import Begun, Planned, Reported
 from kmlbench.hosts import detached, leftovers
 from kmlbench.model import Outcome, Trial
 from kmlbench.progress import Progress
@@ -25,21 +25,22 @@ CLAIMS = "campaigns"
 
 @contextmanager
 def machines(
-    settings: Config, *, seed: int, results: Path, holder: str, progress: Progress
+    settings: Config, planned: Planned, *, results: Path, holder: str, progress: Progress
 ) -> Iterator[Ready]:
-    """The machines of a campaign, claimed for it and made ready; what dead campaigns left on them is ended.
+    """The machines of what is planned, claimed and made ready; what dead campaigns left on them is ended.
 
     Raises MachineError when this machine lacks something or another campaign runs, HostError when a host
     does not answer.
     """
-    hosts = [host for pair in arms.pairs(settings) for host in pair.values()]
-    preflight.check(arms.guest_hosts(settings), results, at_once=len(settings.campaign.stock))
+    hosts = [host for pair in arms.pairs(settings, planned.trials) for host in pair.values()]
+    guests = [host for host in hosts if isinstance(host, QemuHostSpec)]
+    preflight.check(guests, results, at_once=len(settings.campaign.stock))
     cache = default_cache()
     root = detached.default_directory(cache.root) / CLAIMS
     with claims.held(claims.machines(hosts), root=root, holder=holder):
         for guest in leftovers.end_guests(results):
             progress.note(f"ended a guest whose campaign is dead (process {guest})")
-        yield arms.prepare(settings, seed=seed, cache=cache, progress=progress)
+        yield arms.prepare(settings, planned.trials, seed=planned.seed, cache=cache, progress=progress)
 
 
 def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
