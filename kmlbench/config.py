@@ -16,9 +16,12 @@ from kmlbench.errors import InputError
 from kmlbench.inventory import ONE_CPU, HostSpec, QemuHostSpec, SshHostSpec
 from kmlbench.model import Clock, Kernel, Server
 from kmlbench.rules import Integer, OneOf, Part, Real, Schema
-from kmlbench.yamlfile import Faults, Fields, Value, parse, suggestion
+from kmlbench.yamlfile import FIELDS, Faults, Fields, Value, parse, suggestion
 
 __all__ = ["CampaignSpec", "Config", "HostSpec", "QemuHostSpec", "SshHostSpec", "load", "with_clock"]
+
+# By name; None is a host with faults.
+Hosts = Mapping[str, HostSpec | None]
 
 MOST_SEED = 2**32 - 1
 HOST_NAMES: Schema = {
@@ -113,12 +116,13 @@ def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
     faults = Faults()
     top = Fields(parse(path), faults, "file")
     listed, section = top.value("hosts"), top.value("campaign")
-    hosts = () if listed is None else inventory.read(listed, faults)
+    hosts = {} if listed is None else inventory.read(listed, faults)
     top.finish()
     spec = _campaign(section, hosts, campaign or {}, faults) if section else None
-    faults.check()
+    # A fault begins with its place, which is an option or a line of the file.
+    faults.check(remedy="" if all(fault.startswith("--") for fault in faults.found) else FIELDS)
     assert spec is not None
-    return Config(path=path, hosts=hosts, campaign=spec)
+    return Config(path=path, hosts=tuple(host for host in hosts.values() if host), campaign=spec)
 
 
 def with_clock(settings: Config, clock: Clock) -> Config:
@@ -134,9 +138,7 @@ def with_clock(settings: Config, clock: Clock) -> Config:
     return replace(settings, hosts=tuple(hosts))
 
 
-def _campaign(
-    section: Value, hosts: tuple[HostSpec, ...], given: Mapping[str, Value], faults: Faults
-) -> CampaignSpec:
+def _campaign(section: Value, hosts: Hosts, given: Mapping[str, Value], faults: Faults) -> CampaignSpec:
     fields = Fields(section, faults, "campaign")
     fields.override(given)
     spec = CampaignSpec(
@@ -154,10 +156,9 @@ def _campaign(
     if not faults.found:
         _paired(fields, spec)
     if not faults.found:
-        chosen = {host.name: host for host in hosts}
-        first = chosen[spec.stock[0]]
-        for name in (*spec.stock[1:], *spec.kml):
-            _alike(fields, first, chosen[name])
+        first, *others = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
+        for other in others:
+            _alike(fields, first, other)
     return spec
 
 
@@ -186,9 +187,9 @@ def _alike(fields: Fields, one: HostSpec, other: HostSpec) -> None:
             fields.fault("kml", f"{pair}: a boot must be the same thing on both")
 
 
-def _host_names(fields: Fields, kernel: Kernel, hosts: tuple[HostSpec, ...]) -> tuple[str, ...]:
-    names = fields.one_or_more(str(kernel), {host.name for host in hosts})
-    for host in hosts:
-        if host.name in names and host.kernel is not kernel:
-            fields.fault(str(kernel), f"host {host.name!r} has the {host.kernel} kernel, not {kernel}")
+def _host_names(fields: Fields, kernel: Kernel, hosts: Hosts) -> tuple[str, ...]:
+    names = fields.one_or_more(str(kernel), hosts)
+    for name, host in hosts.items():
+        if name in names and host and host.kernel is not kernel:
+            fields.fault(str(kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}")
     return names

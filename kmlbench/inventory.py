@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -135,16 +136,28 @@ RULES = {
 }
 
 
-def read(section: Value, faults: Faults) -> tuple[HostSpec, ...]:
-    """The hosts of the section `hosts`; what is wrong with them is added to `faults`."""
-    return tuple(_host(name, value, faults) for name, value in Fields(section, faults, "hosts"))
+def read(section: Value, faults: Faults) -> Mapping[str, HostSpec | None]:
+    """The hosts of the section `hosts` by name, None where something is wrong, which is added to `faults`."""
+    return {name: _sound(name, value, faults) for name, value in Fields(section, faults, "hosts")}
 
 
-def _host(name: str, value: Value, faults: Faults) -> HostSpec:
+def _sound(name: str, value: Value, faults: Faults) -> HostSpec | None:
+    own = Faults()
+    host = _host(name, value, own)
+    faults.found += own.found
+    return None if own.found else host
+
+
+def _host(name: str, value: Value, faults: Faults) -> HostSpec | None:
     if not NAME.fullmatch(name):
         faults.add(value.place, f"hosts: {name!r} is not a name (letters, digits, '.', '_', '-')")
     fields = Fields(value, faults, f"host {name!r}")
-    match KIND.read(fields):
+    before = len(faults.found)
+    kind = KIND.read(fields)
+    if len(faults.found) > before:
+        # Which fields it may have, the kind alone says.
+        return None
+    match kind:
         case Kind.QEMU:
             host: HostSpec = _qemu(name, fields)
         case Kind.SSH:

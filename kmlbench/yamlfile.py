@@ -27,6 +27,11 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 TAG = "tag:yaml.org,2002:"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+MERGING = "merging (<<) is not supported; write the fields out"
+MISSING = "name one with --hosts, or copy the hosts.yaml of the repository"
+FIELDS = (
+    "docs/hosts.md has every field; `kmlbench host schema` prints the schema by which an editor checks them"
+)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -45,10 +50,10 @@ class Faults:
     def add(self, place: str, text: str) -> None:
         self.found.append(f"{place}: {text}")
 
-    def check(self) -> None:
+    def check(self, *, remedy: str = "") -> None:
         """Raise all faults at once as InputError, if there are any."""
         if self.found:
-            raise InputError(*self.found)
+            raise InputError(*self.found, remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +103,25 @@ def parse(path: Path) -> Value:
         with warnings.catch_warnings(action="ignore"):
             node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=MISSING) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})", remedy=FIELDS) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from error
+        place = f"{path}:{mark.line + 1 if mark else 1}"
+        raise InputError(f"{place}: not YAML: {error.problem}", remedy=FIELDS) from error
     except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
+        told = str(error).splitlines()[0]
+        raise InputError(f"{path}: not YAML: {told}", remedy=FIELDS) from error
     return Value(node=node or ScalarNode(TAG + "null", ""), source=str(path), line=1)
 
 
 class Fields:
-    """The fields of one mapping. `finish` reports the fields that nobody asked for."""
+    """The fields of one mapping. `finish` reports the fields that nobody asked for.
+
+    Of what is no mapping, or merges another one into itself, this is the only fault: the others would follow
+    from it.
+    """
 
     def __init__(self, value: Value, faults: Faults, what: str) -> None:
         self.place = value.place
@@ -121,12 +132,18 @@ class Fields:
         if isinstance(value.node, MappingNode):
             self._index(value)
         else:
-            faults.add(value.place, f"{what} must be a mapping of names to values")
+            self._only(value.place, f"{what} must be a mapping of names to values")
+
+    def _only(self, place: str, text: str) -> None:
+        self._faults.add(place, text)
+        self._faults = Faults()
 
     def _index(self, value: Value) -> None:
         for key, entry in value.node.value:
             name, inner = value.inner(key), value.inner(entry)
-            if name.text is None or key.tag != TAG + "str":
+            if key.tag == TAG + "merge":
+                self._only(name.place, f"{self._what}: {MERGING}")
+            elif name.text is None or key.tag != TAG + "str":
                 self._faults.add(name.place, f"{self._what}: a key must be a word")
             elif name.text in self._values:
                 self._faults.add(name.place, f"{self._what}: the key {name.text!r} is there twice")
@@ -240,5 +257,6 @@ class Fields:
 
     def finish(self) -> None:
         """Report the fields that nobody asked for."""
-        for key in self._values.keys() - self._asked:
-            self.fault(key, f"unknown key{suggestion(key, self._asked)}")
+        for key in self._values:
+            if key not in self._asked:
+                self.fault(key, f"unknown key{suggestion(key, self._asked)}")

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kmlbench import config
+from kmlbench.cli import main, run_benchmark
 from kmlbench.errors import InputError
 from kmlbench.inventory import Address
 from kmlbench.model import Clock, Kernel, Server
@@ -63,6 +68,18 @@ def faults(directory: Path, text: str) -> list[str]:
     with pytest.raises(InputError) as caught:
         load(directory, text)
     return [fault.removeprefix(f"{directory}/") for fault in caught.value.faults]
+
+
+COMMANDS = (
+    *(("run-benchmark", "--dry-run"), ("kmlbench", "doctor"), ("kmlbench", "host", "check", "far")),
+    ("kmlbench", "guest", "boot", "plain"),
+)
+
+
+def run(command: tuple[str, ...], hosts: Path) -> int:
+    """The exit code of a command with this hosts.yaml."""
+    name, *words = command
+    return {"kmlbench": main, "run-benchmark": run_benchmark}[name]([*words, "--hosts", str(hosts)])
 
 
 def test_the_hosts_yaml_of_the_repository_is_good() -> None:
@@ -150,6 +167,53 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         "hosts.yaml:26: campaign: kml: unknown: 'naer'; did you mean 'near'?",
         "hosts.yaml:31: campaign: the key 'scale' is there twice",
     }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("kind: ssh", "kind: shh", ["10: host 'far': kind: unknown: 'shh'; did you mean 'ssh'?"]),
+        ("    kind: ssh\n", "", ["9: host 'far': the key 'kind' is missing"]),
+        ("kernel: kml\n    mem", "kernel: kmll\n    mem", ["19: host 'near': kernel: unknown: 'kmll'; did "]),
+        ("kind: qemu\n    kernel: stock", "kind: qmu\n    kernel: stock", ["3: host 'plain': kind: unknown"]),
+        (
+            "clock: instructions\n  far",
+            "clok: time\n    cpu: 1\n  far",
+            ["8: host 'plain': clok: unknown key", "9: host 'plain': cpu: unknown key"],
+        ),
+        (GOOD[GOOD.index("    kind: ssh") : GOOD.index("  near:")], "    3\n", ["9: host 'far' must be a"]),
+        (GOOD[GOOD.index("  stock: plain") :], "  3\n", ["24: campaign must be a mapping of names"]),
+    ],
+)
+def test_a_fault_brings_no_others_with_it(tmp_path: Path, old: str, new: str, told: list[str]) -> None:
+    assert old in GOOD
+    found = faults(tmp_path, GOOD.replace(old, new))
+    assert len(found) == len(told)
+    for fault, begin in zip(found, told, strict=True):
+        assert fault.startswith(f"hosts.yaml:{begin}")
+
+
+def test_faults_come_in_the_order_of_the_file_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(GOOD.replace("    user: root", "".join(f"    x{number}: 1\n" for number in range(20))))
+    argv = [sys.executable, "-c", "from kmlbench.cli import main; main()", "doctor", "--hosts", str(path)]
+    said = [
+        subprocess.run(
+            argv, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stderr
+        for seed in "123"
+    ]
+    assert [line.split(": ")[-3] for line in said[0].splitlines() if ": unknown key" in line] == [
+        f"x{number}" for number in range(20)
+    ]
+    assert len(set(said)) == 1
+
+
+def test_merging_is_not_supported_and_says_what_to_do(tmp_path: Path) -> None:
+    text = GOOD.replace("  plain:\n", "  plain: &guest\n")
+    text = text.replace(text[text.index("  near:") : text.index("campaign:")], "  near: {<<: *guest}\n")
+    told = "hosts.yaml:17: host 'near': merging (<<) is not supported; write the fields out"
+    assert faults(tmp_path, text) == [told]
 
 
 def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> None:
@@ -265,9 +329,49 @@ def test_an_unknown_host_gets_a_suggestion(tmp_path: Path) -> None:
         load(tmp_path, GOOD).host("plan")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        config.load(tmp_path / "none.yaml")
+FAULTY = (
+    "hosts: [",
+    "hosts: 3",
+    GOOD.replace("blocks: 3", "blocks: x"),
+    b"\xff",
+    "a: !!binary x\n--- \n b: 1",
+)
+
+
+@pytest.mark.parametrize("content", FAULTY)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_says_where_the_fields_are_described(
+    tmp_path: Path, command: tuple[str, ...], content: str | bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert run(command, path) == 2
+    told = capsys.readouterr().err
+    assert told.count("remedy: ") == 1
+    assert "remedy: docs/hosts.md has every field; `kmlbench host schema` prints the schema" in told
+    assert "--help" not in told
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_file_that_is_not_there(
+    tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command, tmp_path / "none.yaml") == 2
+    told = capsys.readouterr().err
+    assert "none.yaml: cannot be read: No such file or directory\n  remedy: name one with --hosts, or" in told
+
+
+@pytest.mark.parametrize("option", [("--bloks", "3"), ("--blocks", "0"), ("--clock", "fast")])
+def test_a_fault_of_an_option_leads_to_the_help(
+    tmp_path: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(GOOD)
+    assert run(("run-benchmark", *option), path) == 2
+    assert capsys.readouterr().err.endswith("  remedy: see `run-benchmark --help`\n")
+    path.write_text(GOOD.replace("scale: 0.5", "scale: x"))
+    assert run(("run-benchmark", *option), path) == 2
+    assert re.search("remedy: docs/hosts.md .*; see `run-benchmark --help`$", capsys.readouterr().err)
 
 
 LINES = GOOD.splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from kmlbench.yamlfile import Faults, Value, option, options, suggestion
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
 HOSTS = Path("hosts.yaml")
+HELP = "see `run-benchmark --help`"
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
 
@@ -147,10 +148,17 @@ def _settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     try:
         settings = config.load(arguments.hosts, campaign=_given(arguments))
     except InputError as error:
-        raise InputError(*faults.found, *error.faults, remedy="see `run-benchmark --help`") from error
-    faults.check()
+        raise _together(faults.found, error) from error
+    faults.check(remedy=HELP)
     design.check(chosen, settings.campaign)
     return (settings if clock is None else with_clock(settings, clock)), chosen
+
+
+def _together(found: Sequence[str], error: InputError) -> InputError:
+    """The faults of the options and of hosts.yaml as one, with a remedy for each kind."""
+    of_options = found or any(fault.startswith("--") for fault in error.faults)
+    remedies = (error.remedy, HELP if of_options else "")
+    return InputError(*found, *error.faults, remedy="; ".join(filter(None, remedies)))
 
 
 def _clock(text: str | None, faults: Faults) -> Clock | None:
