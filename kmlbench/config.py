@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from kmlbench import inventory
 from kmlbench.adapters import ADAPTERS
 from kmlbench.errors import InputError
-from kmlbench.inventory import ONE_CPU, HostSpec, QemuHostSpec, SshHostSpec
+from kmlbench.inventory import ONE_CPU, Address, HostSpec, QemuHostSpec, SshHostSpec
 from kmlbench.model import Clock, Kernel, Server
 from kmlbench.rules import Integer, OneOf, Part, Real, Schema
 from kmlbench.yamlfile import FIELDS, Faults, Fields, Value, parse, suggestion
@@ -156,9 +157,11 @@ def _campaign(section: Value, hosts: Hosts, given: Mapping[str, Value], faults: 
     if not faults.found:
         _paired(fields, spec)
     if not faults.found:
-        first, *others = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
+        first, *others = chosen = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
         for other in others:
             _alike(fields, first, other)
+        for one, other in combinations(chosen, 2):
+            _apart(fields, one, other)
     return spec
 
 
@@ -185,6 +188,19 @@ def _alike(fields: Fields, one: HostSpec, other: HostSpec) -> None:
         case SshHostSpec() as stock, SshHostSpec() as kml if stock.reboot is not kml.reboot:
             pair = f"hosts {stock.name!r} and {kml.name!r} differ in reboot"
             fields.fault("kml", f"{pair}: a boot must be the same thing on both")
+
+
+def _apart(fields: Fields, one: HostSpec, other: HostSpec) -> None:
+    """Machines at one address are one, unless it is an address behind different hosts."""
+    match one, other:
+        case SshHostSpec() as one, SshHostSpec() as other if _place(one) == _place(other):
+            pair = f"hosts {one.name!r} and {other.name!r} are one machine ({one.address}, port {one.port})"
+            fields.fault(str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time")
+
+
+def _place(host: SshHostSpec) -> tuple[tuple[str, int], ...]:
+    doors: tuple[Address, ...] = (host,) if host.jump is None else (host.jump, host)
+    return tuple((door.address.lower(), door.port) for door in doors)
 
 
 def _host_names(fields: Fields, kernel: Kernel, hosts: Hosts) -> tuple[str, ...]:

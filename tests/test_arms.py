@@ -23,7 +23,7 @@ from kmlbench.plan import Boot
 from kmlbench.progress import Silent
 
 HOST = (
-    "  {0}{1}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: none, "
+    "  {0}{1}: {{kind: ssh, kernel: {0}, address: 192.0.2.{2}, port: 22, user: root, key: none, "
     "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5}}\n"
 )
 CAMPAIGN = (
@@ -34,7 +34,8 @@ CAMPAIGN = (
 
 def prepare(directory: Path) -> arms.Ready:
     path = directory / "hosts.yaml"
-    listed = "".join(HOST.format(kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
+    names = ((kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
+    listed = "".join(HOST.format(*name, number) for number, name in enumerate(names))
     path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
     trials = plan.make(plan.VARIANTS, {"getpid": False}, blocks=4, seed=1)
     return arms.prepare(config.load(path), trials, seed=1, cache=Cache(directory), progress=Silent())

@@ -160,12 +160,14 @@ def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.
 def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
     """A hosts.yaml of two machines that run."""
     host = (
-        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.1, port: 22, user: root, key: none, "
-        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5, reboot: {1}}}\n"
+        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: none, "
+        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5, reboot: {2}}}\n"
     )
     hosts = directory / "hosts.yaml"
     campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
-    listed = "".join(host.format(name, str(reboot).lower()) for name in ("stock", "kml"))
+    listed = "".join(
+        host.format(name, last, str(reboot).lower()) for last, name in enumerate(("stock", "kml"), start=1)
+    )
     hosts.write_text(f"hosts:\n{listed}{campaign}")
     return hosts
 
@@ -295,12 +297,12 @@ def test_hosts_that_do_not_answer_end_the_campaign_before_it_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host = (
-        "  {0}:\n    kind: ssh\n    kernel: {0}\n    address: 127.0.0.1\n    port: 1\n    user: root\n"
+        "  {0}:\n    kind: ssh\n    kernel: {0}\n    address: 127.0.0.1\n    port: {1}\n    user: root\n"
         "    key: none\n    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n"
     )
     hosts = tmp_path / "hosts.yaml"
     campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 1}\n"
-    hosts.write_text("hosts:\n" + host.format("stock") + host.format("kml") + campaign)
+    hosts.write_text("hosts:\n" + host.format("stock", 1) + host.format("kml", 2) + campaign)
     assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 4
     assert "remedy: " in capsys.readouterr().err
     assert not (tmp_path / "results").exists()

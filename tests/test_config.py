@@ -126,9 +126,10 @@ def test_a_machine_behind_a_gate_with_a_user_of_its_own(tmp_path: Path) -> None:
 
 
 MACHINE = GOOD[GOOD.index("    kind: ssh") : GOOD.index("  near:")]
-TWO = f"hosts:\n  a:\n{MACHINE.replace('kernel: kml', 'kernel: stock')}  b:\n{MACHINE}" + GOOD[
-    GOOD.index("campaign:") :
-].replace("stock: plain", "stock: a").replace("kml: near", "kml: b")
+OTHER = MACHINE.replace("kernel: kml", "kernel: stock").replace("192.0.2.7", "192.0.2.8")
+TWO = f"hosts:\n  a:\n{OTHER}  b:\n{MACHINE}" + GOOD[GOOD.index("campaign:") :].replace(
+    "stock: plain", "stock: a"
+).replace("kml: near", "kml: b")
 
 
 def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> None:
@@ -137,6 +138,40 @@ def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> 
     assert faults(tmp_path, TWO.replace("    port: 22", "    port: 22\n    reboot: true", 1)) == [
         f"{told}a boot must be the same thing on both"
     ]
+
+
+ONE = TWO.replace("192.0.2.8", "192.0.2.7")
+BEHIND = "    jump: {{address: gate{}, user: root, key: k, known_hosts: h}}\n    user: root"
+
+
+def test_two_hosts_on_one_machine_are_refused(tmp_path: Path) -> None:
+    told = (
+        "campaign: kml: hosts 'a' and 'b' are one machine (192.0.2.7, port 22): it runs one kernel, and one"
+    )
+    assert faults(tmp_path, ONE) == [f"hosts.yaml:20: {told} trial, at a time"]
+    other_user = ONE.replace("user: root", "user: bench\n    sudo: true", 1)
+    assert len(faults(tmp_path, other_user)) == 1
+    assert load(tmp_path, ONE.replace("port: 22", "port: 23", 1)).campaign.stock == ("a",)
+
+
+def test_one_address_behind_two_hosts_is_two_machines(tmp_path: Path) -> None:
+    first = ONE.replace("    user: root", BEHIND.format(1), 1)
+    assert load(tmp_path, first).campaign.stock == ("a",)
+    head, tail = first.split("  b:\n")
+    assert load(tmp_path, f"{head}  b:\n{tail.replace('    user: root', BEHIND.format(2))}").campaign
+    assert len(faults(tmp_path, f"{head}  b:\n{tail.replace('    user: root', BEHIND.format(1))}")) == 1
+
+
+def test_two_pairs_on_one_machine_are_refused(tmp_path: Path) -> None:
+    text = TWO.replace("  b:\n", f"  c:\n{OTHER}  d:\n{MACHINE.replace('.7', '.9')}  b:\n", 1)
+    text = text.replace("stock: a", "stock: [a, c]").replace("kml: b", "kml: [b, d]").replace("s: 3", "s: 4")
+    (fault,) = faults(tmp_path, text)
+    assert ": campaign: stock: hosts 'a' and 'c' are one machine (192.0.2.8, port 22)" in fault
+    assert load(tmp_path, text.replace(".8", ".10", 1)).campaign.stock == ("a", "c")
+
+
+def test_hosts_that_the_campaign_leaves_out_may_be_one_machine(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD.replace("  near:", f"  again:\n{MACHINE}  near:")).campaign.kml == ("near",)
 
 
 def test_loops_and_rate_are_the_workloads_own_unless_they_are_given(tmp_path: Path) -> None:

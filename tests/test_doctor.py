@@ -149,7 +149,7 @@ MACHINE = """\
   {name}:
     kind: ssh
     kernel: {name}
-    address: 192.0.2.7
+    address: {name}.example.org
     user: root
     key: k
     host_key: ssh-ed25519 AAAA
@@ -168,7 +168,9 @@ def hosts(tmp_path: Path) -> Path:
 def connection(spec: SshHostSpec, deadline_s: float) -> Iterator[FakeHost]:
     assert deadline_s <= 15
     if spec.name == "stock":
-        raise HostError("root@192.0.2.7:22 did not answer within 15 s: \x1b[2J", remedy="see whether it runs")
+        raise HostError(
+            "root@stock.example.org:22 did not answer within 15 s: \x1b[2J", remedy="see whether it runs"
+        )
     said = "".join(f"{name}={value}\n" for name, value in {**QUIET, "busiest": "\x1b[2J"}.items())
     yield FakeHost(script=[Exchange(argv=("sh", "-c", examination.SCRIPT), stdout=said)])
 
@@ -179,13 +181,16 @@ def test_each_machine_is_told_and_one_that_does_not_answer_is_the_exit_code(
     monkeypatch.setattr(machines, "connection", connection)
     assert main(["doctor", "--hosts", str(hosts)]) == 4
     told = capsys.readouterr().out
-    assert "stock\n  root@192.0.2.7:22 did not answer within 15 s: \\x1b[2J\n    remedy: see whether" in told
+    assert (
+        "stock\n  root@stock.example.org:22 did not answer within 15 s: \\x1b[2J\n    remedy: see whether"
+        in told
+    )
     assert "  good      governor: performance\n" in told
     assert "\x1b" not in told
     assert main(["doctor", "--hosts", str(hosts), "--json"]) == 4
     listed = json.loads(capsys.readouterr().out)["machines"]
     assert [one["name"] for one in listed] == ["this machine", "stock", "kml"]
-    assert listed[1]["error"].startswith("root@192.0.2.7:22 did not answer")
+    assert listed[1]["error"].startswith("root@stock.example.org:22 did not answer")
     assert listed[2]["error"] is None
     assert set(listed[2]["findings"][0]) == {"name", "value", "state", "meaning", "change"}
 
