@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
-from paramiko.hostkeys import InvalidHostKey
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from kmlbench.errors import HostError
 
@@ -114,13 +113,16 @@ class Login:
             ) from error
         if late:
             raise HostError(
-                f"{self} did not answer within {deadline_s:.0f} s: {str(error) or type(error).__name__}",
+                f"{self} did not answer within {deadline_s:.0f} s: {_cause(error)}",
                 remedy="see whether the host runs and its SSH server listens there",
             ) from error
 
     def _known_name(self) -> str:
         """How a known_hosts file spells this host."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
+
+    # Reading a key, paramiko raises whatever the library below it does: a passphrase is a TypeError, a kind
+    # that it does not know has an error of its own, damage may be an OverflowError or an AssertionError.
 
     def _known_keys(self) -> Sequence[paramiko.PKey]:
         return [self._given_key()] if self.known_hosts is None else self._kept_keys(self.known_hosts)
@@ -129,7 +131,7 @@ class Login:
         try:
             kind, encoded = self.host_key.split()[:2]
             return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
-        except (ValueError, binascii.Error, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        except Exception as error:
             raise HostError(
                 f"{self}: {self.host_key[:60]!r} is not a public host key",
                 remedy="give the line of the host's ssh_host_ed25519_key.pub",
@@ -138,16 +140,17 @@ class Login:
     def _kept_keys(self, path: Path) -> Sequence[paramiko.PKey]:
         try:
             kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
-        except (OSError, ValueError, paramiko.SSHException, InvalidHostKey) as error:
+        except Exception as error:
             raise HostError(
-                f"{self}: the file of known hosts {path} cannot be used: {error}",
+                f"{self}: the file of known hosts {path} cannot be used: {_cause(error)}",
                 remedy="name a file as ssh keeps it, or give host_key instead",
             ) from error
         if not kept:
+            through = f"-J {self.jump} " if self.jump else ""
             raise HostError(
                 f"{self}: {path} has no key of {self._known_name()}",
-                remedy=f"log in once with `ssh -p {self.port} {self.user}@{self.address}`, compare the key's "
-                "fingerprint with what the host's own console says, and accept it",
+                remedy=f"log in once with `ssh {through}-p {self.port} {self.user}@{self.address}`, compare "
+                "the key's fingerprint with what the host's own console says, and accept it",
             )
         return [kept[kind] for kind in kept]
 
@@ -155,9 +158,9 @@ class Login:
         try:
             mode = self.key.stat().st_mode & 0o777
             private = paramiko.PKey.from_path(self.key)
-        except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        except Exception as error:
             raise HostError(
-                f"{self}: the private key {self.key} cannot be used: {error}",
+                f"{self}: the private key {self.key} cannot be used: {_cause(error)}",
                 remedy="give the file of an unencrypted SSH key that you can read",
             ) from error
         if mode & 0o077:
@@ -166,3 +169,13 @@ class Login:
                 remedy=f"chmod 600 {self.key}; if others could read it until now, make a new one",
             )
         return private
+
+
+def _cause(error: Exception) -> str:
+    """An error in words: those of the system where it is its error."""
+    match error:
+        case NoValidConnectionsError(errors=tried):
+            return ", ".join(dict.fromkeys(map(_cause, tried.values())))
+        case OSError(strerror=str(words)):
+            return words
+    return str(error) or type(error).__name__
