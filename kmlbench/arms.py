@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kmlbench import machines
@@ -28,21 +28,30 @@ class Ready:
     releases: Mapping[Kernel, str]
 
 
-def pairs(settings: Config, trials: Sequence[Trial]) -> tuple[Mapping[Kernel, HostSpec], ...]:
-    """The host of each kernel that these trials boot (a control boots one), for each pair of hosts."""
+def booted(trials: Sequence[Trial]) -> frozenset[Kernel]:
+    """The kernels that these trials boot: a control boots one."""
+    return frozenset(trial.variant.kernel for trial in trials)
+
+
+def pairs(settings: Config, kernels: Collection[Kernel]) -> tuple[Mapping[Kernel, HostSpec], ...]:
+    """The host of each of these kernels, for each pair of hosts."""
     spec = settings.campaign
-    booted = {trial.variant.kernel for trial in trials}
     names = ({Kernel.STOCK: stock, Kernel.KML: kml} for stock, kml in zip(spec.stock, spec.kml, strict=True))
     return tuple(
-        {kernel: settings.host(name) for kernel, name in pair.items() if kernel in booted} for pair in names
+        {kernel: settings.host(name) for kernel, name in pair.items() if kernel in kernels} for pair in names
     )
+
+
+def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]:
+    """Those hosts, of all pairs."""
+    return tuple(host for pair in pairs(settings, kernels) for host in pair.values())
 
 
 def prepare(
     settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
 ) -> Ready:
     """Build what these trials lack, or see that running hosts answer. Raises MachineError or HostError."""
-    chosen = pairs(settings, trials)
+    chosen = pairs(settings, booted(trials))
     running = [
         {name: host for name, host in pair.items() if isinstance(host, SshHostSpec)} for pair in chosen
     ]

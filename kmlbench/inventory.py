@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class QemuHostSpec:
 class Address:
     """Where an SSH server is, who logs in with which private key, and how the server is known.
 
-    Either `host_key` is its public key ("ssh-ed25519 AAAA..."), or `known_hosts` a file that has it.
+    Either `host_key` is its public key ("ssh-ed25519 AAAA..."), or `known_hosts` a file that has it. `where`
+    says of each field that names a key or a file where it stands.
     """
 
     address: str
@@ -53,6 +54,7 @@ class Address:
     key: Path
     host_key: str = ""
     known_hosts: Path | None = None
+    where: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ def _ssh(name: str, fields: Fields, faults: Faults, directory: Path) -> SshHostS
         key=door.key,
         host_key=door.host_key,
         known_hosts=door.known_hosts,
+        where=door.where,
         jump=None if jump is None else _jump(name, jump, faults, directory),
         sudo=SUDO.read(fields),
         reboot=REBOOT.read(fields),
@@ -216,6 +219,7 @@ def _address(fields: Fields, directory: Path) -> Address:
         key=KEY.path(fields, directory),
         host_key=HOST_KEY.read_if_there(fields),
         known_hosts=KNOWN_HOSTS.path_if_there(fields, directory),
+        where={rule.key: fields.where(rule.key) for rule in (KEY, HOST_KEY, KNOWN_HOSTS)},
     )
     if fields.has(HOST_KEY.key) == fields.has(KNOWN_HOSTS.key):
         fields.fault(HOST_KEY.key, PROOF)

@@ -114,11 +114,12 @@ def release(spec: SshHostSpec) -> str:
 
 def connection(spec: SshHostSpec, deadline_s: float = SSH_DEADLINE_S) -> AbstractContextManager[Host]:
     """A connection to a machine of the user's, as root. Raises HostError."""
-    login = _login(spec, jump=None if spec.jump is None else _login(spec.jump))
-    return reach(login, deadline_s=deadline_s, name=spec.name, sudo=spec.sudo)
+    return reach(login(spec), deadline_s=deadline_s, name=spec.name, sudo=spec.sudo)
 
 
-def _login(address: Address, *, jump: Login | None = None) -> Login:
+def login(address: Address) -> Login:
+    """How to log in at an address, or at that of a machine of the user's."""
+    jump = address.jump if isinstance(address, SshHostSpec) else None
     return Login(
         address=address.address,
         port=address.port,
@@ -126,7 +127,7 @@ def _login(address: Address, *, jump: Login | None = None) -> Login:
         key=address.key,
         host_key=address.host_key,
         known_hosts=address.known_hosts,
-        jump=jump,
+        jump=None if jump is None else login(jump),
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kmlbench import machines
 from kmlbench.commands import require
-from kmlbench.config import QemuHostSpec
-from kmlbench.errors import MachineError
+from kmlbench.config import HostSpec, QemuHostSpec, SshHostSpec
+from kmlbench.errors import InputError, MachineError
 from kmlbench.hosts.qemu import QEMU
+from kmlbench.inventory import Address
 
 RESULTS_MIB = 256
 # QEMU itself, beside the guest's memory.
@@ -33,6 +35,24 @@ def check(
 
 
 Lack = tuple[str, str]
+
+
+def logins(hosts: Iterable[HostSpec]) -> None:
+    """Raises InputError that lists every key and file by which these hosts cannot be logged in to.
+
+    No host is asked: what hosts.yaml names is looked at here.
+    """
+    there = [host for host in hosts if isinstance(host, SshHostSpec)]
+    doors = [door for host in there for door in (host, host.jump) if door is not None]
+    lacks = [lack for door in doors for lack in _keys(door)]
+    if lacks:
+        remedies = dict.fromkeys(how for _, how in lacks)
+        raise InputError(*(what for what, _ in lacks), remedy="; ".join(remedies))
+
+
+def _keys(door: Address) -> Iterator[Lack]:
+    for key, error in machines.login(door).faults():
+        yield f"{door.where[key]}: {error.args[0]}", error.remedy
 
 
 def _qemu() -> list[Lack]:

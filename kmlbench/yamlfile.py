@@ -160,8 +160,12 @@ class Fields:
 
     def fault(self, key: str, text: str) -> None:
         """Report `text` at the place of the field `key`."""
+        self._faults.add(self.where(key), text)
+
+    def where(self, key: str) -> str:
+        """The place of the field `key`, and its name."""
         place = self._values[key].place if key in self._values else self.place
-        self._faults.add(place, f"{self._what}: {key}: {text}")
+        return f"{place}: {self._what}: {key}"
 
     def has(self, key: str) -> bool:
         """Whether the field is there; asking counts as knowing it."""

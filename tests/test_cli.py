@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import build
+from sshserver import new_key
 
 from kmlbench import cli, machines, preflight, report
 from kmlbench.cli import benchmark_parser, kmlbench_parser, main, run_benchmark
@@ -159,9 +160,10 @@ def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.
 
 def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
     """A hosts.yaml of two machines that run."""
+    public = new_key(directory).with_name("key.pub").read_text().strip()
     host = (
-        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: none, "
-        "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5, reboot: {2}}}\n"
+        "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: key, "
+        f"host_key: {public}, reboot: {{2}}}}}}\n"
     )
     hosts = directory / "hosts.yaml"
     campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
@@ -173,6 +175,20 @@ def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
 
 
 @pytest.mark.usefixtures("nothing_starts")
+def test_a_control_needs_no_login_of_the_kernel_that_it_does_not_boot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = real_hosts(tmp_path)
+    stock, kml = hosts.read_text().split("  kml:", 1)
+    hosts.write_text(f"{stock}  kml:{kml.replace('key: key', 'key: nokey', 1)}")
+    command = ["--hosts", str(hosts), "--dry-run"]
+    assert run_benchmark([*command, "--control", "stock:/usr"]) == 0
+    for options in ([], ["--control", "kml:/usr"]):
+        assert run_benchmark([*command, *options]) == 2
+        assert "nokey" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nothing_starts")
 def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,7 +197,8 @@ def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
         False: "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs",
     }
     for reboot in (True, False):
-        assert run_benchmark(["--hosts", str(real_hosts(tmp_path, reboot=reboot)), "--dry-run"]) == 0
+        (directory := tmp_path / str(reboot)).mkdir()
+        assert run_benchmark(["--hosts", str(real_hosts(directory, reboot=reboot)), "--dry-run"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert told[reboot] in lines
         assert told[not reboot] not in lines
@@ -290,21 +307,6 @@ def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
     told = capsys.readouterr().err
     assert "qemu-system-x86_64 is not on this machine" in told
     assert "remedy: run `make setup`" in told
-    assert not (tmp_path / "results").exists()
-
-
-def test_hosts_that_do_not_answer_end_the_campaign_before_it_begins(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    host = (
-        "  {0}:\n    kind: ssh\n    kernel: {0}\n    address: 127.0.0.1\n    port: {1}\n    user: root\n"
-        "    key: none\n    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n"
-    )
-    hosts = tmp_path / "hosts.yaml"
-    campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 1}\n"
-    hosts.write_text("hosts:\n" + host.format("stock", 1) + host.format("kml", 2) + campaign)
-    assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 4
-    assert "remedy: " in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
 

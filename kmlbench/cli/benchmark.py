@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kmlbench import config, plan, provenance, store
+from kmlbench import arms, config, plan, preflight, provenance, store
 from kmlbench.adapters import ADAPTERS
 from kmlbench.arms import Ready
 from kmlbench.cli import design, intent, jsonlines, resume, session, told
@@ -147,6 +147,7 @@ def _settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     chosen = design.parse(arguments, faults)
     try:
         settings = config.load(arguments.hosts, campaign=_given(arguments))
+        preflight.logins(arms.hosts(settings, chosen.kernels))
     except InputError as error:
         raise _together(faults.found, error) from error
     faults.check(remedy=HELP)

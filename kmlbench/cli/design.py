@@ -14,7 +14,7 @@ from kmlbench.cli.parser import share
 from kmlbench.comparisons import CELLS, STOCK_USR
 from kmlbench.config import CampaignSpec
 from kmlbench.errors import InputError
-from kmlbench.model import Trial, Variant
+from kmlbench.model import Kernel, Trial, Variant
 from kmlbench.records import Stopping
 from kmlbench.yamlfile import Faults, suggestion
 
@@ -26,6 +26,11 @@ class Design:
     control: Variant | None
     half_width: float | None
     options: Mapping[str, str]
+
+    @property
+    def kernels(self) -> frozenset[Kernel]:
+        """The kernels that it boots."""
+        return frozenset(Kernel) if self.control is None else frozenset({self.control.kernel})
 
     def trials(self, spec: CampaignSpec, seed: int) -> tuple[Trial, ...]:
         """The plan, in order."""

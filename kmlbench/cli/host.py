@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kmlbench import config, machines, preparation, readiness, schema
+from kmlbench import config, machines, preflight, preparation, readiness, schema
 from kmlbench.belongings import Belongings, belongings
 from kmlbench.build import image
 from kmlbench.cli.parser import printable
@@ -108,6 +108,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Config, SshHostSpec]:
             f"{arguments.hosts}: host {spec.name} is a guest, which needs none of this",
             remedy="name a host with kind: ssh",
         )
+    preflight.logins([spec])
     return settings, spec
 
 

@@ -25,7 +25,7 @@ CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to t
 
 def machines(settings: Config, planned: Planned) -> Iterator[str]:
     """The hosts and what becomes of them, the order. Nothing is asked: only files here are looked at."""
-    pairs = arms.pairs(settings, planned.trials)
+    pairs = arms.pairs(settings, arms.booted(planned.trials))
     for number, pair in enumerate(pairs):
         hosts = ", ".join(f"the {name} kernel on {_place(host)}" for name, host in pair.items())
         yield f"pair {number + 1}: {hosts}"

@@ -32,7 +32,7 @@ def machines(
     Raises MachineError when this machine lacks something or another campaign runs, HostError when a host
     does not answer.
     """
-    hosts = [host for pair in arms.pairs(settings, planned.trials) for host in pair.values()]
+    hosts = arms.hosts(settings, arms.booted(planned.trials))
     guests = [host for host in hosts if isinstance(host, QemuHostSpec)]
     preflight.check(guests, results, at_once=len(settings.campaign.stock))
     cache = default_cache()

@@ -46,7 +46,7 @@ class Login:
     def client(self, *, deadline_s: float) -> Iterator[paramiko.SSHClient]:
         """A client that is logged in. Raises HostError."""
         deadline = time.monotonic() + deadline_s
-        known, private = self._known_keys(), self._private_key()
+        known, private = self._keys()
         with ExitStack() as stack:
             gate = stack.enter_context(self.jump.client(deadline_s=deadline_s)) if self.jump else None
             while True:
@@ -61,6 +61,21 @@ class Login:
                     break
             stack.callback(client.close)
             yield client
+
+    def faults(self) -> Iterator[tuple[str, HostError]]:
+        """The fields whose key or file cannot be used, each with the reason. No host is asked."""
+        known = "host_key" if self.known_hosts is None else "known_hosts"
+        for name, read in (("key", self._private_key), (known, self._known_keys)):
+            try:
+                read()
+            except HostError as error:
+                yield name, error
+
+    def _keys(self) -> tuple[Sequence[paramiko.PKey], paramiko.PKey]:
+        try:
+            return self._known_keys(), self._private_key()
+        except HostError as error:
+            raise HostError(f"{self}: {error.args[0]}", remedy=error.remedy) from error
 
     def _client(self, known: Sequence[paramiko.PKey]) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
@@ -133,7 +148,7 @@ class Login:
             return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
         except Exception as error:
             raise HostError(
-                f"{self}: {self.host_key[:60]!r} is not a public host key",
+                f"{self.host_key[:60]!r} is not a public host key",
                 remedy="give the line of the host's ssh_host_ed25519_key.pub",
             ) from error
 
@@ -142,13 +157,13 @@ class Login:
             kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
         except Exception as error:
             raise HostError(
-                f"{self}: the file of known hosts {path} cannot be used: {_cause(error)}",
+                f"the file of known hosts {path} cannot be used: {_cause(error)}",
                 remedy="name a file as ssh keeps it, or give host_key instead",
             ) from error
         if not kept:
             through = f"-J {self.jump} " if self.jump else ""
             raise HostError(
-                f"{self}: {path} has no key of {self._known_name()}",
+                f"{path} has no key of {self._known_name()}",
                 remedy=f"log in once with `ssh {through}-p {self.port} {self.user}@{self.address}`, compare "
                 "the key's fingerprint with what the host's own console says, and accept it",
             )
@@ -160,12 +175,12 @@ class Login:
             private = paramiko.PKey.from_path(self.key)
         except Exception as error:
             raise HostError(
-                f"{self}: the private key {self.key} cannot be used: {_cause(error)}",
+                f"the private key {self.key} cannot be used: {_cause(error)}",
                 remedy="give the file of an unencrypted SSH key that you can read",
             ) from error
         if mode & 0o077:
             raise HostError(
-                f"{self}: others may read the private key {self.key} (mode {mode:04o})",
+                f"others may read the private key {self.key} (mode {mode:04o})",
                 remedy=f"chmod 600 {self.key}; if others could read it until now, make a new one",
             )
         return private
