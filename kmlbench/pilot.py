@@ -7,7 +7,11 @@ plan stands the one that is enough in four of five cases, by the F distribution 
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +23,7 @@ from kmlbench import stats
 from kmlbench.comparisons import Comparison
 from kmlbench.errors import InputError
 from kmlbench.frames import Measure
+from kmlbench.model import Completed
 from kmlbench.stats import Absent
 from kmlbench.store import StoredCampaign
 from kmlbench.tables import Source
@@ -56,24 +61,62 @@ def plan(source: Source, measure: Measure, comparison: Comparison, *, half_width
     return Plan(measure=measure, now=now, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
 
 
-def block_s(stored: StoredCampaign) -> float:
-    """What a block took, boots included, in seconds of the controller's clock.
+def block_s(stored: StoredCampaign) -> float | None:
+    """What a block takes, boots included, in seconds; None where the record does not tell.
 
-    Raises InputError when no block ended.
+    Trials have their own durations. Only what a boot takes beside them is told by the clock of the day, which
+    may jump: the median of the boots. Raises InputError when no block ended.
     """
-    ended = {outcome.trial: outcome for outcome in stored.outcomes}
-    unfinished = {trial.block for trial in stored.campaign.plan if trial not in ended}
-    last: dict[int, float] = {}
-    for outcome in stored.outcomes:
-        moment = _moment(stored.directory, outcome.started_utc) + outcome.elapsed_s
-        last[outcome.trial.block] = max(moment, last.get(outcome.trial.block, moment))
-    whole = [moment for block, moment in last.items() if block not in unfinished]
-    if not whole:
+    planned = stored.campaign.plan
+    ended = {outcome.trial for outcome in stored.outcomes}
+    if {trial.block for trial in planned} <= {trial.block for trial in planned if trial not in ended}:
         raise InputError(
             f"{stored.directory}: no block of this campaign ended: it is no pilot",
             remedy="name a campaign with at least two whole blocks",
         )
-    return (max(whole) - _moment(stored.directory, stored.campaign.started_utc)) / len(whole)
+    block = [trial for trial in planned if trial.block == planned[0].block]
+    trials_s, beside_s = _trials_s(stored), _beside_s(stored)
+    if not beside_s or any(trial.workload not in trials_s for trial in block):
+        return None
+    boots = len({trial.boot for trial in block})
+    taken = boots * statistics.median(beside_s) + sum(trials_s[trial.workload] for trial in block)
+    return taken / len({trial.pair for trial in planned})
+
+
+def _trials_s(stored: StoredCampaign) -> Mapping[str, float]:
+    """The mean duration of a trial, by workload."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for outcome in stored.completed:
+        taken[outcome.trial.workload].append(outcome.elapsed_s)
+    return {workload: statistics.mean(times) for workload, times in taken.items()}
+
+
+def _beside_s(stored: StoredCampaign) -> list[float]:
+    """What boots took beside their trials, each from the end of the boot before it."""
+    spans = (
+        _end(stored.directory, boot) - _end(stored.directory, before) - sum(one.elapsed_s for one in boot)
+        for before, boot in _successive(stored)
+    )
+    # Less than nothing: the clock was set back meanwhile.
+    return [span for span in spans if span >= 0]
+
+
+def _successive(stored: StoredCampaign) -> Iterator[tuple[Sequence[Completed], Sequence[Completed]]]:
+    """Boots with the one before on their pair of hosts: both whole, and no resumption in or between them."""
+    outcomes = {outcome.trial: outcome for outcome in stored.completed}
+    before: dict[int, Sequence[Completed]] = {}
+    for _, group in itertools.groupby(stored.campaign.plan, key=lambda trial: trial.boot):
+        trials = tuple(group)
+        boot = [outcomes[trial] for trial in trials if trial in outcomes]
+        whole = boot if len(boot) == len(trials) else ()
+        last = before.get(trials[0].pair, ())
+        if whole and last and len({outcome.resumption for outcome in (*last, *whole)}) == 1:
+            yield last, whole
+        before[trials[0].pair] = whole
+
+
+def _end(directory: Path, boot: Sequence[Completed]) -> float:
+    return _moment(directory, boot[-1].started_utc) + boot[-1].elapsed_s
 
 
 def _moment(directory: Path, utc: str) -> float:

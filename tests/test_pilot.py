@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from campaigns import Recipe, build, stored_campaign
+from campaigns import Recipe, build, edit, stored_campaign
 
 from kmlbench import figures, pilot, store
 from kmlbench.answer import main_measure
@@ -23,10 +26,75 @@ def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert told[0] == "pilot: campaign, QEMU TCG, instruction clock, 4 minutes a block"
     assert told[1] == "kml:/trusted against stock:/usr, cpu_total, to see ±0.50 %:"
     assert told[3] == (
-        "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 21 minutes to be sure in four of "
+        "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 22 minutes to be sure in four of "
         "five cases; now ±0.48 % with 3 blocks"
     )
     assert len(told) == 6
+
+
+def later(path: Path, hours: float, boots: range) -> None:
+    """Have the clock of the day go on by so much before these boots."""
+
+    def change(record: Any) -> None:
+        if record["trial"]["boot"] in boots:
+            moment = datetime.fromisoformat(record["started_utc"]) + timedelta(hours=hours)
+            record["started_utc"] = moment.isoformat(timespec="milliseconds")
+
+    edit(path / "outcomes.jsonl", change)
+
+
+@pytest.mark.parametrize("hours", [10, -3])
+def test_a_clock_that_jumps_is_not_planned_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hours: float
+) -> None:
+    path = stored_campaign(tmp_path)
+    later(path, hours, range(2, 6))
+    assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
+    told = capsys.readouterr().out
+    assert "4 minutes a block" in told
+    assert "4 blocks, 14 minutes; 6 blocks" in told
+
+
+def test_a_night_between_a_campaign_and_its_resumption_is_not_planned_with(tmp_path: Path) -> None:
+    """Also where half of the boots waited for it."""
+    path = stored_campaign(tmp_path)
+    for boot in (2, 3, 4):
+        later(path, 10, range(boot, 6))
+    *lines, last = (path / "outcomes.jsonl").read_text().splitlines()
+    resumed = {"status": "resumed", "started_utc": "later", "lost_trials": [], "lost_boots": []}
+    for number, position in enumerate((16, 24, 32)):
+        lines.insert(position + number, json.dumps({**resumed, "number": number + 1}))
+    (path / "outcomes.jsonl").write_text("".join(f"{line}\n" for line in (*lines, last)))
+    assert pilot.block_s(store.read(path)) == pytest.approx(640.2 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize("started_utc", ["2025-11-24T01:02:03Z", "2025-11-22T01:02:03Z"])
+def test_a_record_that_does_not_tell_how_long_a_boot_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], started_utc: str
+) -> None:
+    """All its trials began at one moment, and the campaign on another day."""
+    path = build(tmp_path, Recipe(blocks=4, workloads=("wisconsin",), started_utc=started_utc))
+    assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
+    pilot_told, _, workload = capsys.readouterr().out.splitlines()
+    assert pilot_told.endswith(", time unknown")
+    assert re.fullmatch(r"  wisconsin \(together\): \d+ blocks; \d+ blocks to be sure .*", workload)
+
+
+def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
+    path = stored_campaign(tmp_path)
+    one_s = pilot.block_s(store.read(path))
+    campaign = json.loads((path / "campaign.json").read_text())
+    for trial in campaign["plan"]:
+        trial["pair"] = trial["block"] % 2
+    (path / "campaign.json").write_text(json.dumps(campaign))
+    edit(path / "outcomes.jsonl", lambda one: one["trial"].update(pair=one["trial"]["block"] % 2))
+    for facts in path.glob("raw/boot-*/facts.json"):
+        boot = json.loads(facts.read_text())
+        facts.write_text(json.dumps({**boot, "pair": boot["boot"] // 2 % 2}))
+    later(path, -213.4 / 3600, range(2, 4))
+    later(path, -213.4 / 3600, range(4, 6))
+    assert one_s is not None
+    assert pilot.block_s(store.read(path)) == pytest.approx(one_s / 2, rel=0.05)
 
 
 def test_any_metric_of_any_process_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

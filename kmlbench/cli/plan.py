@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"plan from {arguments.directory}")
     stored = store.read(arguments.directory)
     source, block_s = figures.source(stored), pilot.block_s(stored)
-    pilot_told = f"pilot: {stored.directory.name}, {stored.campaign.platform}, {_minutes(block_s)} a block"
-    print(printable(pilot_told))
+    told_s = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
+    print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {told_s}"))
     print(printable(f"{source.primary}, {arguments.metric}, to see {numerals.half_width(wanted)}:"))
     for workload in planned_workloads(source.plan):
         if is_counting(workload):
@@ -54,7 +55,7 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-def _told(found: Plan | Absent, block_s: float) -> str:
+def _told(found: Plan | Absent, block_s: float | None) -> str:
     if isinstance(found, Absent):
         return f"undecided: {found.reason}"
     now = f"now {numerals.half_width(found.now)} with {found.pilot_blocks} blocks"
@@ -62,13 +63,13 @@ def _told(found: Plan | Absent, block_s: float) -> str:
     return f"{_blocks(found.likely, block_s)}; {assured}; {now}"
 
 
-def _blocks(blocks: int | None, block_s: float) -> str:
+def _blocks(blocks: int | None, block_s: float | None) -> str:
     if blocks is None:
         return f"more than {stats.MOST_BLOCKS} blocks"
-    return f"{blocks} blocks, {_minutes(blocks * block_s)}"
+    return f"{blocks} blocks" if block_s is None else f"{blocks} blocks, {_minutes(blocks * block_s)}"
 
 
 def _minutes(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
