@@ -97,6 +97,19 @@ def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
     assert pilot.block_s(store.read(path)) == pytest.approx(one_s / 2, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [("wal", "'wal'; did you mean 'wall'?"), ("nope", "'nope'; known: cpu_system, cpu_total, cpu_user,")],
+)
+def test_a_metric_that_no_workload_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str, told: str
+) -> None:
+    assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "1%", "--metric", metric]) == 2
+    said = capsys.readouterr()
+    assert f"--metric: no workload of this campaign has {told}" in said.err
+    assert said.out == ""
+
+
 def test_any_metric_of_any_process_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--half-width", "1%", "--metric", "pass_cpu", "--process", "server"]
     assert main(["plan", str(stored_campaign(tmp_path)), *options]) == 0

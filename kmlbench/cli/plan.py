@@ -14,10 +14,13 @@ from kmlbench.adapters.calls import is_counting
 from kmlbench.answer import main_measure
 from kmlbench.cli.parser import printable, share
 from kmlbench.comparisons import planned_workloads
+from kmlbench.errors import InputError
 from kmlbench.model import Process
 from kmlbench.pilot import Plan
 from kmlbench.progress import Progress
 from kmlbench.stats import Absent
+from kmlbench.tables import Source
+from kmlbench.yamlfile import suggestion
 
 
 def register(subparsers: Any) -> None:
@@ -41,6 +44,7 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"plan from {arguments.directory}")
     stored = store.read(arguments.directory)
     source, block_s = figures.source(stored), pilot.block_s(stored)
+    _require_measured(arguments.metric, source)
     told_s = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
     print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {told_s}"))
     print(printable(f"{source.primary}, {arguments.metric}, to see {numerals.half_width(wanted)}:"))
@@ -53,6 +57,12 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
         found = pilot.plan(source, measure, source.primary, half_width=wanted)
         print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
     return 0
+
+
+def _require_measured(metric: str, source: Source) -> None:
+    known = {measure.metric for measure in source.stored_units}
+    if metric != stopping.METRIC and metric not in known:
+        raise InputError(f"--metric: no workload of this campaign has {metric!r}{suggestion(metric, known)}")
 
 
 def _told(found: Plan | Absent, block_s: float | None) -> str:
