@@ -13,11 +13,11 @@ WORKLOADS = Path(__file__).resolve().parents[1] / "workloads"
 
 @cache
 def read(relative: str) -> str:
-    """The text of a file below workloads/. Raises MachineError when the package runs without its tree."""
+    """The text of a file below workloads/. Raises MachineError outside of the package's checkout."""
     try:
         return (WORKLOADS / relative).read_text(encoding="utf-8")
     except OSError as error:
         raise MachineError(
-            f"cannot read the workload's data: {error}",
-            remedy="run kmlbench from a clone of its repository (pip install --editable)",
+            f"the package runs from its checkout alone, and this is none: {error}",
+            remedy="`make setup` in a clone of its repository installs it there",
         ) from error

@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from campaigns import build
 from sshserver import new_key
 
 from kmlbench import cli, machines, preflight, report
-from kmlbench.cli import benchmark_parser, kmlbench_parser, main, run_benchmark
+from kmlbench.cli import main, run_benchmark
 from kmlbench.cli.parser import option_names
 from kmlbench.cli.plain import Plain
+from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.cli.progress import shown
 from kmlbench.config import SshHostSpec
 from kmlbench.errors import (
@@ -339,6 +342,33 @@ def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
     assert "campaign" in stream.getvalue()
     assert "1/2" in stream.getvalue()
     assert "[stock] is not markup" in stream.getvalue()
+
+
+@pytest.mark.parametrize("program", ["main", "run_benchmark"])
+@pytest.mark.parametrize("word", ["report", "--help", "--dry-run"])
+def test_installed_without_its_checkout_it_says_so(tmp_path: Path, program: str, word: str) -> None:
+    ran = elsewhere(tmp_path, program, word)
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert "the package runs from its checkout alone, and this is none: " in ran.stderr
+    assert "remedy: `make setup` in a clone of its repository installs it there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def elsewhere(place: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a command says whose package lies in this directory."""
+    shutil.copytree(REPOSITORY / "kmlbench", place / "kmlbench")
+    return subprocess.run(
+        (
+            sys.executable,
+            "-c",
+            f"import sys; from kmlbench.cli import {program}; sys.exit({program}())",
+            *words,
+        ),
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_console_scripts_are_these_functions() -> None:

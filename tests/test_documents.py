@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.cli import benchmark_parser, kmlbench_parser
 from kmlbench.cli.parser import option_names, parse
+from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.errors import InputError
 
 REPOSITORY = Path(__file__).parent.parent

@@ -17,9 +17,10 @@ import pytest
 
 from kmlbench import errors
 from kmlbench.adapters import ADAPTERS
-from kmlbench.cli import HUNG_UP, benchmark_parser, exits, kmlbench_parser, main
+from kmlbench.cli import exits, main
 from kmlbench.cli.interrupts import INTERRUPTED
 from kmlbench.cli.parser import option_names
+from kmlbench.cli.programs import HUNG_UP, benchmark_parser, kmlbench_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 PARSERS = {"run-benchmark": benchmark_parser(), "kmlbench": kmlbench_parser()}
