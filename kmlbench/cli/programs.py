@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, shell, verify
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
 from kmlbench.cli.jsonlines import OPTION, JsonLines
+from kmlbench.cli.output import guarded
 from kmlbench.cli.parser import Parser, parse, printable
 from kmlbench.cli.plain import Plain
 from kmlbench.cli.progress import shown
-from kmlbench.errors import KmlbenchError
+from kmlbench.errors import KmlbenchError, MachineError
 from kmlbench.progress import Progress
 
 HUNG_UP = 141
@@ -24,17 +24,22 @@ Watch = Callable[[Interruption], AbstractContextManager[Progress]]
 
 def main(argv: Sequence[str]) -> int:
     """`kmlbench`."""
-    return _run(kmlbench_parser(), argv, _shown)[0]
+    with guarded():
+        return _run(kmlbench_parser(), argv, _shown)[0]
 
 
 def run_benchmark(argv: Sequence[str]) -> int:
     """`run-benchmark`."""
-    if OPTION not in argv:
-        return _run(benchmark_parser(), argv, _shown)[0]
+    with guarded():
+        parser = benchmark_parser()
+        return _run_for_programs(parser, argv) if OPTION in argv else _run(parser, argv, _shown)[0]
+
+
+def _run_for_programs(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     lines = JsonLines(sys.stdout, notes=Plain(sys.stderr))
-    code, error = _run(benchmark_parser(), argv, lambda _: nullcontext(lines))
-    lines.end(code, error)
-    return code
+    code, error = _run(parser, words, lambda _: nullcontext(lines))
+    unwritten, _ = _ending(parser, lambda: lines.end(code, error))
+    return code or unwritten
 
 
 def kmlbench_parser() -> argparse.ArgumentParser:
@@ -63,22 +68,31 @@ def _shown(interruption: Interruption) -> AbstractContextManager[Progress]:
 
 def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) -> tuple[int, str]:
     """Do what `words` say; the exit code, and what went wrong, which standard error has been told."""
-    try:
+
+    def run() -> int:
         arguments = parse(parser, words)
         with interruptible() as interruption, watch(interruption) as progress:
             code: int = arguments.run(arguments, progress)
+        sys.stdout.flush()
+        return code
+
+    return _ending(parser, run)
+
+
+def _ending(parser: argparse.ArgumentParser, do: Callable[[], int | None]) -> tuple[int, str]:
+    """Do something; the exit code, and what went wrong."""
+    try:
+        return do() or 0, ""
     except KmlbenchError as error:
         return error.exit_code, _complain(f"{parser.prog}: {error}")
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return HUNG_UP, "whoever read the output has gone"
     except KeyboardInterrupt as interrupt:
         told = str(interrupt)
         return INTERRUPTED, _complain(f"{parser.prog}: interrupted{f'; {told}' if told else ''}")
-    return code, ""
 
 
 def _complain(text: str) -> str:
-    print(printable(text), file=sys.stderr)
+    with suppress(MachineError, BrokenPipeError):
+        print(printable(text), file=sys.stderr)
     return text

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Standard output and standard error: where they cannot be written, that is told once, as an error."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from kmlbench.errors import MachineError
+
+
+class Output:
+    """A stream that fails once. What comes later goes nowhere: whatever runs must come to a good end.
+
+    Characters that its encoding does not have are written as escapes.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream, self._name = stream, name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        with self._failing_once():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._failing_once():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _failing_once(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise MachineError(
+                f"{self._name} could not be written: {error.strerror}",
+                remedy="lead it to a terminal, a pipe or a disk with space, then run again",
+            ) from error
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Have writing to standard output or error raise MachineError, or BrokenPipeError, once.
+
+    One that was closed when the program began is nowhere.
+    """
+    with ExitStack() as stack:
+        for name, stream, redirect in (
+            ("standard output", sys.stdout, redirect_stdout),
+            ("standard error", sys.stderr, redirect_stderr),
+        ):
+            # typeshed does not know that Python has None for a closed one.
+            found = cast(TextIO | None, stream) or stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(redirect(cast(TextIO, Output(found, name))))
+        yield
