@@ -168,6 +168,22 @@ def test_the_end_of_a_campaign_that_never_began(
     assert (lines[-1]["exit_code"], lines[-1]["directory"]) == (code, None)
 
 
+def test_a_bug_is_an_end_too_and_keeps_its_traceback(
+    told: Told, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def buggy(boot: Boot) -> list[Exchange]:
+        return whole(boot) * (1 // (1 - boot.index))
+
+    with pytest.raises(ZeroDivisionError):
+        told.run(script=buggy, blocks=1)
+    end = json.loads(capsys.readouterr().out.splitlines()[-1])
+    jsonschema.validate(end, SCHEMA)
+    assert (end["event"], end["exit_code"], end["completed"]) == ("end", 1, 2)
+    assert end["error"].startswith("ZeroDivisionError: ")
+    stage(monkeypatch, Playing())
+    assert told.benchmark("--resume", end["directory"])[-1]["completed"] == 4
+
+
 @pytest.mark.parametrize("options", [["--bloks", "3"], ["--blocks"], ["extra"], ["--resume", "nothing"]])
 def test_bad_input_is_an_end_too(told: Told, options: list[str]) -> None:
     lines = told.benchmark(*options)

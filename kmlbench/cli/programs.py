@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
@@ -37,7 +38,11 @@ def run_benchmark(argv: Sequence[str]) -> int:
 
 def _run_for_programs(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     lines = JsonLines(sys.stdout, notes=Plain(sys.stderr))
-    code, error = _run(parser, words, lambda _: nullcontext(lines))
+    try:
+        code, error = _run(parser, words, lambda _: nullcontext(lines))
+    except Exception as bug:
+        lines.end(KmlbenchError.exit_code, traceback.format_exception_only(bug)[-1].strip())
+        raise
     unwritten, _ = _ending(parser, lambda: lines.end(code, error))
     return code or unwritten
 
