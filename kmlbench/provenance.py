@@ -28,6 +28,9 @@ def git_commit() -> str:
 
     "unknown" outside of git.
     """
+    if not (PROJECT / ".git").exists():
+        # git would describe whatever repository the package lies in.
+        return UNKNOWN
     try:
         commit = _git("rev-parse", "HEAD").strip()
         tracked = _git("diff", "HEAD", "--name-only", "-z", "--", *PROGRAM)

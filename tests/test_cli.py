@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -369,6 +371,28 @@ def elsewhere(place: Path, program: str, *words: str) -> subprocess.CompletedPro
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("parser", [benchmark_parser(), kmlbench_parser()], ids=lambda parser: parser.prog)
+def test_the_version_of_package_and_source(
+    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = {"kmlbench": main, "run-benchmark": run_benchmark}[parser.prog]
+    with pytest.raises(SystemExit, match="0"):
+        program(["--version"])
+    found = rf"{parser.prog} {version('kmlbench')}, source ([0-9a-f]{{40}}(-dirty)?|unknown)\n"
+    assert re.fullmatch(found, capsys.readouterr().out)
+
+
+def test_the_version_of_a_tree_that_is_no_repository(tmp_path: Path) -> None:
+    """Also where it lies in somebody else's."""
+    tree = tmp_path / "tree"
+    shutil.copytree(REPOSITORY / "workloads", tree / "workloads")
+    other = ("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e")
+    subprocess.run((*other, "init", "--quiet"), check=True)
+    subprocess.run((*other, "commit", "--quiet", "--allow-empty", "--message=other"), check=True)
+    ran = elsewhere(tree, "main", "--version")
+    assert (ran.returncode, ran.stdout) == (0, f"kmlbench {version('kmlbench')}, source unknown\n")
 
 
 def test_the_console_scripts_are_these_functions() -> None:

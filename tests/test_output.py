@@ -52,7 +52,9 @@ def full() -> Iterator[TextIO]:
         yield stream
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["--dry-run", "--json"], ["--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--dry-run"], ["--dry-run", "--json"], ["--help"], ["--version"]], ids=" ".join
+)
 def test_a_full_disk_below_standard_output(
     full: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: Sequence[str]
 ) -> None:

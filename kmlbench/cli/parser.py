@@ -7,8 +7,10 @@ import argparse
 import difflib
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from typing import NoReturn
 
+from kmlbench import provenance
 from kmlbench.errors import InputError
 
 
@@ -27,6 +29,18 @@ class Parser(argparse.ArgumentParser):
         """As argparse does, once what was printed is written."""
         sys.stdout.flush()
         super().exit(status, message)
+
+
+class Version(argparse.Action):
+    """Prints the version of the package and of its source, and ends."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Asks git only when it is asked."""
+        print(f"{parser.prog} {metadata.version('kmlbench')}, source {provenance.git_commit()}")
+        parser.exit()
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel,
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
 from kmlbench.cli.jsonlines import OPTION, JsonLines
 from kmlbench.cli.output import guarded
-from kmlbench.cli.parser import Parser, parse, printable
+from kmlbench.cli.parser import Parser, Version, parse, printable
 from kmlbench.cli.plain import Plain
 from kmlbench.cli.progress import shown
 from kmlbench.errors import KmlbenchError, MachineError
@@ -50,6 +50,7 @@ def _run_for_programs(parser: argparse.ArgumentParser, words: Sequence[str]) -> 
 def kmlbench_parser() -> argparse.ArgumentParser:
     """The parser of `kmlbench`."""
     parser = Parser(prog="kmlbench", description="Kernels, guests and reports of Kernel Mode Linux.")
+    parser.add_argument("--version", action=Version)
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for module in (kernel, guest, host, doctor, report, costs, plan, compare, verify):
         module.register(verbs)
@@ -63,6 +64,7 @@ def benchmark_parser() -> argparse.ArgumentParser:
         prog="run-benchmark",
         description="Measure programs in user mode and in kernel mode, and write a report.",
     )
+    parser.add_argument("--version", action=Version)
     benchmark.configure(parser)
     return parser
 
