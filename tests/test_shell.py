@@ -115,6 +115,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
         ("run-benchmark --server m", ["mysql", "mariadb"]),
         ("run-benchmark --clock i", ["instructions"]),
         ("run-benchmark --control kml", ["kml:/usr", "kml:/trusted"]),
+        ("run-benchmark --control stock:/u", ["stock:/usr"]),
+        ("run-benchmark --control stock : /u", ["/usr"]),
+        ("run-benchmark --control kml :", ["/usr", "/trusted"]),
         ("run-benchmark --hosts ho", ["hosts.yaml"]),
         ("kmlbench ver", ["verify"]),
         ("kmlbench guest b", ["build", "boot"]),
@@ -165,6 +168,20 @@ class Terminal:
         self.shell.kill()
         self.shell.wait()
         os.close(self._screen)
+
+
+def test_bash_completes_a_value_with_a_colon_on_a_terminal(place: Path) -> None:
+    terminal = Terminal("bash", "--norc", "--noprofile", "-i", cwd=place)
+    try:
+        terminal.type(
+            "PS1='> ' TERM=dumb; source ./bash; run-benchmark() { printf '<%s>' \"$@\"; echo; }\n", "> "
+        )
+        for control, completed in (("stock:/u", "stock:/usr"), ("kml:/t", "kml:/trusted"), ("st", "stock:/")):
+            terminal.type(f"run-benchmark --control {control}\t\n", f"<--control><{completed}>")
+        terminal.type('COMP_WORDBREAKS=${COMP_WORDBREAKS//:}; echo un""split\n', "unsplit\r\n")
+        terminal.type("run-benchmark --control kml:/u\t\n", "<--control><kml:/usr>")
+    finally:
+        terminal.close()
 
 
 def test_zsh_completes_on_a_terminal(place: Path) -> None:

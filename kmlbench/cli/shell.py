@@ -47,7 +47,15 @@ _kmlbench_workloads() {
   [[ $1 == *,* ]] && head=${1%%,*},
   compgen -P "$head" -W "%(workloads)s" -- "${1##*,}"
 }
-_kmlbench_cells() { compgen -W "%(cells)s" -- "$1"; }
+_kmlbench_cells() {
+  # Where bash splits words at ":", it replaces only what stands behind it.
+  local before=
+  case $1${COMP_WORDS[COMP_CWORD - 1]} in
+    *:) before=${COMP_WORDS[COMP_CWORD - 2]}: ;;
+    :*) before=${COMP_WORDS[COMP_CWORD - 1]}: ;;
+  esac
+  compgen -W "%(cells)s" -- "$before${1#:}" | while read -r cell; do echo "${cell#"$before"}"; done
+}
 _kmlbench_servers() { compgen -W "%(servers)s" -- "$1"; }
 _kmlbench_clocks() { compgen -W "%(clocks)s" -- "$1"; }
 """
