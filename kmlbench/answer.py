@@ -34,7 +34,8 @@ class Answer:
 def answer(source: Source, platform: str) -> Answer:
     """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
     workload = main_workload(source.plan)
-    ratio = source.ratio(main_measure(source, workload), source.primary)
+    measure = main_measure(source, workload)
+    ratio = source.ratio(measure, source.primary)
     context = meaning(platform)
     match ratio:
         case Absent():
@@ -49,7 +50,7 @@ def answer(source: Source, platform: str) -> Answer:
                 limit=context.warning,
             )
         case Interval():
-            sentence = _sentence(ratio, workload, context) if context.claim else _no_claim(workload)
+            sentence = _sentence(ratio, measure, context) if context.claim else _no_claim(workload)
             return Answer(
                 sentence=sentence,
                 verdict=_verdict(ratio) if context.claim else "no claim",
@@ -79,8 +80,9 @@ def is_wisconsin(workload: str) -> bool:
     return workload.startswith("wisconsin")
 
 
-def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
-    subject = f"{workload}: server and client from {PRIMARY.treated}"
+def _sentence(ratio: Interval, measure: Measure, context: Meaning) -> str:
+    measured = "server and client" if measure.process is Process.TOGETHER else "the client"
+    subject = f"{measure.workload}: {measured} from {PRIMARY.treated}"
     against = f"than from {PRIMARY.control}"
     match stats.verdict(ratio, margin=MARGIN):
         case Verdict.DIFFERENCE:
@@ -90,7 +92,8 @@ def _sentence(ratio: Interval, workload: str, context: Meaning) -> str:
         case Verdict.NO_DIFFERENCE:
             return f"{subject} and from {PRIMARY.control}: {_margin()} in {context.quantity}."
         case Verdict.UNDECIDED:
-            return f"{workload}: undecided whether {PRIMARY} differs in {context.quantity}. {_missing(ratio)}"
+            asked = f"whether {PRIMARY} differs in {context.quantity}"
+            return f"{measure.workload}: undecided {asked}. {_missing(ratio)}"
 
 
 def _control(ratio: Interval, workload: str, source: Source) -> str:

@@ -30,6 +30,25 @@ def test_a_difference_under_emulation_is_told_in_instructions(tmp_path: Path) ->
     assert not any(word in found.sentence + found.figures for word in ("faster", "time", "second"))
 
 
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (
+            0.9,
+            "getpid: the client from kml:/trusted took 10.00 % fewer instructions than from stock:/usr.",
+        ),
+        (
+            1.0,
+            "getpid: the client from kml:/trusted and from stock:/usr: no difference larger than 1 % in "
+            "instructions executed.",
+        ),
+    ],
+)
+def test_without_a_server_the_client_alone_is_told_of(tmp_path: Path, effect: float, said: str) -> None:
+    recipe = Recipe(workloads=("getpid", "syscalls"), effect=effect, noise=0.00001, seed=8)
+    assert answer_to(tmp_path, recipe).sentence == said
+
+
 def test_a_difference_on_hardware_is_told_in_time(tmp_path: Path) -> None:
     found = answer_to(tmp_path, Recipe(effect=1.05, noise=0.0001, platform="real hosts"))
     assert "took 5.0" in found.sentence
