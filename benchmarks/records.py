@@ -30,7 +30,7 @@ WORKLOADS = {"getpid": False, "oltp_point_select": True, "oltp_read_write": True
 PARTS = {
     "reading": ("stored", ("read",)),
     "frame": ("frames", ("samples", "by_cell", "units", "write_parquet")),
-    "statistics": ("stats", ("mean_interval", "ratio_interval", "verdict", "blocks_to_decide")),
+    "statistics": ("stats", ("mean_interval", "ratio_interval", "verdict")),
     "drawing": ("plots", ("draw", "svg")),
     "data of figures": ("plots", ("table",)),
     "whole report": ("report", ("write",)),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kmlbench import numerals, stats, stopping
+from kmlbench import numerals, pilot, stats, stopping
 from kmlbench.adapters.calls import is_counting
 from kmlbench.comparisons import PRIMARY, planned_workloads
 from kmlbench.frames import Measure
@@ -152,14 +152,16 @@ def _margin() -> str:
 
 
 def _missing(ratio: Interval) -> str:
-    if ratio.low is None:
+    # So narrow an interval leaves out zero or the margin, wherever it lies.
+    half_width = MARGIN / 2
+    found = pilot.plan(ratio, half_width=half_width)
+    if isinstance(found, Absent):
         if ratio.blocks < 2:
             return "One block gives no interval; two are the least."
         return f"All {ratio.blocks} blocks gave the same ratio: nothing shows how far it varies."
-    blocks = stats.blocks_to_decide(ratio, margin=MARGIN)
-    if blocks is None:
-        return f"More than {stats.MOST_BLOCKS} blocks like these would be needed to decide."
-    return f"About {blocks} blocks like these would decide whether it does, by more than {MARGIN * 100:g} %."
+    assured = f", {pilot.told(found.assured)} to be sure in four of five cases" if found.likely else ""
+    likely = f"{pilot.told(found.likely)} blocks like these"
+    return f"An interval of ±{half_width * 100:g} % decides: {likely}{assured}."
 
 
 def _no_claim(workload: str) -> str:

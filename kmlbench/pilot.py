@@ -20,31 +20,26 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from kmlbench import stats
-from kmlbench.comparisons import Comparison
 from kmlbench.errors import InputError
-from kmlbench.frames import Measure
 from kmlbench.model import Completed
-from kmlbench.stats import Absent
+from kmlbench.stats import Absent, Estimate
 from kmlbench.store import StoredCampaign
-from kmlbench.tables import Source
 
 ASSURANCE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one measure needs. `likely` and `assured` are blocks; None: more than stats.MOST_BLOCKS."""
+    """What one ratio needs. `likely` and `assured` are blocks; None: more than stats.MOST_BLOCKS."""
 
-    measure: Measure
     now: float
     pilot_blocks: int
     likely: int | None
     assured: int | None
 
 
-def plan(source: Source, measure: Measure, comparison: Comparison, *, half_width: float) -> Plan | Absent:
+def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
     """The blocks that narrow a ratio's interval to `half_width` (relative), or why nobody knows."""
-    ratio = source.ratio(measure, comparison)
     if isinstance(ratio, Absent):
         return ratio
     deviation = stats.log_deviation(ratio)
@@ -55,10 +50,16 @@ def plan(source: Source, measure: Measure, comparison: Comparison, *, half_width
         deviation * np.sqrt(scipy_stats.f.ppf(ASSURANCE, stats.PLANNED - 1, ratio.blocks - 1)),
     )
     likely, assured = (
-        _even(stats.blocks_for(math.log1p(half_width), deviation=spread)) for spread in spreads
+        _even(stats.blocks_for(math.log1p(half_width), deviation=spread, confidence=ratio.confidence))
+        for spread in spreads
     )
     now = math.sqrt(ratio.high / ratio.low) - 1
-    return Plan(measure=measure, now=now, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
+    return Plan(now=now, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
+
+
+def told(blocks: int | None) -> str:
+    """A number of blocks in words."""
+    return f"more than {stats.MOST_BLOCKS}" if blocks is None else str(blocks)
 
 
 def block_s(stored: StoredCampaign) -> float | None:

@@ -170,19 +170,6 @@ def verdict(ratio: Interval, *, margin: float) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def blocks_to_decide(ratio: Interval, *, margin: float) -> int | None:
-    """How many blocks as variable as these would decide, if their mean is what it is now.
-
-    Either the margin or 1 must lie outside of the interval. None: unknown or too many.
-    """
-    deviation = log_deviation(ratio)
-    if deviation is None:
-        return None
-    distance = abs(math.log(ratio.estimate))
-    wanted = max(math.log1p(margin) - distance, distance)
-    return blocks_for(wanted, deviation=deviation, confidence=ratio.confidence)
-
-
 def log_deviation(ratio: Interval) -> float | None:
     """The standard deviation of the logs of single blocks' ratios that a ratio's width stands for."""
     if ratio.low is None or ratio.high is None:

@@ -3,19 +3,28 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from campaigns import Recipe, build, plan
 
-from kmlbench import figures, store
-from kmlbench.answer import Answer, answer, main_workload
-from kmlbench.comparisons import STOCK_TRUSTED, STOCK_USR
+from kmlbench import figures, stats, store
+from kmlbench.answer import MARGIN, Answer, answer, main_workload
+from kmlbench.cli import main
+from kmlbench.comparisons import KML_TRUSTED, STOCK_TRUSTED, STOCK_USR
 from kmlbench.errors import InputError
+from kmlbench.stats import Interval, Verdict
 
 
 def answer_to(root: Path, recipe: Recipe) -> Answer:
-    stored = store.read(build(root, recipe))
+    return answer_of(build(root, recipe))
+
+
+def answer_of(path: Path) -> Answer:
+    stored = store.read(path)
     return answer(figures.source(stored), stored.campaign.platform)
 
 
@@ -66,10 +75,50 @@ def test_no_difference_names_the_margin(tmp_path: Path) -> None:
     assert "no difference larger than 1 %" in found.sentence
 
 
-def test_undecided_says_how_many_blocks_would_decide(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=1.0, noise=0.03, blocks=3))
-    assert "undecided" in found.sentence
-    assert "blocks like these would decide whether it does, by more than 1 %" in found.sentence
+UNDECIDED = Recipe(
+    effect=1.0, noise=0.006, blocks=3, workloads=("wisconsin",), cells=(STOCK_USR, KML_TRUSTED), seed=100
+)
+
+
+def test_undecided_says_of_the_blocks_what_plan_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = build(tmp_path, UNDECIDED)
+    sentence = answer_of(path).sentence
+    assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
+    planned = re.search(
+        r"wisconsin \(together\): (\d+) blocks[^;]*; (\d+) blocks.* to be sure in four of five cases",
+        capsys.readouterr().out,
+    )
+    assert planned is not None
+    assert sentence == (
+        "wisconsin: undecided whether kml:/trusted against stock:/usr differs in instructions executed. "
+        f"An interval of ±0.5 % decides: {planned[1]} blocks like these, {planned[2]} to be sure in four of "
+        "five cases."
+    )
+
+
+@pytest.mark.slow
+def test_who_follows_the_sentence_is_not_left_undecided_more_often_than_it_says(tmp_path: Path) -> None:
+    """Campaigns of as many blocks as an undecided one asked for; nothing differs."""
+    random = np.random.default_rng(2005)
+    decided: list[bool] = []
+    for seed in range(100, 130):
+        sentence = answer_of(build(tmp_path, replace(UNDECIDED, seed=seed))).sentence
+        if asked := re.findall(r"(\d+) (?:blocks|to be sure)", sentence):
+            blocks = range(int(asked[-1]))
+            arms = np.exp(random.normal(0, UNDECIDED.noise, (2, len(blocks))))
+            treated, control = ({block: [arm[block]] for block in blocks} for arm in arms)
+            ratio = stats.ratio_interval(treated, control)
+            assert isinstance(ratio, Interval)
+            decided.append(stats.verdict(ratio, margin=MARGIN) is not Verdict.UNDECIDED)
+    assert len(decided) > 15
+    assert np.mean(decided) >= 0.8
+
+
+def test_blocks_that_nobody_has_are_not_counted(tmp_path: Path) -> None:
+    found = answer_to(tmp_path, replace(UNDECIDED, noise=0.5))
+    assert found.sentence.endswith("An interval of ±0.5 % decides: more than 1000 blocks like these.")
 
 
 def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:

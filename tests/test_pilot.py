@@ -132,7 +132,7 @@ def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: P
     stored = store.read(build(tmp_path / "pilot", Recipe(blocks=12, workloads=("wisconsin",), noise=noise)))
     source = figures.source(stored)
     measure = main_measure(source, "wisconsin")
-    found = pilot.plan(source, measure, source.primary, half_width=0.005)
+    found = pilot.plan(source.ratio(measure, source.primary), half_width=0.005)
     assert isinstance(found, pilot.Plan)
     assert found.likely is not None
     assert found.assured is not None
@@ -195,5 +195,13 @@ def test_a_half_width_is_a_percentage(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_what_is_absent_has_its_reason(tmp_path: Path) -> None:
     source = figures.source(store.read(build(tmp_path, Recipe(blocks=2, missing=range(64)))))
-    found = pilot.plan(source, main_measure(source, "wisconsin"), source.primary, half_width=0.01)
-    assert found == Absent(reason="kml:/trusted: no completed trial")
+    ratio = source.ratio(main_measure(source, "wisconsin"), source.primary)
+    assert pilot.plan(ratio, half_width=0.01) == Absent(reason="kml:/trusted: no completed trial")
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.97])
+def test_a_plan_is_made_at_the_level_of_its_pilot(confidence: float) -> None:
+    ratio = Interval(estimate=1.0, low=0.99, high=1 / 0.99, blocks=20, confidence=confidence)
+    found = pilot.plan(ratio, half_width=1 / 0.989999 - 1)
+    assert isinstance(found, pilot.Plan)
+    assert found.likely == 20

@@ -25,7 +25,6 @@ from kmlbench.stats import (
     Verdict,
     block_ratios,
     blocks_for,
-    blocks_to_decide,
     independent_ratio,
     mean_interval,
     ratio_interval,
@@ -269,24 +268,3 @@ def test_a_half_width_needs_so_many_blocks(blocks: int) -> None:
     wanted = float(student.ppf(0.975, blocks - 1)) * 0.01 / math.sqrt(blocks)
     assert blocks_for(wanted * 1.0001, deviation=0.01) == blocks
     assert blocks_for(wanted * 0.9999, deviation=0.01) == blocks + 1
-
-
-def test_the_blocks_that_would_decide_leave_out_the_margin_or_nothing() -> None:
-    """0.4 %, give or take 2 %: decided when 1 % is outside, at 0.6 %; 0.9 %: when nothing is, at 0.9 %."""
-    for middle, wanted in ((1.004, 0.006), (1.009, 0.009)):
-        ratio = ratio_interval(
-            {0: [middle * 0.98], 1: [middle], 2: [middle / 0.98]}, {key: [1.0] for key in range(3)}
-        )
-        assert isinstance(ratio, Interval)
-        blocks = blocks_to_decide(ratio, margin=0.01)
-        deviation = float(np.std(np.log([0.98, 1, 1 / 0.98]), ddof=1))
-        assert blocks == pytest.approx(blocks_for(wanted, deviation=deviation), abs=1)
-
-
-def test_nobody_knows_how_many_blocks_one_block_needs() -> None:
-    assert blocks_to_decide(Interval(estimate=1.0, low=None, high=None, blocks=1), margin=0.01) is None
-
-
-def test_too_many_blocks_are_no_plan() -> None:
-    wild = Interval(estimate=1.0, low=0.001, high=1000.0, blocks=3)
-    assert blocks_to_decide(wild, margin=0.01) is None

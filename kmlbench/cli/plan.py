@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kmlbench import figures, numerals, pilot, stats, stopping, store
+from kmlbench import figures, numerals, pilot, stopping, store
 from kmlbench.adapters.calls import is_counting
 from kmlbench.answer import main_measure
 from kmlbench.cli.parser import printable, share
@@ -54,7 +54,7 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
         measure = main_measure(source, workload)
         process = measure.process if arguments.process is None else Process(arguments.process)
         measure = replace(measure, metric=arguments.metric, process=process)
-        found = pilot.plan(source, measure, source.primary, half_width=wanted)
+        found = pilot.plan(source.ratio(measure, source.primary), half_width=wanted)
         print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
     return 0
 
@@ -74,9 +74,8 @@ def _told(found: Plan | Absent, block_s: float | None) -> str:
 
 
 def _blocks(blocks: int | None, block_s: float | None) -> str:
-    if blocks is None:
-        return f"more than {stats.MOST_BLOCKS} blocks"
-    return f"{blocks} blocks" if block_s is None else f"{blocks} blocks, {_minutes(blocks * block_s)}"
+    time = "" if blocks is None or block_s is None else f", {_minutes(blocks * block_s)}"
+    return f"{pilot.told(blocks)} blocks{time}"
 
 
 def _minutes(seconds: float) -> str:
