@@ -183,6 +183,16 @@ def test_it_is_said_how_few_ticks_tell_system_from_user(tmp_path: Path) -> None:
     assert "chance alone moves that by ±12 %" in text
 
 
+def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: Path) -> None:
+    text = page(tmp_path, replace(SMALL, blocks=4, effect=0.9994, noise=0.00001)).text
+    assert "Verdict: a difference" in text
+    assert "took 0.06 % fewer instructions" in text
+    assert "Verdicts “A difference”: the interval leaves out zero, however small the change." in text
+    assert "“No difference larger than 1 %”: it holds zero and lies within ±1 %." in text
+    assert "“Undecided”: neither, or there is no interval." in text
+    assert "taken for none" not in text
+
+
 def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
     heading, _, rest = text.partition("getpid in function calls")
