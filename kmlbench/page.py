@@ -25,7 +25,7 @@ TICKS = (
     "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse where the run is short, and "
     "none where no tick fell."
 )
-TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels
+TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels; no fact tells that of a host
 TABLE_2 = "Table 2: CPU of the Wisconsin benchmark"
 ARTICLE_NOTE = (
     "Below the cells of this campaign stands Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
@@ -104,8 +104,9 @@ def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
             fell = TICKS_PER_S * system.estimate
             whole = TICKS_PER_S * (user.estimate + system.estimate)
             yield (
-                f"At {TICKS_PER_S} ticks a second, about {whole:.0f} fell in a run of {workload} ({cell}), "
-                f"{fell:.0f} of them into System: chance alone moves that by ±{100 / math.sqrt(fell):.0f} %."
+                f"If the kernel ticks {TICKS_PER_S} times a second, as Debian's and the project's do, about "
+                f"{whole:.0f} ticks fell in a run of {workload} ({cell}), {fell:.0f} of them into System: "
+                f"in 95 of 100 runs chance alone keeps that within ±{196 / math.sqrt(fell):.0f} %."
             )
 
 

@@ -177,10 +177,11 @@ def test_table_2_has_cpu_user_and_system_of_both_and_apart_in_four_cells(small: 
 
 
 def test_it_is_said_how_few_ticks_tell_system_from_user(tmp_path: Path) -> None:
-    """1.3 s at 250 ticks a second: 325 of them, 65 into System."""
+    """1.3 s at 250 ticks a second: 325 of them, 65 into System, give or take 1.96 times their root."""
     text = page(tmp_path, replace(SMALL, noise=0.0)).text
-    assert "about 325 fell in a run of wisconsin (stock:/usr), 65 of them into System" in text
-    assert "chance alone moves that by ±12 %" in text
+    assert "If the kernel ticks 250 times a second, as Debian's and the project's do, about 325" in text
+    assert "325 ticks fell in a run of wisconsin (stock:/usr), 65 of them into System" in text
+    assert "in 95 of 100 runs chance alone keeps that within ±24 %" in text
 
 
 def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: Path) -> None:
