@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from kmlbench import numerals, pilot, stats, stopping
 from kmlbench.adapters.calls import is_counting
-from kmlbench.comparisons import PRIMARY, planned_workloads
+from kmlbench.comparisons import PLACEBO, PRIMARY, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Trial
 from kmlbench.platforms import Meaning, meaning
@@ -42,7 +42,7 @@ def answer(source: Source, platform: str) -> Answer:
             sentence = f"No answer: {source.primary} cannot be compared for {workload}: {ratio.reason}."
             return Answer(sentence=sentence, verdict="no answer", figures="", limit=context.warning)
         case Interval() if source.control:
-            figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {_alarms(source)}"
+            figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {false_alarms(source)}"
             return Answer(
                 sentence=_control(ratio, workload, source),
                 verdict=_alarm(ratio),
@@ -57,6 +57,25 @@ def answer(source: Source, platform: str) -> Answer:
                 figures=_figures(ratio, context, platform),
                 limit=context.warning,
             )
+
+
+def false_alarms(source: Source) -> str:
+    """How many of all measures differ between two cells that should not; empty where none has an interval."""
+    comparison, where = (
+        (source.primary, "the arms")
+        if source.control
+        else (PLACEBO, f"{PLACEBO.control} and {PLACEBO.treated}, where nothing should")
+    )
+    ratios = [source.ratio(measure, comparison) for measure in {measure for measure, _ in source.values}]
+    bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
+    differing = sum(stats.verdict(one, margin=MARGIN) is Verdict.DIFFERENCE for one in bounded)
+    if not bounded:
+        return ""
+    return (
+        f"Of {len(bounded)} measures that vary, {differing} {'differs' if differing == 1 else 'differ'} "
+        f"between {where}; "
+        f"by chance about {0.05 * len(bounded):.1f} would."
+    )
 
 
 def main_measure(source: Source, workload: str) -> Measure:
@@ -123,17 +142,6 @@ def _sight(ratio: Interval) -> str:
     return (
         f"With {ratio.blocks} blocks this machine cannot tell an effect within {numerals.half_width(width)} "
         f"from nothing; the smallest it finds in four campaigns of five is {numerals.half_width(effect)}."
-    )
-
-
-def _alarms(source: Source) -> str:
-    """How many of all measures differ between the arms."""
-    ratios = [source.ratio(measure, source.primary) for measure in {measure for measure, _ in source.values}]
-    bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
-    differing = [one for one in bounded if stats.verdict(one, margin=MARGIN) is Verdict.DIFFERENCE]
-    return (
-        f"Of {len(bounded)} measures that vary, {len(differing)} differ between the arms; "
-        f"by chance about {0.05 * len(bounded):.1f} would."
     )
 
 

@@ -28,7 +28,7 @@ from kmlbench import (
     store,
     whypage,
 )
-from kmlbench.answer import MARGIN, answer, main_measure, main_workload
+from kmlbench.answer import MARGIN, answer, false_alarms, main_measure, main_workload
 from kmlbench.comparisons import planned_workloads
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import MachineError
@@ -101,6 +101,7 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
         answer=answer(source, campaign.platform),
         meaning=meaning(campaign.platform),
         margin=MARGIN,
+        false_alarms="" if source.control else false_alarms(source),
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
         notes=stored.notes,

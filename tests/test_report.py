@@ -194,6 +194,24 @@ def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: 
     assert "taken for none" not in text
 
 
+def test_it_is_said_how_many_measures_differ_where_nothing_should(tmp_path: Path) -> None:
+    path = build(tmp_path, replace(SMALL, blocks=4, seed=13))
+    text = Page(report.write(path)).text
+    found = kmlbench.effects(path)
+    same = found[(found["comparison"] == "stock:/trusted against stock:/usr") & found["low"].notna()]
+    differ = int((same["verdict"] == "difference").sum())
+    assert differ > 1
+    assert (
+        f"Of {len(same)} measures that vary, {differ} differ between stock:/usr and stock:/trusted, where "
+        f"nothing should; by chance about {0.05 * len(same):.1f} would."
+    ) in text
+
+
+@pytest.mark.parametrize("recipe", [replace(SMALL, control=True, blocks=4), replace(SMALL, blocks=1)])
+def test_nothing_is_counted_where_nothing_can_differ(tmp_path: Path, recipe: Recipe) -> None:
+    assert "where nothing should" not in page(tmp_path, recipe).text
+
+
 def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
     heading, _, rest = text.partition("getpid in function calls")
