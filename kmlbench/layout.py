@@ -54,10 +54,10 @@ LATENCIES = {"latency": "from the start of the event", "intended_latency": "from
 STATISTICS = {
     "mean": "mean",
     "p50": "median",
-    "p90": "90 %",
-    "p95": "95 %",
-    "p99": "99 %",
-    "p999": "99.9 %",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+    "p999": "99.9th percentile",
     "max": "longest",
 }
 

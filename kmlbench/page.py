@@ -45,7 +45,7 @@ CALLS_NOTE = (
 WALL_NOTE = "What includes waiting. The kernels can change CPU alone."
 LATENCY_NOTE = (
     "From the beginning of an event to its end, as its client saw it; from the intended start where the "
-    "events had a pace. A percentile is that of one run, the mean goes over the runs."
+    "events had a pace. A percentile is that of one run; its mean and interval go over the runs."
 )
 
 

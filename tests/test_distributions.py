@@ -30,7 +30,7 @@ def test_every_run_stands_at_every_percentile(tmp_path: Path) -> None:
     (axes,) = plot.draw(plots.LIGHT).axes
     rows = [label.get_text() for label in axes.get_yticklabels()]
     points = [one for one in axes.collections if isinstance(one, PathCollection)]
-    assert rows == ["median", "95 %", "99 %", "longest"]
+    assert rows == ["median", "95th percentile", "99th percentile", "longest"]
     assert axes.get_xscale() == "log"
     assert len(points) == len(plot.series) == 4 * len(rows)
     assert {len(one.points) for one in plot.series} == {4}
@@ -39,7 +39,7 @@ def test_every_run_stands_at_every_percentile(tmp_path: Path) -> None:
 def test_its_data_and_its_words_have_every_cell(tmp_path: Path) -> None:
     plot = drawn(tmp_path)
     lines = plots.table(plot.series).splitlines()
-    assert sum(line.startswith('"kml:/trusted, 99 %",point,') for line in lines) == 4
+    assert sum(line.startswith('"kml:/trusted, 99th percentile",point,') for line in lines) == 4
     assert "kml:/usr, longest 1.8" in plot.alternative
     assert "interval" in plot.alternative
 

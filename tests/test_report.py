@@ -212,6 +212,14 @@ def test_nothing_is_counted_where_nothing_can_differ(tmp_path: Path, recipe: Rec
     assert "where nothing should" not in page(tmp_path, recipe).text
 
 
+def test_a_percentile_is_not_called_like_an_interval(tmp_path: Path) -> None:
+    text = page(tmp_path, Recipe(blocks=2, workloads=("oltp_point_select",))).text
+    assert (
+        "cell mean, guest ms median, guest ms 95th percentile, guest ms 99th percentile, guest ms "
+        "longest, guest ms"
+    ) in text
+
+
 def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
     heading, _, rest = text.partition("getpid in function calls")
