@@ -74,7 +74,7 @@ def false_alarms(source: Source) -> str:
     return (
         f"Of {len(bounded)} measures that vary, {differing} {'differs' if differing == 1 else 'differ'} "
         f"between {where}; "
-        f"by chance about {0.05 * len(bounded):.1f} would."
+        f"by chance about {(1 - source.confidence) * len(bounded):.1f} would."
     )
 
 

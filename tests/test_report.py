@@ -18,8 +18,9 @@ import pytest
 from campaigns import Recipe, build
 
 import kmlbench
-from kmlbench import report
+from kmlbench import report, stopping
 from kmlbench.errors import InputError
+from kmlbench.records import Stopping
 
 MEGABYTE = 2**20
 
@@ -194,8 +195,14 @@ def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: 
     assert "taken for none" not in text
 
 
-def test_it_is_said_how_many_measures_differ_where_nothing_should(tmp_path: Path) -> None:
-    path = build(tmp_path, replace(SMALL, blocks=4, seed=13))
+RULE = stopping.rule(0.005, workload="wisconsin", served=True)
+
+
+@pytest.mark.parametrize(("rule", "by_chance"), [(None, 0.05), (RULE, 0.03)])
+def test_it_is_said_how_many_measures_differ_where_nothing_should(
+    tmp_path: Path, rule: Stopping | None, by_chance: float
+) -> None:
+    path = build(tmp_path, replace(SMALL, blocks=4, seed=13, stopping=rule))
     text = Page(report.write(path)).text
     found = kmlbench.effects(path)
     same = found[(found["comparison"] == "stock:/trusted against stock:/usr") & found["low"].notna()]
@@ -203,7 +210,7 @@ def test_it_is_said_how_many_measures_differ_where_nothing_should(tmp_path: Path
     assert differ > 1
     assert (
         f"Of {len(same)} measures that vary, {differ} differ between stock:/usr and stock:/trusted, where "
-        f"nothing should; by chance about {0.05 * len(same):.1f} would."
+        f"nothing should; by chance about {by_chance * len(same):.1f} would."
     ) in text
 
 
