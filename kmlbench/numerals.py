@@ -26,7 +26,8 @@ def value(estimate: Estimate) -> Cell:
         case Absent():
             return Cell(text="–", aside=estimate.reason)
         case Interval():
-            places = decimals(estimate.estimate)
+            bounds = [one for one in (estimate.low, estimate.high) if one is not None]
+            places = decimals(estimate.estimate, *bounds)
             return Cell(text=plain(estimate.estimate, places), aside=_bounds(estimate, places))
 
 
@@ -72,13 +73,16 @@ def plain(number: float, places: int) -> str:
     return f"{round(number, places):,.{max(0, places)}f}".replace("-", "−")
 
 
-def decimals(number: float) -> int:
-    """How many decimals give `number` its significant digits. Counts of a few digits stay whole."""
-    if number == 0:
+def decimals(number: float, *bounds: float) -> int:
+    """How many decimals give `number` its significant digits; where it is zero, those of its bounds.
+
+    Counts of a few digits stay whole where their bounds are whole, too.
+    """
+    largest = abs(number) or max(map(abs, bounds), default=0.0)
+    whole = all(one.is_integer() for one in (number, *bounds))
+    if largest == 0 or (whole and abs(number) < 10**SIGNIFICANT_DIGITS):
         return 0
-    if number.is_integer() and abs(number) < 10**SIGNIFICANT_DIGITS:
-        return 0
-    return SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(number)))
+    return SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(largest))
 
 
 def _bounds(interval: Interval, places: int) -> str:
