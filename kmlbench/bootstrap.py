@@ -91,6 +91,7 @@ def _students(blocks: Array) -> Array:
 def _logs(arm: Array, index: int) -> Bounds:
     """Of every resample of an arm with mean 1: the log of its mean, and the square of that log's error."""
     means, variances = _resampled(arm - 1, index)
+    means = np.maximum(means, FLAT - 1)
     return np.log1p(means), variances / arm.shape[-1] / (1 + means) ** 2
 
 

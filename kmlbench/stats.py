@@ -25,7 +25,7 @@ from kmlbench.bootstrap import FLAT, Array
 CONFIDENCE = 0.95
 MOST_BLOCKS = 1000
 PLANNED = np.arange(2, MOST_BLOCKS + 1, dtype=np.float64)
-LARGEST_LOG = 100.0  # a ratio beyond e^100 is no measurement
+LARGEST_LOG = 100.0  # a ratio beyond e^100 is no measurement, and no bound says more than that
 
 Tree = float | Sequence["Tree"]
 Blocks = Mapping[int, Tree]
@@ -217,5 +217,9 @@ def _bounds(pair: tuple[Array, Array], scale: float) -> tuple[float, float]:
 
 
 def _ratio(log: float, bounds: tuple[Array, Array] | None, blocks: int, confidence: float) -> Interval:
-    low, high = (None, None) if bounds is None else (math.exp(float(one)) for one in bounds)
-    return Interval(estimate=math.exp(log), low=low, high=high, blocks=blocks, confidence=confidence)
+    low, high = (None, None) if bounds is None else map(_exp, bounds)
+    return Interval(estimate=_exp(log), low=low, high=high, blocks=blocks, confidence=confidence)
+
+
+def _exp(log: float | Array) -> float:
+    return math.exp(min(max(float(log), -LARGEST_LOG), LARGEST_LOG))

@@ -116,6 +116,27 @@ def test_a_value_that_no_machine_measures_is_an_error_or_no_ratio(
         assert re.search("undecided|No answer", page)
 
 
+def test_blocks_that_lie_as_far_apart_as_a_record_allows_decide_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = build(tmp_path, Recipe(blocks=2, workloads=WORKLOADS))
+    other = build(tmp_path / "other", Recipe(blocks=2, workloads=WORKLOADS, seed=8))
+
+    def spoil(record: Any) -> None:
+        trial = record["trial"]
+        large = (trial["kernel"] == "kml") == (trial["block"] == 0)
+        for sample in record["samples"]:
+            sample["value"] = 1e25 if large else 1.0
+
+    edit(path / "outcomes.jsonl", spoil)
+    for arguments in (["report", path], ["plan", path, "--half-width", "1%"], ["compare", path, other]):
+        assert main([str(one) for one in arguments]) == 0
+        assert not re.search(r"\b(nan|inf)\b|Traceback", "".join(capsys.readouterr()))
+    page = re.sub(r"<[^>]*>", " ", (path / "report.html").read_text())
+    assert not MADE_UP.search(page)
+    assert "undecided" in page
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(-1e90, 1e90), min_size=1, max_size=8))
 def test_any_numbers_give_an_answer_or_none(

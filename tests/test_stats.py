@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 from scipy.stats import t as student
 
 from kmlbench import bootstrap
+from kmlbench.fields import LEAST_SIZE, MOST_SIZE
 from kmlbench.stats import (
     Absent,
     Blocks,
@@ -28,6 +31,8 @@ from kmlbench.stats import (
     independent_ratio,
     mean_interval,
     ratio_interval,
+    ratio_of_effects,
+    smallest_effect,
     verdict,
 )
 
@@ -217,6 +222,28 @@ def test_numbers_of_any_size_have_a_mean_and_a_ratio(size: float) -> None:
     assert bounds(mean_interval(treated))[0] < size
     for found in (ratio_interval(treated, control), independent_ratio(treated, control)):
         assert bounds(found)[0] < math.sqrt(3) < bounds(found)[1]
+
+
+MEASURED = st.floats(math.log(LEAST_SIZE), math.log(MOST_SIZE)).map(math.exp)
+
+
+@given(
+    pairs=st.lists(st.tuples(MEASURED, MEASURED), min_size=1, max_size=12),
+    confidence=st.sampled_from([0.95, 0.97]),
+)
+@example(pairs=[(1e25, 1.0), (1.0, 1e25)], confidence=0.95)
+@example(pairs=[(1.0, 1.0)] * 11 + [(1e21, 1e-21)], confidence=0.97)
+def test_all_that_can_be_measured_has_a_finite_ratio_or_none(
+    pairs: list[tuple[float, float]], confidence: float
+) -> None:
+    treated, control = ({block: pair[arm] for block, pair in enumerate(pairs)} for arm in (0, 1))
+    for function in (ratio_interval, independent_ratio, ratio_of_effects):
+        found = function(treated, control, confidence=confidence)
+        if isinstance(found, Interval) and not found.unbounded:
+            low, high = bounds(found)
+            assert 0 < low <= high < math.inf
+            assert math.isfinite(high / low)
+            assert math.isfinite(smallest_effect(found) or 0)
 
 
 def test_blocks_without_both_cells_do_not_count() -> None:
