@@ -4,7 +4,7 @@
 Blocks are resampled whole: a block's number is the mean of its boots, each the mean of its server starts,
 each the mean of its iterations, and resampling inside a block as well would count that noise twice
 (Davison and Hinkley, Bootstrap Methods and their Application, 3.8). The studentised bootstrap needs some
-blocks; with fewer it is Student's t. docs/decisions/0006 has the coverage of both and of what was rejected.
+blocks; with fewer it is Student's t. docs/decisions/0030 has the coverage of both and of what was rejected.
 
 Arrays end with the axis of blocks. Resampling is seeded: the same numbers give the same interval.
 """

@@ -206,7 +206,7 @@ def blocks_for(half_width: float, *, deviation: float | Array, confidence: float
 def _no_logs(*arms: Mapping[int, float]) -> Absent | None:
     means = [mean for arm in arms for mean in arm.values()]
     if min(means) <= 0:
-        return Absent(reason="a value is zero: no ratio")
+        return Absent(reason=f"a value is {'below zero' if min(means) < 0 else 'zero'}: no ratio")
     if math.log(max(means)) - math.log(min(means)) > LARGEST_LOG:
         return Absent(reason="the values are too far apart: no ratio")
     return None

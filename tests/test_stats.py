@@ -263,6 +263,8 @@ def test_blocks_without_both_cells_do_not_count() -> None:
         ({0: [1.0]}, {1: [1.0]}, "no block has both cells"),
         ({0: [1.0]}, {0: [0.0]}, "a value is zero: no ratio"),
         ({0: [0.0]}, {0: [1.0]}, "a value is zero: no ratio"),
+        ({0: [1.0]}, {0: [-1.0]}, "a value is below zero: no ratio"),
+        ({0: [1.0], 1: [0.0]}, {0: [1.0], 1: [-1.0]}, "a value is below zero: no ratio"),
         ({0: [1e300]}, {0: [1e-300]}, "the values are too far apart: no ratio"),
     ],
 )
