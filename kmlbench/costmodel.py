@@ -67,7 +67,10 @@ class CostModel:
 
 
 def of(stored: StoredCampaign) -> CostModel:
-    """The costs that a campaign measured, of its blocks that measured all. Raises InputError without any."""
+    """The costs that a campaign measured, of its blocks that measured all.
+
+    Raises InputError without any, and where a loop took no time: without its block, noise would choose.
+    """
     if not meaning(stored.campaign.platform).claim:
         raise InputError(
             f"{stored.directory}: {stored.campaign.platform} says nothing about what a call costs",
@@ -82,6 +85,14 @@ def of(stored: StoredCampaign) -> CostModel:
             f"{stored.directory}: no block has the costs of all system calls in stock:/usr and kml:/trusted",
             remedy="run `run-benchmark --workloads syscalls` on that machine",
         )
+    for (cell, kind), values in found.items():
+        least = min(blocks, key=lambda block: values[block])
+        if values[least] <= 0:
+            raise InputError(
+                f"{stored.directory}: call_{kind}_ns is {values[least]:.4g} in {cell}, block {least}: "
+                "the loops were too short",
+                remedy="run `run-benchmark --workloads syscalls` on that machine with a larger --scale",
+            )
     seen = next((boot.facts.get("cpu_model", "") for boot in stored.facts), "")
     return CostModel(
         name=stored.directory.name,
