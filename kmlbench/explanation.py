@@ -14,7 +14,7 @@ lies in its entry and exit, and hardly depends on its body.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from kmlbench import prices
@@ -98,8 +98,10 @@ def explainable_comparisons(source: Source) -> tuple[Comparison, ...]:
 
 
 def explain(source: Source, workload: str, comparison: Comparison, process: Process) -> Explained:
-    """The explanation of one comparison."""
+    """The explanation of one comparison, of the blocks that have every part where some have."""
     parts = _parts(source, workload, comparison, process)
+    if whole := parts.per_query(parts.residue):
+        parts = parts.within(whole)
     no_price = NO_PRICES if parts.calls else NO_COUNTERS
     saves = all(saved > 0 for saved in parts.price.values())
     no_rate = no_price if saves else NO_SAVING
@@ -129,6 +131,10 @@ class _Parts:
     predicted: ByBlock
     before: ByBlock
     after: ByBlock
+
+    def within(self, blocks: ByBlock) -> _Parts:
+        columns = asdict(self).items()
+        return _Parts(**{name: combine(lambda one, _: one, column, blocks) for name, column in columns})
 
     @property
     def measured(self) -> ByBlock:

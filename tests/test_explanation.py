@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import COSTS, Recipe, build, edit, stored_campaign
+from campaigns import COSTS, Recipe, build, edit, plan, stored_campaign
 
+import kmlbench
 from kmlbench import callkinds, explanation, figures, prices, stats, store
 from kmlbench.comparisons import CELLS, KML_TRUSTED, PRIMARY, STOCK_USR
 from kmlbench.explanation import Explained, Quantity
@@ -113,6 +114,21 @@ def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
     assert by_hand.low is not None
     assert (residue.estimate, residue.low) == pytest.approx((by_hand.estimate, by_hand.low))
     assert residue.blocks == 12
+
+
+@pytest.mark.parametrize("lacking", ["syscalls", WORKLOAD])
+def test_the_books_balance_where_a_block_lacks_a_part(tmp_path: Path, lacking: str) -> None:
+    recipe = replace(NOISY, blocks=4)
+    failing = [one.position for one in plan(recipe) if (one.workload, one.block) == (lacking, 1)]
+    frame = kmlbench.explain(build(tmp_path, replace(recipe, failing=failing)))
+    for _, rows in frame.groupby(["comparison", "process"]):
+        found = rows.set_index("quantity")
+        assert set(found["blocks"]) == {3}
+        for quantity in ("{}_per_query", "{}_share"):
+            measured, predicted, residue = (
+                found["estimate"][quantity.format(part)] for part in ("measured", "predicted", "residue")
+            )
+            assert measured - predicted == pytest.approx(residue)
 
 
 def test_exact_blocks_have_no_interval(tmp_path: Path) -> None:
