@@ -106,6 +106,12 @@ def test_the_report_calls_it_a_projection_with_its_platform(tmp_path: Path, cost
     assert not (path / "costs.json").exists()
 
 
+def test_the_help_says_what_becomes_of_a_copy_of_the_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    assert "without it, DIR/costs.json is removed" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_frame_tells_projection_and_measurement_apart(tmp_path: Path, costs: Path) -> None:
     path = build(tmp_path, replace(HERE, workloads=(*HERE.workloads, "syscalls")))
     frame = kmlbench.explain(path, cost_model=costs)

@@ -25,7 +25,8 @@ def register(subparsers: Any) -> None:
         "--cost-model",
         type=Path,
         metavar="FILE",
-        help="what calls cost on another machine, made there by `kmlbench costs`: adds a projection",
+        help="what calls cost on another machine, made there by `kmlbench costs`: adds a projection, and a "
+        "copy as DIR/costs.json; without it, DIR/costs.json is removed",
     )
     parser.set_defaults(run=_report)
 
