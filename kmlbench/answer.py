@@ -160,7 +160,7 @@ def _margin() -> str:
 
 
 def _missing(ratio: Interval) -> str:
-    # So narrow an interval leaves out zero or the margin, wherever it lies.
+    # So narrow an interval leaves out zero or the margin, but where an end is within 0.0025 % of zero.
     half_width = MARGIN / 2
     found = pilot.plan(ratio, half_width=half_width)
     if isinstance(found, Absent):
