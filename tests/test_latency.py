@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
 from statistics import mean
 
 import pytest
 from histogram import Histogram
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kmlbench.adapters import latency
@@ -26,15 +28,23 @@ def read(text: str, events: int) -> dict[str, float]:
     return {one.metric: one.value for one in latency.samples(text, driver="pymysql", events=events)}
 
 
-@given(st.lists(st.integers(min_value=1, max_value=10**12), min_size=1, max_size=60))
-def test_a_percentile_is_right_to_three_digits(latencies_ns: list[int]) -> None:
-    found = read(printed(latencies_ns), len(latencies_ns))
-    ordered = sorted(latencies_ns)
+LATENCIES_NS = st.integers(min_value=1, max_value=10**12)
+A_PERCENT_APART_NS = [(round(1e5 * 1.01**step), 1) for step in range(160)]
+
+
+@given(st.lists(st.tuples(LATENCIES_NS, st.integers(min_value=1, max_value=200)), min_size=1, max_size=60))
+@example(A_PERCENT_APART_NS)
+def test_a_percentile_is_right_to_three_digits(repeated_ns: list[tuple[int, int]]) -> None:
+    ordered = sorted(one for one, times in repeated_ns for _ in range(times))
+    found = read(printed(ordered), len(ordered))
     assert found["latency_mean"] == pytest.approx(mean(ordered) / 1e6, abs=1e-6)
     assert ordered[-1] / 1e6 <= found["latency_max"] <= ordered[-1] / 1e6 * 1.001
-    if "latency_p50" in found:
-        middle = ordered[(len(ordered) + 1) // 2 - 1] / 1e6
-        assert middle <= found["latency_p50"] <= middle * 1.001
+    for name, thousandths in latency.PERCENTILES.items():
+        rank = ceil(Fraction(thousandths * len(ordered), 1000))
+        assert (f"latency_{name}" in found) == (rank < len(ordered))
+        if rank < len(ordered):
+            exact = ordered[rank - 1] / 1e6
+            assert exact <= found[f"latency_{name}"] <= exact * 1.001, name
 
 
 def test_a_percentile_above_which_nothing_was_seen_is_absent() -> None:

@@ -27,8 +27,9 @@ def samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
     """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
 
     Service time begins when an event begins, intended time when its pace meant it to: only a run with a pace
-    has the latter. A percentile is there when at least one event lies above it. Each is the upper end of
-    its bucket, at most 0.1 % above. Raises TrialError(stage="parse") unless every event was counted.
+    has the latter. A percentile is the shortest time that so many of the events did not exceed, and there
+    when at least one event lies above it. Each is the upper end of its bucket, at most 0.1 % above. Raises
+    TrialError(stage="parse") unless every event was counted.
     """
     sums = {name: float(value) for name, value in _SUM.findall(stdout)}
     histograms = _histograms(stdout)
@@ -61,5 +62,7 @@ def _statistics(histogram: HdrHistogram, sum_s: float, events: int) -> Iterator[
     yield "mean", sum_s / events * 1e3
     for name, thousandths in PERCENTILES.items():
         if events * (1000 - thousandths) >= 1000:
-            yield name, histogram.get_value_at_percentile(thousandths / 10) / 1e6
+            # The histogram rounds a rank to the nearest; the share of a whole rank is that rank.
+            rank = -(-events * thousandths // 1000)
+            yield name, histogram.get_value_at_percentile(100 * rank / events) / 1e6
     yield "max", histogram.get_max_value() / 1e6
