@@ -139,4 +139,6 @@ def _failure(failed: Failed) -> Hole:
     cause = failed.cause
     if len(cause) > LONGEST_CAUSE:
         cause = f"… {cause[-LONGEST_CAUSE:]}"
-    return Hole(trial=failed.trial, state=f"failed: {failed.stage}", cause=cause)
+    # A command's output may hold bytes that are no text; they are shown as \udcXX.
+    shown = cause.encode(errors="backslashreplace").decode()
+    return Hole(trial=failed.trial, state=f"failed: {failed.stage}", cause=shown)

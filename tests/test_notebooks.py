@@ -73,6 +73,14 @@ def test_the_tour_shows_answer_proofs_effects_and_every_figure(
         assert words in shown.tables
 
 
+def test_the_tour_shows_a_failure_whose_cause_is_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = build(tmp_path, Recipe(workloads=("getpid",), failing={0}))
+    shown = execute("campaign", tmp_path, {"KMLBENCH_CAMPAIGN": campaign}, monkeypatch)
+    assert "failed: measure" in shown.tables
+
+
 def test_the_control_shows_what_cannot_be_told_from_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
