@@ -137,5 +137,13 @@ def test_a_notebook_is_kept_without_outputs_and_without_logic(path: Path) -> Non
     assert not [node for node in ast.walk(ast.parse(code)) if isinstance(node, logic)]
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_leaves_the_level_of_intervals_to_the_campaign(path: Path) -> None:
+    """A campaign that a rule may end early has wider ones."""
+    notebook = nbformat.read(path, as_version=4)
+    words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert re.findall(r"\b9[0-9.]+ ?%", words) == []
+
+
 def test_there_is_a_test_for_each_notebook() -> None:
     assert {path.stem for path in NOTEBOOKS} == {"campaign", "control", "explanation", "question"}
