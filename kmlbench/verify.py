@@ -134,8 +134,8 @@ def _differs(stored: StoredCampaign, message: str) -> DifferenceError:
 def _derived(found: Path, derived: Path, progress: Progress) -> int:
     """Compare everything that was derived; how many figures there are."""
     _frames(found / SAMPLES, derived / SAMPLES)
-    drawn_here = _drawn_here(found / FIGURES, progress)
     names = _names(found / FIGURES, derived / FIGURES)
+    drawn_here = _drawn_here(found / FIGURES, progress)
     for name in names:
         if drawn_here or not name.endswith(".svg"):
             _lines(found / FIGURES / name, derived / FIGURES / name)
@@ -168,16 +168,25 @@ def _frame(path: Path) -> pd.DataFrame:
 
 
 def _drawn_here(path: Path, progress: Progress) -> bool:
-    """Whether this Matplotlib drew the figures: another one draws the same data a little differently."""
+    """Whether this Matplotlib drew the figures: another one draws the same data a little differently.
+
+    Raises DifferenceError when more than one drew them: a report draws all of its figures at once.
+    """
+    drawn: dict[str | None, str] = {}
     for drawing in sorted(path.glob("*.svg")):
         found = DRAWN_BY.search(_text(drawing))
-        if found and found[1] != mpl.__version__:
-            progress.note(
-                f"the figures were drawn by Matplotlib {found[1]}, here is {mpl.__version__}: "
-                "their data is compared, their drawing is not"
-            )
-            return False
-    return True
+        drawn.setdefault(found[1] if found else None, drawing.name)
+    if len(drawn) > 1:
+        told = (f"{FIGURES}/{name} is by Matplotlib {by or 'unnamed'}" for by, name in drawn.items())
+        raise DifferenceError(" and ".join(told), remedy=AGAIN)
+    version = next(iter(drawn), None)
+    if version in {None, mpl.__version__}:
+        return True
+    progress.note(
+        f"the figures were drawn by Matplotlib {version}, here is {mpl.__version__}: "
+        "their data is compared, their drawing is not"
+    )
+    return False
 
 
 def _names(found: Path, derived: Path) -> list[str]:

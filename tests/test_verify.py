@@ -85,6 +85,25 @@ def a_figure_more(path: Path) -> None:
     (path / "figures" / "speedup.svg").write_text("<svg/>")
 
 
+def another_matplotlib_in_one_drawing(path: Path) -> None:
+    """Of the other drawings, one is changed."""
+    replaced(
+        path / "figures" / "getpid-cpu_total-dark.svg", rf"Matplotlib v{mpl.__version__}", "Matplotlib v3.0.1"
+    )
+    a_points_place_in_a_figure(path)
+
+
+def no_matplotlib_in_any_drawing(path: Path) -> None:
+    for drawing in (path / "figures").glob("*.svg"):
+        drawing.write_text(drawing.read_text().replace("Matplotlib v", ""))
+
+
+def all_but_one_drawing_of_another_matplotlib(path: Path) -> None:
+    for drawing in (path / "figures").glob("*.svg"):
+        drawing.write_text(drawing.read_text().replace(f"Matplotlib v{mpl.__version__}", "Matplotlib v3.0.1"))
+    replaced(path / "figures" / "getpid-cpu_total.svg", "Matplotlib v", "")
+
+
 def a_sample_in_parquet(path: Path) -> None:
     frame = pd.read_parquet(path / "samples.parquet")
     frame["value"] = [2 * value if row == 7 else value for row, value in enumerate(frame["value"])]
@@ -165,6 +184,15 @@ def a_forged_configuration(path: Path) -> None:
         (a_figure_in_the_report, r"report.html: .*, figure: one drawing is there, one drawing is derived"),
         (a_row_less_in_the_report, r"report.html: .*: 'kml:/trusted against kml:/usr' is there"),
         (a_points_place_in_a_figure, r"figures/getpid-cpu_total.svg:\d+: "),
+        (
+            another_matplotlib_in_one_drawing,
+            r"figures/getpid-cpu_total-dark.svg is by Matplotlib 3.0.1$",
+        ),
+        (no_matplotlib_in_any_drawing, r"figures/getpid-cpu_total-change-dark.svg:\d+: "),
+        (
+            all_but_one_drawing_of_another_matplotlib,
+            r"by Matplotlib 3.0.1 and figures/getpid-cpu_total.svg is by Matplotlib unnamed$",
+        ),
         (a_figures_data, r"figures/getpid-cpu_total.csv:2: 'stock:/usr,point,1"),
         (a_figure_less, r"figures/getpid-cpu_total-dark.svg is not there"),
         (a_figure_more, r"figures/speedup.svg is no figure of this campaign"),
@@ -191,7 +219,7 @@ def test_what_was_changed_is_named(
     damage(copy)
     assert main(["verify", str(copy)]) == DIFFERS
     told = capsys.readouterr()
-    assert re.search(named, told.err), told.err
+    assert re.search(named, told.err, re.MULTILINE), told.err
     assert "remedy: " in told.err
     assert told.out == ""
 
