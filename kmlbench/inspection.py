@@ -47,12 +47,22 @@ def inspect(host: Host, server: Server) -> Inspection:
         "kernel_build": build,
         "command_line": OWN_WORDS.sub("", sources["/proc/cmdline"].strip()).strip(),
         "memory_kib": _field(sources["/proc/meminfo"], "MemTotal").split()[0],
-        **_processor(cpuinfo),
+        **processor_facts(cpuinfo),
         **_mitigations(sources),
         **configuration_facts(config),
         **_programs(host, server),
     }
     return Inspection(facts=facts, config=config, cpuinfo=cpuinfo)
+
+
+def processor_facts(cpuinfo: str) -> Mapping[str, str]:
+    """What the text of /proc/cpuinfo says: model and flags of the first processor, and how many there are."""
+    flags = sorted(_field(cpuinfo, "flags").split())
+    return {
+        "cpu_model": _field(cpuinfo, "model name"),
+        "cpu_flags_sha256": digest(" ".join(flags)),
+        "cpus": str(len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE))),
+    }
 
 
 def _output(host: Host, *argv: str) -> str:
@@ -83,15 +93,6 @@ def _sources(host: Host) -> Mapping[str, str]:
 def _field(text: str, name: str) -> str:
     match = re.search(rf"^{re.escape(name)}\s*:\s*(.*)$", text, re.MULTILINE)
     return match.group(1) if match else "unknown"
-
-
-def _processor(cpuinfo: str) -> Mapping[str, str]:
-    flags = sorted(_field(cpuinfo, "flags").split())
-    return {
-        "cpu_model": _field(cpuinfo, "model name"),
-        "cpu_flags_sha256": digest(" ".join(flags)),
-        "cpus": str(len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE))),
-    }
 
 
 def _mitigations(sources: Mapping[str, str]) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 
-from kmlbench import control, costmodel, facts, pages, provenance, raw, report, store
+from kmlbench import control, costmodel, facts, inspection, pages, provenance, raw, report, store
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
 from kmlbench.model import Completed, Sample
@@ -29,6 +29,7 @@ from kmlbench.stored import OUTCOMES, StoredCampaign, boot_path, raw_path
 from kmlbench.tables import Noise
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
+FACTS_OF = {"config": facts.configuration_facts, "cpuinfo": inspection.processor_facts}
 AGAIN = "`kmlbench report DIR` derives it anew; if it still differs, another version of kmlbench wrote it"
 
 
@@ -112,14 +113,14 @@ def _told(sample: Sample) -> str:
 
 
 def _facts(stored: StoredCampaign, boot: BootFacts) -> None:
-    """The facts that come out of a configuration, where it was kept."""
-    path = boot_path(stored.directory, boot.boot, boot.resumption) / "config"
-    if not path.exists():
-        return
-    place = f"raw/{path.parent.name}/facts.json"
-    for name, value in facts.configuration_facts(_text(path)).items():
-        if (recorded := boot.facts.get(name)) != value:
-            raise _differs(stored, f"{place}: {name} is {recorded!r}, its config says {value!r}")
+    """The facts that come out of raw output, where that was kept."""
+    path = boot_path(stored.directory, boot.boot, boot.resumption)
+    for source, derive in FACTS_OF.items():
+        found = derive(_text(path / source)) if (path / source).exists() else {}
+        for name, value in found.items():
+            if (recorded := boot.facts.get(name)) != value:
+                said = f"{name} is {recorded!r}, its {source} says {value!r}"
+                raise _differs(stored, f"raw/{path.name}/facts.json: {said}")
 
 
 def _differs(stored: StoredCampaign, message: str) -> DifferenceError:

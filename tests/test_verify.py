@@ -173,6 +173,14 @@ def a_forged_configuration(path: Path) -> None:
     (path / "raw" / "boot-0001" / "config").write_text("CONFIG_SMP=y\n")
 
 
+def another_processor(path: Path) -> None:
+    (path / "raw" / "boot-0001" / "cpuinfo").write_text("nonsense")
+
+
+def a_processor_more(path: Path) -> None:
+    replaced(path / "raw" / "boot-0001" / "cpuinfo", "^", "processor\t: 2\n")
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -211,6 +219,8 @@ def a_forged_configuration(path: Path) -> None:
         (a_digit_of_measure, r"outcomes.jsonl: trial 0000-.*cpu_total .*, raw/ says client cpu_total"),
         (another_privilege, r"outcomes.jsonl: trial 0000-.*its proof is .*raw/ says .*'7"),
         (a_forged_configuration, r"raw/boot-0001/facts.json: config_\w+ is "),
+        (another_processor, r"raw/boot-0001/facts.json: cpu_model is 'QEMU.*', its cpuinfo says 'unknown'"),
+        (a_processor_more, r"raw/boot-0001/facts.json: cpus is '2', its cpuinfo says '3'"),
     ],
 )
 def test_what_was_changed_is_named(
