@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kmlbench import figures, stats
 from kmlbench.answer import MARGIN
-from kmlbench.comparisons import Comparison, planned_workloads
+from kmlbench.comparisons import WORK, Comparison, planned_workloads, work
 from kmlbench.errors import InputError
 from kmlbench.frames import Measure
 from kmlbench.model import Process, Variant
@@ -18,7 +18,6 @@ from kmlbench.store import StoredCampaign
 from kmlbench.tables import Source
 
 METRICS = (*figures.CHANGES, "pass_cpu")
-WORK = ("server", "scale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,8 @@ class Both:
 def compare(first: StoredCampaign, second: StoredCampaign) -> Both:
     """Compare two campaigns of one platform. Raises InputError for campaigns that cannot be compared."""
     _require_comparable(first, second)
-    work = [name for name in WORK if _option(first, name) != _option(second, name)]
+    ours, theirs = (work(one.campaign.options) for one in (first, second))
+    differing = [name for name in WORK if ours[name] != theirs[name]]
     sources = figures.source(first), figures.source(second)
     measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
     if not measures:
@@ -60,9 +60,9 @@ def compare(first: StoredCampaign, second: StoredCampaign) -> Both:
             f"{first.directory.name} and {second.directory.name} measured nothing that is the same",
             remedy="compare campaigns that share a workload and completed trials of it",
         )
-    groups = tuple(_group(measure, sources, cells=not work) for measure in measures)
-    notes = [f"{name}: {_option(first, name)} against {_option(second, name)}" for name in work]
-    if work:
+    groups = tuple(_group(measure, sources, cells=not differing) for measure in measures)
+    notes = [f"{name}: {ours[name]} against {theirs[name]}" for name in differing]
+    if differing:
         notes.append("cells of campaigns that did other work are not compared, only effects")
     return Both(groups=groups, notes=(*notes, *_facts(first, second)))
 
@@ -82,10 +82,6 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
             f"of {names} one is an A/A control",
             remedy="hold it beside the other with `kmlbench report DIR --control CONTROL`",
         )
-
-
-def _option(stored: StoredCampaign, name: str) -> str:
-    return stored.campaign.options.get(name, "not recorded")
 
 
 def _measures(source: Source) -> Iterator[Measure]:

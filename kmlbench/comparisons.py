@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.model import Kernel, Prefix, Trial, Variant
@@ -15,6 +15,9 @@ KML_TRUSTED = Variant(kernel=Kernel.KML, prefix=Prefix.TRUSTED)
 
 ARMS = "AB"
 CHANCE = "the same cell twice: nothing but chance"
+
+# The options of a campaign that decide how much work its trials do.
+WORK = ("server", "scale", "loops", "rate")
 
 CELLS = (STOCK_USR, STOCK_TRUSTED, KML_USR, KML_TRUSTED)
 
@@ -44,6 +47,11 @@ COMPARISONS = (
     ),
     PLACEBO,
 )
+
+
+def work(options: Mapping[str, str]) -> dict[str, str]:
+    """How much work the trials of a campaign with these options do, by the names of WORK."""
+    return {name: options.get(name, "not given") for name in WORK}
 
 
 def cell_of(trial: Trial, *, control: bool) -> Variant:

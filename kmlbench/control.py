@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kmlbench import fields, figures, records, store
+from kmlbench.comparisons import WORK, work
 from kmlbench.errors import InputError
 from kmlbench.records import Campaign
 from kmlbench.stats import Interval
@@ -25,7 +26,6 @@ MACHINE = (
     "cpus",
     "qemu_version",
 )
-OPTIONS = ("server", "scale", "loops", "rate")
 
 
 def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
@@ -111,7 +111,8 @@ def _unfit(control: Campaign, campaign: Campaign) -> str:
         return "it is no A/A control"
     if control.platform != campaign.platform:
         return f"it ran on {control.platform}, not on {campaign.platform}"
-    differing = [name for name in OPTIONS if control.options.get(name) != campaign.options.get(name)]
+    ours, theirs = work(campaign.options), work(control.options)
+    differing = [name for name in WORK if ours[name] != theirs[name]]
     return f"it had another {' and '.join(differing)}" if differing else ""
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kmlbench import control, figures, stats, store
 from kmlbench.answer import MARGIN
-from kmlbench.comparisons import Comparison
+from kmlbench.comparisons import WORK, Comparison, work
 from kmlbench.frames import Measure
 from kmlbench.stats import Absent, Interval
 from kmlbench.store import StoredCampaign
@@ -36,8 +36,7 @@ CAMPAIGNS = {
     "started_utc": "str",
     "platform": "str",
     "control": "bool",
-    "server": "str",
-    "scale": "str",
+    **dict.fromkeys(WORK, "str"),
     "trials": "int64",
     "completed": "int64",
     "title": "str",
@@ -61,7 +60,8 @@ def effects(*paths: str | Path) -> pd.DataFrame:
 def campaigns(results: str | Path) -> pd.DataFrame:
     """The campaigns stored below the directory `results`, one row each, oldest first.
 
-    `campaign` is the name of the directory, as in the frames of samples; links are left out.
+    `campaign` is the name of the directory, as in the frames of samples; links are left out. `server`,
+    `scale`, `loops` and `rate` are the options that decide how much work a trial does, or "not given".
 
     Raises InputError on damage.
     """
@@ -78,8 +78,7 @@ def _campaign(stored: StoredCampaign) -> dict[str, object]:
         "started_utc": campaign.started_utc,
         "platform": campaign.platform,
         "control": campaign.control,
-        "server": campaign.options.get("server", "not recorded"),
-        "scale": campaign.options.get("scale", "not recorded"),
+        **work(campaign.options),
         "trials": len(campaign.plan),
         "completed": len(stored.completed),
         "title": campaign.title,

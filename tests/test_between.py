@@ -100,10 +100,20 @@ def test_what_cannot_be_compared_is_refused(
     assert "remedy: " in told.err
 
 
-def test_other_work_leaves_the_effects(tmp_path: Path) -> None:
-    found = both(tmp_path, second=replace(SECOND, options={"server": "mysql", "scale": "2"}))
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"scale": "2"}, "scale: not given against 2"),
+        ({"loops": "16"}, "loops: 8 against 16"),
+        ({"loops": "8", "rate": "20"}, "rate: not given against 20"),
+    ],
+)
+def test_other_work_leaves_the_effects(tmp_path: Path, options: dict[str, str], note: str) -> None:
+    server = {"server": "mysql"}
+    first = replace(FIRST, options=server if "scale" in options else {**server, "loops": "8"})
+    found = both(tmp_path, first, replace(SECOND, options={**server, **options}))
     assert all("against" in row for row in rows(found))
-    assert "scale: not recorded against 2" in found.notes
+    assert note in found.notes
 
 
 def test_other_facts_are_told(tmp_path: Path) -> None:

@@ -79,6 +79,15 @@ def test_the_campaigns_of_a_directory(tmp_path: Path) -> None:
     assert len(kmlbench.campaigns(tmp_path / "nothing")) == 0
 
 
+def test_what_decides_the_amount_of_work_is_told_of_every_campaign(tmp_path: Path) -> None:
+    given = {"server": "mysql", "scale": "0.4", "loops": "8", "rate": "20"}
+    build(tmp_path, replace(RECIPE, options=given))
+    build(tmp_path, replace(RECIPE, seed=8, options={"scale": "0.4"}))
+    work = kmlbench.campaigns(tmp_path)[list(given)]
+    assert work.iloc[0].to_dict() == given
+    assert work.iloc[1].to_dict() == {**dict.fromkeys(given, "not given"), "scale": "0.4"}
+
+
 def test_damage_is_told(tmp_path: Path) -> None:
     path = build(tmp_path, RECIPE)
     (path / "campaign.json").write_text("{")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import kmlbench
 from kmlbench import figures, report, store
 from kmlbench.answer import answer
 from kmlbench.cli import run_benchmark
+from kmlbench.comparisons import CELLS
 from kmlbench.hosts.fake import Exchange
 from kmlbench.plan import Boot
 
@@ -125,6 +127,17 @@ def test_your_own_question_is_asked_of_all_campaigns(tmp_path: Path, monkeypatch
     assert len(effects) == 2
     for change in effects["change_percent"]:
         assert f"<td>{change:.6f}</td>" in shown.tables
+
+
+def test_campaigns_of_other_work_are_not_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work: tuple[dict[str, str], ...] = ({}, {}, {"loops": "8"}, {"loops": "16"}, {"rate": "20"})
+    for number, options in enumerate(work):
+        recipe = Recipe(id=f"c{number}", workloads=("wisconsin",), blocks=3, options=options)
+        report.write(build(tmp_path / "results", recipe))
+    shown = execute("question", tmp_path, {"KMLBENCH_RESULTS": tmp_path / "results"}, monkeypatch)
+    apart = 2 * len(CELLS)
+    blocks = re.findall(r"<td>(\d+)</td>\s*<td>\d\.\d+</td>\s*</tr>", shown.tables)
+    assert Counter(blocks) == {"6": apart, "3": 3 * apart}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
