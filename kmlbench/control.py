@@ -80,7 +80,8 @@ def _is_there(directory: Path) -> bool:
 def find(stored: StoredCampaign) -> Noise | None:
     """The noise of the newest fitting control beside a campaign; None where there is none, or it is one.
 
-    A neighbour that is damaged is passed over: the report is not about it.
+    A neighbour that is damaged is passed over, for the report is not about it; so is one without any
+    interval, such as a control that was interrupted in its first block.
     """
     if stored.campaign.control:
         return None
@@ -90,8 +91,8 @@ def find(stored: StoredCampaign) -> Noise | None:
             control = store.read(directory)
         except InputError:
             continue
-        if not _other_machine(control, stored):
-            return noise(control, stored)
+        if not _other_machine(control, stored) and (found := noise(control, stored)).half_widths:
+            return found
     return None
 
 

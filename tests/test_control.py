@@ -136,6 +136,17 @@ def test_the_newest_control_counts(tmp_path: Path) -> None:
     assert found.name == newer.name
 
 
+@pytest.mark.parametrize("empty", [{"missing": range(1, 12)}, {"failing": range(12)}, {"noise": 0.0}])
+def test_a_control_without_any_interval_hides_no_older_one(tmp_path: Path, empty: dict[str, Any]) -> None:
+    older = build(tmp_path, replace(CONTROL, seed=12))
+    build(tmp_path, replace(CONTROL, seed=13, started_utc="2025-11-23T02:00:00Z", **empty))
+    path = build(tmp_path, SERIOUS)
+    found = control.find(store.read(path))
+    assert found is not None
+    assert found.name == older.name
+    assert "A/A ±" in text(report.write(path))
+
+
 OTHERS = {
     "another platform": replace(CONTROL, platform="QEMU KVM"),
     "another processor": replace(CONTROL, cpu_model="i486"),
