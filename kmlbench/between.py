@@ -154,11 +154,19 @@ def _verdict(ratio: Estimate) -> str:
 
 
 def _facts(first: StoredCampaign, second: StoredCampaign) -> Iterator[str]:
-    """The facts of the kernels' first boots that are not the same in both campaigns."""
+    """What is not the same in the first boots of each kernel that both campaigns booted.
+
+    Those that one alone recorded are told in one line: an older version recorded fewer.
+    """
     for kernel in dict.fromkeys(boot.kernel for boot in first.facts):
         ours, theirs = (
             next((boot.facts for boot in one.facts if boot.kernel is kernel), {}) for one in (first, second)
         )
+        if not theirs:
+            continue
         for name in sorted(ours.keys() & theirs.keys()):
             if ours[name] != theirs[name]:
                 yield f"{kernel}: {name}: {ours[name]} against {theirs[name]}"
+        for stored, alone in ((first, ours.keys() - theirs.keys()), (second, theirs.keys() - ours.keys())):
+            if alone:
+                yield f"{kernel}: recorded by {stored.directory.name} alone: {', '.join(sorted(alone))}"

@@ -124,6 +124,32 @@ def test_other_facts_are_told(tmp_path: Path) -> None:
     )
 
 
+def test_facts_that_one_campaign_alone_has_are_told_in_one_line(tmp_path: Path) -> None:
+    first, second = (build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", SECOND)))
+    forget(first, "cpus")
+    forget(second, "command_line", "memory_kib")
+    assert between.compare(store.read(first), store.read(second)).notes == tuple(
+        f"{kernel}: recorded by {one.name} alone: {facts}"
+        for kernel in ("stock", "kml")
+        for one, facts in ((first, "command_line, memory_kib"), (second, "cpus"))
+    )
+
+
+def test_a_kernel_that_one_campaign_alone_booted_has_no_facts_to_tell(tmp_path: Path) -> None:
+    assert both(tmp_path, second=replace(SECOND, cells=(STOCK_USR, STOCK_TRUSTED))).notes == ()
+
+
+def forget(campaign: Path, *names: str) -> None:
+    """Take these facts out of every boot, as if the campaign were of a version that did not record them."""
+
+    def without(record: Any) -> None:
+        for name in names:
+            del record["facts"][name]
+
+    for path in campaign.glob("raw/boot-*/facts.json"):
+        edit(path, without)
+
+
 @pytest.mark.parametrize(
     ("other", "aside"),
     [
