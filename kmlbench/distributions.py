@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kmlbench import figures, plots
-from kmlbench.comparisons import STOCK_TRUSTED, planned_workloads
+from kmlbench.comparisons import planned_workloads
 from kmlbench.figures import Plot
 from kmlbench.frames import Measure
 from kmlbench.layout import LATENCIES, STATISTICS
@@ -75,14 +75,13 @@ def _plot(source: Source, workload: str, name: str, statistics: Sequence[str]) -
 
 def _curves(source: Source, measures: Sequence[Measure], theme: Theme) -> Iterator[Curve]:
     for cell in source.cells:
-        plain = replace(cell, arm="")
         at = {
-            statistic: Series(
+            statistic: plots.of_cell(
+                cell,
+                theme,
                 label=f"{cell}, {STATISTICS[statistic]}",
-                points=[value for values in source.of(measure, cell).values() for value in values],
+                values=source.of(measure, cell),
                 estimate=estimate,
-                colour=theme.cells[plain],
-                marker=plots.MARKERS[STOCK_TRUSTED if cell.arm == "B" else plain],
             )
             for measure in measures
             if isinstance(estimate := source.mean(measure, cell), Interval)

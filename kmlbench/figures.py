@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kmlbench import frames, plots, stopping
-from kmlbench.comparisons import ARMS, STOCK_TRUSTED, planned_workloads
+from kmlbench.comparisons import ARMS, planned_workloads
 from kmlbench.frames import Measure
 from kmlbench.model import Process
 from kmlbench.platforms import meaning
@@ -105,12 +105,8 @@ def _first(data: Source, workload: str, metric: str, processes: tuple[Process, .
 def _cells(data: Source, measure: Measure, name: str) -> Plot:
     def series(theme: Theme) -> list[Series]:
         return [
-            Series(
-                label=str(variant),
-                points=[value for values in data.of(measure, variant).values() for value in values],
-                estimate=estimate,
-                colour=theme.cells[replace(variant, arm="")],
-                marker=plots.MARKERS[STOCK_TRUSTED if variant.arm == "B" else replace(variant, arm="")],
+            plots.of_cell(
+                variant, theme, label=str(variant), values=data.of(measure, variant), estimate=estimate
             )
             for variant in data.cells
             if isinstance(estimate := data.mean(measure, variant), Interval)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from kmlbench.comparisons import KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
+from kmlbench.comparisons import ARMS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
 from kmlbench.model import Variant
-from kmlbench.stats import Interval
+from kmlbench.stats import Interval, Values
 
 WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.95
 FONT_POINTS = 10
@@ -28,11 +28,15 @@ LEAST_SPAN = 0.01  # of the value: a narrower axis would show noise as a differe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theme:
-    """The colours of a figure on a light or a dark page; the background is the page's."""
+    """The colours of a figure on a light or a dark page; the background is the page's.
+
+    `twin` is arm B of a control; arm A looks like its cell.
+    """
 
     ink: str
     faint: str
     cells: Mapping[Variant, str]
+    twin: str
     comparison: str
 
 
@@ -42,14 +46,17 @@ LIGHT = Theme(
     faint="#c5cad1",
     comparison="#0072B2",
     cells={STOCK_USR: "#0072B2", STOCK_TRUSTED: "#009E73", KML_USR: "#B8860B", KML_TRUSTED: "#D55E00"},
+    twin="#9E3D78",
 )
 DARK = Theme(
     ink="#e6e8eb",
     faint="#4a515b",
     comparison="#56B4E9",
     cells={STOCK_USR: "#56B4E9", STOCK_TRUSTED: "#2FBF9A", KML_USR: "#F0C040", KML_TRUSTED: "#FF8A4C"},
+    twin="#E39AC6",
 )
 MARKERS: Mapping[Variant, str] = {STOCK_USR: "o", STOCK_TRUSTED: "s", KML_USR: "^", KML_TRUSTED: "D"}
+TWIN_MARKER = "v"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,18 @@ class Series:
     estimate: Interval
     colour: str
     marker: str
+
+
+def of_cell(cell: Variant, theme: Theme, *, label: str, values: Values, estimate: Interval) -> Series:
+    """The values of a cell, or of an arm of a control, in its colour and with its marker."""
+    twin, plain = cell.arm == ARMS[1], replace(cell, arm="")
+    return Series(
+        label=label,
+        points=[value for block in values.values() for value in block],
+        estimate=estimate,
+        colour=theme.twin if twin else theme.cells[plain],
+        marker=TWIN_MARKER if twin else MARKERS[plain],
+    )
 
 
 def draw(

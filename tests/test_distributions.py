@@ -6,13 +6,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from campaigns import Recipe, build
 from matplotlib.collections import PathCollection
 
 from kmlbench import distributions, figures, plots, store
+from kmlbench.comparisons import CELLS
 from kmlbench.figures import Plot
 from kmlbench.frames import Measure
-from kmlbench.model import Process
+from kmlbench.model import Process, Variant
 from kmlbench.tables import Source
 
 
@@ -50,6 +52,27 @@ def test_a_dark_page_has_other_colours_and_the_same_figure(tmp_path: Path) -> No
     assert plots.LIGHT.ink in light
     assert plots.LIGHT.ink not in dark
     assert plots.svg(plot.draw(plots.LIGHT)) == light
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+@pytest.mark.parametrize("theme", [plots.LIGHT, plots.DARK], ids=["light", "dark"])
+def test_the_arms_of_a_control_differ_in_colour_and_in_marker(
+    tmp_path: Path, cell: Variant, theme: plots.Theme
+) -> None:
+    recipe = Recipe(workloads=("oltp_point_select",), control=True, cells=(cell,))
+    found = source(tmp_path, recipe)
+    (latency,) = distributions.plots_of(found)
+    (legend,) = latency.draw(theme).legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"{cell} A", f"{cell} B"]
+    marks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
+    of_cells = {(theme.cells[one], plots.MARKERS[one]) for one in CELLS}
+    assert marks[0] == (theme.cells[cell], plots.MARKERS[cell])
+    assert marks[1][0] not in {colour for colour, _ in of_cells}
+    assert marks[1][1] not in {marker for _, marker in of_cells}
+    if theme is plots.LIGHT:
+        for plot in figures.plots_of(found):
+            if not plot.name.endswith("-change"):
+                assert [(one.colour, one.marker) for one in plot.series] == marks
 
 
 def test_two_percentiles_are_no_distribution(tmp_path: Path) -> None:
