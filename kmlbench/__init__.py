@@ -2,8 +2,9 @@
 """Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
 
 `load("results/latest")` gives the samples of a stored campaign as a tidy frame, `effects` what differs
-between its cells, `explain` why its workloads take less; `campaigns("results")` lists what is stored. The
-names are looked up when they are first used: the command line must not wait for pandas.
+between its cells, `explain` why its workloads take less; `campaigns("results")` lists what is stored,
+`sample_files("results")` the files of their samples. The names are looked up when they are first used: the
+command line must not wait for pandas.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kmlbench.effectframe import campaigns, effects
+    from kmlbench.effectframe import campaigns, effects, sample_files
     from kmlbench.frames import load
     from kmlbench.whyframe import explain
 
     __version__: str
 
-__all__ = ["__version__", "campaigns", "effects", "explain", "load"]
+__all__ = ["__version__", "campaigns", "effects", "explain", "load", "sample_files"]
 
 
 def __getattr__(name: str) -> object:
     match name:
-        case "campaigns" | "effects":
+        case "campaigns" | "effects" | "sample_files":
             return getattr(import_module("kmlbench.effectframe"), name)
         case "explain":
             return import_module("kmlbench.whyframe").explain

@@ -11,7 +11,8 @@ import pandas as pd
 from kmlbench import control, figures, stats, store
 from kmlbench.answer import MARGIN
 from kmlbench.comparisons import WORK, Comparison, work
-from kmlbench.frames import Measure
+from kmlbench.errors import InputError
+from kmlbench.frames import SAMPLES, Measure
 from kmlbench.stats import Absent, Interval
 from kmlbench.store import StoredCampaign
 from kmlbench.tables import Source
@@ -69,6 +70,20 @@ def campaigns(results: str | Path) -> pd.DataFrame:
     rows = [_campaign(store.read(path)) for path in found if not path.is_symlink()]
     frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
     return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
+
+
+def sample_files(results: str | Path) -> list[str]:
+    """The paths of the samples of the campaigns below the directory `results`, for any Arrow engine to read.
+
+    Links are left out. Raises InputError where there are none.
+    """
+    found = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
+    if not found:
+        raise InputError(
+            f"no campaign in {results} has its {SAMPLES}",
+            remedy="name the directory of the campaigns; `kmlbench report DIR` writes the file of one",
+        )
+    return [str(path) for path in found]
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:

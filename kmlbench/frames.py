@@ -20,6 +20,7 @@ from kmlbench.errors import InputError
 from kmlbench.model import Completed, Kernel, Prefix, Process, Variant
 from kmlbench.stored import IncompleteRecord
 
+SAMPLES = "samples.parquet"
 TYPES: Mapping[str, str] = {
     "campaign": "str",
     "block": "int64",

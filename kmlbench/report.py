@@ -33,12 +33,13 @@ from kmlbench.comparisons import planned_workloads
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import MachineError
 from kmlbench.figures import Plot
+from kmlbench.frames import SAMPLES
 from kmlbench.platforms import meaning
 from kmlbench.progress import Progress, Silent
 from kmlbench.store import StoredCampaign
 from kmlbench.tables import Noise, Source
 
-REPORT, SAMPLES, FIGURES, COSTS = "report.html", "samples.parquet", "figures", "costs.json"
+REPORT, FIGURES, COSTS = "report.html", "figures", "costs.json"
 
 
 def write(

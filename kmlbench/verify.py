@@ -21,10 +21,11 @@ import pyarrow as pa
 from kmlbench import control, costmodel, facts, inspection, pages, provenance, raw, report, store
 from kmlbench.costmodel import CostModel
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
+from kmlbench.frames import SAMPLES
 from kmlbench.model import Completed, Sample
 from kmlbench.progress import Progress
 from kmlbench.records import BootFacts
-from kmlbench.report import COSTS, FIGURES, REPORT, SAMPLES
+from kmlbench.report import COSTS, FIGURES, REPORT
 from kmlbench.stored import OUTCOMES, StoredCampaign, boot_path, raw_path
 from kmlbench.tables import Noise
 

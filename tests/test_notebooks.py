@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from campaigns import Recipe, build, stored_campaign
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from sessions import slower
 from theatre import Playing, hosts_file, stage, whole
 
@@ -127,6 +128,18 @@ def test_your_own_question_is_asked_of_all_campaigns(tmp_path: Path, monkeypatch
     assert len(effects) == 2
     for change in effects["change_percent"]:
         assert f"<td>{change:.6f}</td>" in shown.tables
+
+
+def test_a_directory_without_samples_is_told_and_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "results", Recipe(workloads=("wisconsin",)))
+    for results in (tmp_path / "results", tmp_path / "nothing"):
+        with pytest.raises(CellExecutionError) as raised:
+            execute("question", tmp_path, {"KMLBENCH_RESULTS": results}, monkeypatch)
+        assert raised.value.ename == "InputError"
+        assert f"no campaign in {results} has its samples.parquet" in raised.value.evalue
+        assert "`kmlbench report DIR` writes the file" in raised.value.evalue
 
 
 def test_campaigns_of_other_work_are_not_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
