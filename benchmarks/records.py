@@ -20,9 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from kmlbench import commands, frames, plan, report, store
-from kmlbench.model import Completed, Kernel, Process, Proof, Sample, Trial
-from kmlbench.records import Campaign
+from kmlbench import process as commands
+from kmlbench.analysis import frames
+from kmlbench.model import Campaign, Completed, Kernel, Process, Proof, Sample, Trial
+from kmlbench.plan import schedule
+from kmlbench.report import write
+from kmlbench.results import writer
 
 MEMORY_GOAL_MIB = 1024
 WORKLOADS = {"getpid": False, "oltp_point_select": True, "oltp_read_write": True, "wisconsin": True}
@@ -73,7 +76,7 @@ def step(name: str, directory: Path) -> str:
         case "load":
             return measured(name, 2.0, lambda: frames.load(directory))
         case "report":
-            told = measured(name, 30.0, lambda: report.write(directory))
+            told = measured(name, 30.0, lambda: write.write(directory))
             return (
                 f"{told}\nreport.html: {(directory / 'report.html').stat().st_size / 1e6:.2f} MB (goal 5 MB)"
             )
@@ -94,7 +97,7 @@ def measured(name: str, goal_s: float, act: Callable[[], object]) -> str:
 def shares(directory: Path) -> str:
     """The time of a report by part, under the profiler, which makes many small calls look dearer."""
     profile = cProfile.Profile()
-    profile.runcall(report.write, directory)
+    profile.runcall(write.write, directory)
     spent = dict.fromkeys(PARTS, 0.0)
     for (file, _, function), row in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         for part, (module, functions) in PARTS.items():
@@ -105,8 +108,8 @@ def shares(directory: Path) -> str:
 
 def build(root: Path, *, samples: int, trials: int) -> Path:
     """Store the synthetic campaign; its directory."""
-    blocks = -(-trials // (len(plan.VARIANTS) * len(WORKLOADS)))
-    planned = plan.make(plan.VARIANTS, WORKLOADS, blocks=blocks, seed=1)[:trials]
+    blocks = -(-trials // (len(schedule.VARIANTS) * len(WORKLOADS)))
+    planned = schedule.make(schedule.VARIANTS, WORKLOADS, blocks=blocks, seed=1)[:trials]
     record = Campaign(
         id="large",
         started_utc="2026-11-24T00:00:00Z",
@@ -120,7 +123,7 @@ def build(root: Path, *, samples: int, trials: int) -> Path:
         tools={},
     )
     rng = Random(1)
-    with store.create(root, record) as directory:
+    with writer.create(root, record) as directory:
         for trial in planned:
             directory.append(outcome(trial, samples // trials, rng))
     return directory.path

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""How long steps tell what they are doing. Only `kmlbench.cli` turns this into something to look at."""
+"""How long steps tell what they are doing. Only `kmlbench.cli.main` turns this into something to look at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
-from kmlbench.events import Event
+from kmlbench.model import Boot, Campaign, Outcome, Prefix, Trial
 
 
 class Progress(Protocol):
@@ -38,3 +42,64 @@ class Silent:
 
     def tell(self, event: Event) -> None:
         del event
+
+
+class Stage(StrEnum):
+    """What a pair of hosts does when it runs no trial."""
+
+    BOOT = "boot"
+    INSPECT = "inspect"
+    SERVER = "server"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is to be run, before anything is started. `estimate_s` is a guess in seconds of this machine."""
+
+    trials: tuple[Trial, ...]
+    seed: int
+    estimate_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The campaign in `directory` begins, or goes on where `before` had got to."""
+
+    record: Campaign
+    directory: Path
+    before: Sequence[Outcome] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageBegun:
+    """A pair of hosts does something for `boot`; `prefix` is where a server is started from."""
+
+    boot: Boot
+    stage: Stage
+    prefix: Prefix | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialBegun:
+    """A trial begins."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """A trial ended, and its outcome is stored."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The report is written, and everything is done; `failed` trials of this run had no numbers."""
+
+    report: Path
+    failed: int
+
+
+Event = Planned | Begun | StageBegun | TrialBegun | TrialEnded | Reported

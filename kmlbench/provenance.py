@@ -10,16 +10,21 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.errors import MachineError
-from kmlbench.hosts.qemu import QEMU
+from kmlbench.process import QEMU
 
 PROJECT = Path(__file__).resolve().parent.parent
+
 # What measures. What its user gives to it, hosts.yaml among others, is in the record of each campaign.
 PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")
+
 CHANGED, UNKNOWN = "-dirty", "unknown"
+
 DIGITS = 12
+
 TIMEOUT_S = 30.0
+
 PACKAGES = ("kmlbench", "paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", "scipy")
 
 
@@ -69,7 +74,7 @@ def tools(*, guests: bool) -> Mapping[str, str]:
 
 
 def _git(*words: str) -> str:
-    return commands.check(("git", "-C", str(PROJECT), *words), timeout_s=TIMEOUT_S).stdout
+    return process.check(("git", "-C", str(PROJECT), *words), timeout_s=TIMEOUT_S).stdout
 
 
 def _digest(names: Collection[str]) -> str:
@@ -88,4 +93,4 @@ def _content(path: Path) -> str:
 
 
 def _first_line(program: str) -> str:
-    return commands.check((program, "--version"), timeout_s=TIMEOUT_S).stdout.splitlines()[0]
+    return process.check((program, "--version"), timeout_s=TIMEOUT_S).stdout.splitlines()[0]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
+from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -43,7 +43,7 @@ def kml_kernel(cache: Cache) -> KernelArtifact:
 def kernel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the compiled programs of kernel/tests."""
     out = tmp_path_factory.mktemp("kernel-tests")
-    commands.check(("make", "-C", str(kernel.KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
+    process.check(("make", "-C", str(kernel.KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
     return out
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from campaigns import build, edit
-from theatre import Playing, breaking, hosts_file, stage, whole
+from support.fake_host import Exchange
+from support.played_machines import Playing, breaking, hosts_file, stage, whole
+from support.synthetic_campaigns import build, edit
 
-from kmlbench import provenance, report
-from kmlbench.cli import main, run_benchmark
-from kmlbench.hosts.fake import Exchange
+from kmlbench import provenance
+from kmlbench.cli.main import main, run_benchmark
+from kmlbench.report import write as report
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 git_commit = provenance.git_commit

@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact
+from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
@@ -89,7 +89,7 @@ def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str
         raise MachineError(f"{image.KEYRING} is missing", remedy="run `make setup`")
     source = mirror or debian_mirror()
     arguments = (str(directory), source, image.SUITE, str(image.KEYRING), _packages())
-    commands.check(
+    process.check(
         (*image.privately(), str(HERE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         log=image.fresh_log(cache, "debian-conformance"),
@@ -112,7 +112,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
         source,
         HERE / "trusted.txt",
     )
-    commands.check(
+    process.check(
         (*image.privately(), *map(str, paths), GROUPS),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         log=image.fresh_log(cache, "image-conformance"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conformance.image import SOURCES
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.build import kernel
 from kmlbench.build.cache import Cache, hash_files
 
@@ -49,11 +49,11 @@ def _build(directory: Path) -> None:
     tests = "tools/testing/selftests"
     argv = ("tar", "--extract", "--file", str(SOURCES / f"{base}.tar.xz"), "--directory", str(directory))
     wanted = (f"{base}/{tests}", f"{base}/tools/include")
-    commands.check((*argv, "--strip-components=1", *wanted), timeout_s=UNPACK_TIMEOUT_S)
+    process.check((*argv, "--strip-components=1", *wanted), timeout_s=UNPACK_TIMEOUT_S)
     root = directory / tests
     for files in PROGRAMS:
         output = directory / Path(files[0]).stem
         sources = [str(root / file) for file in files]
         compiling = (*COMPILE, "-no-pie", "-I", str(root), "-o", str(output), *sources)
-        commands.check(compiling, timeout_s=COMPILE_TIMEOUT_S)
-    commands.check(("rm", "-r", str(directory / "tools")), timeout_s=UNPACK_TIMEOUT_S)
+        process.check(compiling, timeout_s=COMPILE_TIMEOUT_S)
+    process.check(("rm", "-r", str(directory / "tools")), timeout_s=UNPACK_TIMEOUT_S)

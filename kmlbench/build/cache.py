@@ -17,7 +17,9 @@ from pathlib import Path
 from kmlbench.errors import MachineError
 
 KEY_FILE = "key.json"
+
 KEY_LENGTH = 20
+
 BYTES_PER_GIB = 1 << 30
 
 

@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact
+from kmlbench import process
+from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
@@ -21,15 +21,25 @@ from kmlbench.model import Server
 from kmlbench.progress import Progress
 
 PROJECT = Path(__file__).resolve().parents[2]
+
 RECIPE = PROJECT / "guest"
+
 WORKLOADS = PROJECT / "workloads"
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
 SUITE = "sid"
+
 SCRIPTS = ("*.lua", "*.py", "*.toml")
+
 COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
+
 BOOTSTRAP_TIMEOUT_S = 1800.0
+
 ASSEMBLE_TIMEOUT_S = 600.0
+
 NEED_GIB = 2.0
+
 NEED_MEMORY_GIB = 2.0
 
 
@@ -108,7 +118,7 @@ def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
-        "compiler": commands.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
+        "compiler": process.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
         "options": " ".join(COMPILE),
     }
 
@@ -122,7 +132,7 @@ def _bootstrap(
         raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
     source = mirror or debian_mirror()
     packages = ",".join(listed("packages.txt", server))
-    commands.check(
+    process.check(
         (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         log=fresh_log(cache, f"debian-{server}"),
@@ -140,7 +150,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
     image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
     paths = (RECIPE / "assemble", image, tar, stage, trusted, initialise)
-    commands.check(
+    process.check(
         (*privately(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         log=fresh_log(cache, f"image-{server}"),
@@ -154,7 +164,7 @@ def add_programs(stage: Path) -> None:
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
     for source in _sources("*.c"):
-        commands.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
+        process.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
     for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)
@@ -167,7 +177,7 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
     client_key = directory / "client_key"
     for path, comment in ((host_key, name), (client_key, "kmlbench")):
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-        commands.check(argv, timeout_s=60)
+        process.check(argv, timeout_s=60)
     authorized = stage / "root/.ssh/authorized_keys"
     authorized.parent.mkdir(mode=0o700, parents=True)
     shutil.move(client_key.with_name("client_key.pub"), authorized)

@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from kmlbench import commands, kernels
-from kmlbench.artifacts import KernelArtifact
+from kmlbench import kconfig, process
+from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
 from kmlbench.progress import Progress
 
 KERNEL = Path(__file__).resolve().parents[2] / "kernel"
+
 COMMON = ("common.config", "debian-price.config")
+
 BUILD_TIMEOUT_S = 3600.0
+
 STEP_TIMEOUT_S = 600.0
+
 NEED_GIB = 4.0
+
 # One source and configuration give one binary: no clock, user or host name in it.
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
@@ -33,8 +38,11 @@ REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
     "LOCALVERSION": "",
 }
+
 CONFIGURATION = "allnoconfig"
+
 LOG = "build.log"
+
 TARGETS = ("bzImage", "vmlinux")
 
 
@@ -95,7 +103,7 @@ def content(kernel: Kernel) -> dict[str, str]:
 def source_version() -> str:
     """The Debian package of the source with its version. Raises MachineError when it is not installed."""
     package = (KERNEL / "base").read_text().strip()
-    result = commands.run(
+    result = process.run(
         ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
     )
     if result.returncode != 0 or not result.stdout.strip() or not _tarball().exists():
@@ -115,7 +123,7 @@ def fragment(kernel: Kernel) -> str:
 
 @once
 def _first_line(*argv: str) -> str:
-    return commands.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
+    return process.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
 
 
 def _tarball() -> Path:
@@ -138,7 +146,7 @@ def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
 
 
 def _unpack(tree: _Tree, directory: Path) -> None:
-    commands.check(
+    process.check(
         ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
         timeout_s=STEP_TIMEOUT_S,
     )
@@ -154,7 +162,7 @@ def apply(series: list[Path], source: Path) -> None:
     """
     for patch in series:
         argv = ("patch", "--strip=1", "--fuzz=0", "--forward", "--no-backup-if-mismatch", f"--input={patch}")
-        result = commands.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
+        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
         if result.returncode != 0:
             raise BuildError(
                 f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
@@ -165,9 +173,9 @@ def apply(series: list[Path], source: Path) -> None:
 def _configure(kernel: Kernel, tree: _Tree) -> None:
     """Configure the tree, and check the result against what was asked for and against the other kernel."""
     built = _configuration(kernel, tree)
-    kernels.require_asked_for(fragment(kernel), built)
+    kconfig.require_asked_for(fragment(kernel), built)
     if kernel is Kernel.KML:
-        kernels.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
+        kconfig.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
         _configuration(kernel, tree)
 
 
@@ -180,7 +188,7 @@ def _configuration(kernel: Kernel, tree: _Tree) -> str:
 
 def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
-    commands.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
+    process.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
 
 
 def lines_of_an_earlier_build(kernels_built: Path) -> int | None:
@@ -220,3 +228,15 @@ def _keep(tree: _Tree, directory: Path) -> None:
     (tree.objects / "include/config/kernel.release").rename(directory / "release")
     shutil.rmtree(tree.source)
     shutil.rmtree(tree.objects)
+
+
+UNPACK_TIMEOUT_S = 600.0
+
+
+def unpack(directory: Path) -> Path:
+    """The source, unpacked as `directory`/source."""
+    package = (KERNEL / "base").read_text().strip()
+    tarball = Path("/usr/src") / f"{package}.tar.xz"
+    argv = ("tar", "--extract", "--file", str(tarball), "--directory", str(directory))
+    process.check(argv, timeout_s=UNPACK_TIMEOUT_S)
+    return (directory / package).rename(directory / "source")

@@ -10,6 +10,7 @@ from pathlib import Path
 from kmlbench.errors import MachineError
 
 APT = Path("/etc/apt")
+
 RELEASES = frozenset(
     {"oldstable", "stable", "testing", "unstable", "sid", "bookworm", "trixie", "forky", "duke"}
 )

@@ -7,16 +7,15 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmlbench import plan, stopping
-from kmlbench.adapters import ADAPTERS
-from kmlbench.answer import main_workload
 from kmlbench.cli.parser import share
-from kmlbench.comparisons import CELLS, STOCK_USR
-from kmlbench.config import CampaignSpec
+from kmlbench.config.campaign import CampaignSpec
+from kmlbench.config.yamlfile import Faults, suggestion
 from kmlbench.errors import InputError
-from kmlbench.model import Kernel, Trial, Variant
-from kmlbench.records import Stopping
-from kmlbench.yamlfile import Faults, suggestion
+from kmlbench.model import Kernel, Stopping, Trial, Variant
+from kmlbench.plan import schedule, stopping
+from kmlbench.plan.comparisons import CELLS, STOCK_USR
+from kmlbench.plan.question import main_workload
+from kmlbench.workloads.registry import ADAPTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +35,8 @@ class Design:
         """The plan, in order."""
         served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
         if self.control is None:
-            return plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
-        return plan.make_control(self.control, served, blocks=spec.blocks, seed=seed)
+            return schedule.make(schedule.VARIANTS, served, blocks=spec.blocks, seed=seed)
+        return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
 
     def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:
         """The rule that may end the campaign before its plan does."""

@@ -12,8 +12,11 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 SHOW_CURSOR = b"\x1b[?25h"
+
 TOLD = "interrupted: ending what runs; once more ends at once"
 
 

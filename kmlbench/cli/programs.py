@@ -9,17 +9,20 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
-from kmlbench.cli import benchmark, compare, costs, doctor, guest, host, kernel, plan, report, shell, verify
+from kmlbench.cli import completion
+from kmlbench.cli.commands import compare, costs, doctor, guest, host, kernel, plan, report, verify
+from kmlbench.cli.commands import run_benchmark as benchmark
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
-from kmlbench.cli.jsonlines import OPTION, JsonLines
 from kmlbench.cli.output import guarded
 from kmlbench.cli.parser import Parser, Version, parse, printable
-from kmlbench.cli.plain import Plain
-from kmlbench.cli.progress import shown
+from kmlbench.cli.progress.display import shown
+from kmlbench.cli.progress.jsonlines import OPTION, JsonLines
+from kmlbench.cli.progress.plain import Plain
 from kmlbench.errors import KmlbenchError, MachineError
 from kmlbench.progress import Progress
 
 HUNG_UP = 141
+
 Watch = Callable[[Interruption], AbstractContextManager[Progress]]
 
 
@@ -54,7 +57,7 @@ def kmlbench_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for module in (kernel, guest, host, doctor, report, costs, plan, compare, verify):
         module.register(verbs)
-    shell.register(verbs, lambda: {one.prog: one for one in (benchmark_parser(), kmlbench_parser())})
+    completion.register(verbs, lambda: {one.prog: one for one in (benchmark_parser(), kmlbench_parser())})
     return parser
 
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, InputError
-from kmlbench.hosts.machine import end
 from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
+from kmlbench.hosts.qemu_process import end
 from kmlbench.hosts.ssh import SshHost, connect
 
 STATE = "guest.json"

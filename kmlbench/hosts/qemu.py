@@ -9,18 +9,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
-from kmlbench.commands import require
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.errors import MachineError
-from kmlbench.hosts.machine import Machine, start, tied
+from kmlbench.hosts.qemu_process import Machine, start, tied
 from kmlbench.hosts.ssh import SshHost, connect
 from kmlbench.model import Acceleration, Clock
+from kmlbench.process import QEMU, require
 
-QEMU = "qemu-system-x86_64"
 ADDRESS = "127.0.0.1"
+
 READY = "kmlbench: ready"
+
 BOOT_DEADLINE_S = 120.0
+
 LOGIN_DEADLINE_S = 60.0
+
 # The stock kernel does not know kernel_mode_linux; it gets it because the command lines must be equal.
 KERNEL_COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=-1 quiet init=/usr/lib/kmlbench/init kernel_mode_linux=on"

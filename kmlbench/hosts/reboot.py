@@ -11,9 +11,13 @@ from kmlbench.errors import CommandTimeout, HostError
 from kmlbench.model import Host
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
 ANSWER_S = 60.0
+
 TRY_S = 10.0
+
 POLL_S = 1.0
+
 Connect = Callable[[float], AbstractContextManager[Host]]
 
 

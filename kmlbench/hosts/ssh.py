@@ -19,16 +19,24 @@ from kmlbench.hosts.login import Login
 from kmlbench.model import ByteStream, CommandResult
 
 KEEPALIVE_S = 15
+
 CHUNK_BYTES = 1 << 20
+
 OPEN_TIMEOUT_S = 60.0
+
 # Paramiko's own timeouts look at a clock that may be set: here they never come.
 NEVER_S = 1e9
+
 FILE_TIMEOUT_S = 600.0
+
 # Of one command, both streams together, and of one stream to a port.
 OUTPUT_BYTES = 128 << 20
+
 SUDO = ("sudo", "--non-interactive", "--")
+
 # The user who asked for a command cannot kill root's.
 SUDO_GRACE_S = 5
+
 _WRITE = 'umask 077; cat > "$1.partial" && chmod "$2" "$1.partial" && mv -f "$1.partial" "$1"'
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench host`: what hosts.yaml may say, and what a machine of the user's has, lacks, and got from us."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kmlbench.build import image
+from kmlbench.cli.parser import printable
+from kmlbench.config import campaign, schema
+from kmlbench.config.campaign import Config
+from kmlbench.config.hosts import SshHostSpec
+from kmlbench.errors import HostError, InputError
+from kmlbench.hosts import connect
+from kmlbench.model import Server
+from kmlbench.progress import Progress
+from kmlbench.provision import apply
+from kmlbench.provision import changes as readiness
+from kmlbench.provision.changes import Lack
+from kmlbench.provision.payload import Belongings, belongings
+from kmlbench.run import preflight
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb `host` to the parser of `kmlbench`."""
+    verbs = subparsers.add_parser("host", help="prepare, check and clean machines of yours").add_subparsers(
+        dest="verb", required=True
+    )
+    printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
+    printed.set_defaults(run=_schema)
+    check = _named(verbs, "check", "say what a host lacks for a campaign, and change nothing")
+    check.set_defaults(run=_check)
+    prepare = _named(verbs, "prepare", "install what the suite needs on a host, and list it there")
+    prepare.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    prepare.set_defaults(run=_prepare)
+    _named(verbs, "clean", "remove what was installed on a host, and nothing else").set_defaults(run=_clean)
+
+
+def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(verb, help=description)
+    parser.add_argument("name", metavar="NAME", help="a host of hosts.yaml with kind: ssh")
+    parser.add_argument(
+        "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
+    )
+    return parser
+
+
+def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
+    del arguments, progress
+    print(schema.text(), end="")
+    return 0
+
+
+def _check(arguments: argparse.Namespace, progress: Progress) -> int:
+    settings, spec = _chosen(arguments)
+    progress.stage(f"checking {spec.name}")
+    with _wanted(settings.campaign.server) as wanted, connect.connection(spec) as host:
+        state = apply.look(host, wanted)
+        found = list(apply.lacking(host, wanted, state))
+        changes = readiness.changes(wanted, state)
+        if changes.told:
+            what = f"{len(changes.told)} things are not installed, such as: {changes.told[-1]}"
+            found.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
+        else:
+            found += apply.unproven(host, spec.kernel)
+    _say([line for lack in found for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")])
+    if not found:
+        _say([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
+    return HostError.exit_code if found else 0
+
+
+def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
+    settings, spec = _chosen(arguments)
+    progress.stage(f"preparing {spec.name}")
+    with _wanted(settings.campaign.server) as wanted, connect.connection(spec) as host:
+        state = apply.look(host, wanted)
+        if not arguments.dry_run:
+            done = apply.prepare(host, wanted, state).told
+            _say([*(f"{spec.name}: {line}" for line in done), f"{spec.name}: prepared, {len(done)} changes"])
+            return 0
+        found = apply.lacking(host, wanted, state)
+        _say([f"{spec.name}: would {line}" for line in readiness.changes(wanted, state).told])
+        _say([f"{spec.name}: stands against it: {lack.what}; {lack.remedy}" for lack in found])
+    return HostError.exit_code if found else 0
+
+
+def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
+    _, spec = _chosen(arguments)
+    progress.stage(f"cleaning {spec.name}")
+    with connect.connection(spec) as host:
+        done = apply.clean(host)
+    _say([f"{spec.name}: removed {path}" for path in done.removed])
+    _say([f"{spec.name}: left {path}, in which there is something else" for path in done.in_use])
+    if done.changed:
+        raise HostError(
+            f"{spec.name}: changed since it was installed, and left as it is: {', '.join(done.changed)}",
+            remedy="see what it is, remove it by hand, and clean again",
+        )
+    _say([f"{spec.name}: clean, {len(done.removed)} files removed"])
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[Config, SshHostSpec]:
+    settings = campaign.load(arguments.hosts)
+    spec = settings.host(arguments.name)
+    if not isinstance(spec, SshHostSpec):
+        raise InputError(
+            f"{arguments.hosts}: host {spec.name} is a guest, which needs none of this",
+            remedy="name a host with kind: ssh",
+        )
+    preflight.logins([spec])
+    return settings, spec
+
+
+@contextmanager
+def _wanted(server: Server) -> Iterator[Belongings]:
+    """What belongs on a host, with the programs compiled on this machine."""
+    with tempfile.TemporaryDirectory(prefix="kmlbench-") as directory:
+        image.add_programs(Path(directory))
+        yield belongings(
+            server,
+            Path(directory),
+            trusted=image.listed("trusted.txt", server),
+            initialise=image.initialiser(server),
+        )
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(printable(line))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench report`: derive the report of a stored campaign again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kmlbench.progress import Progress
+from kmlbench.report import write
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb `report` to the parser of `kmlbench`."""
+    parser = subparsers.add_parser("report", help="write the report of a stored campaign again")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="CONTROL",
+        help="the A/A control to hold beside it; the newest fitting one beside it if not given",
+    )
+    parser.add_argument(
+        "--cost-model",
+        type=Path,
+        metavar="FILE",
+        help="what calls cost on another machine, made there by `kmlbench costs`: adds a projection, and a "
+        "copy as DIR/costs.json; without it, DIR/costs.json is removed",
+    )
+    parser.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace, progress: Progress) -> int:
+    progress.stage(f"report of {arguments.directory}")
+    path = write.write(
+        arguments.directory,
+        beside=arguments.control,
+        cost_model=arguments.cost_model,
+        progress=progress,
+    )
+    print(path)
+    return 0

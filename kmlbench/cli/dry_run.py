@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What `--dry-run` says beside the trials: the hosts, what becomes of them first, what would be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kmlbench.build import image, kernel
+from kmlbench.build.cache import default_cache
+from kmlbench.config.campaign import Config
+from kmlbench.config.hosts import HostSpec, QemuHostSpec, SshHostSpec
+from kmlbench.errors import MachineError
+from kmlbench.model import Kernel, Server, Stopping, Trial
+from kmlbench.plan import stopping
+from kmlbench.plan.comparisons import primary
+from kmlbench.plan.question import main_workload
+from kmlbench.progress import Planned
+from kmlbench.results.reader import CAMPAIGN
+from kmlbench.run import setup
+
+GUESS = "the time is a guess from guests on two cores without KVM"
+
+REBOOTED = "the hosts are rebooted for each boot of the plan"
+
+CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs"
+
+
+def machines(settings: Config, planned: Planned) -> Iterator[str]:
+    """The hosts and what becomes of them, the order. Nothing is asked: only files here are looked at."""
+    pairs = setup.pairs(settings, setup.booted(planned.trials))
+    for number, pair in enumerate(pairs):
+        hosts = ", ".join(f"the {name} kernel on {_place(host)}" for name, host in pair.items())
+        yield f"pair {number + 1}: {hosts}"
+    # The hosts of a campaign are of one kind.
+    match next(iter(pairs[0].values())):
+        case SshHostSpec(reboot=reboot):
+            yield REBOOTED if reboot else CONNECTED
+            yield GUESS
+        case QemuHostSpec():
+            yield _built_first(settings.campaign.server, pairs[0])
+            yield f"{GUESS}, and does not count what is built first"
+    if settings.campaign.seed is None:
+        yield f"this order was drawn, and a run draws its own: --seed {planned.seed} gives this very order"
+
+
+def question(plan: tuple[Trial, ...], *, control: bool, rule: Stopping | None) -> Iterator[str]:
+    """What the whole plan would answer, and when it may end early."""
+    asked = primary(plan, control=control)
+    yield f"the question: {asked}, by {stopping.METRIC} of {main_workload(plan)}"
+    if rule is not None:
+        yield (
+            f"it may end after {rule.first} blocks, and every {rule.every} more, once the interval is within "
+            f"±{rule.half_width * 100:g} %"
+        )
+
+
+def place(results: Path) -> str:
+    """Where the results would be: `results` is a campaign's directory, or where campaigns are kept."""
+    if (results / CAMPAIGN).exists():
+        return f"results: {results}"
+    return f"results: a new directory below {results}"
+
+
+def _place(host: HostSpec) -> str:
+    if isinstance(host, SshHostSpec):
+        return f"{host.name} ({host.address})"
+    return f"the guest {host.name} ({host.memory_mb} MiB, processors: {host.cpus})"
+
+
+def _built_first(server: Server, kernels: Iterable[Kernel]) -> str:
+    cache = default_cache()
+    try:
+        missing = [f"the {one} kernel" for one in kernels if kernel.built(one, cache=cache) is None]
+        if image.built(server, cache=cache) is None:
+            missing.append(f"the image with {server}")
+    except MachineError as error:
+        return f"whether kernels and image are built cannot be told: {error}"
+    if not missing:
+        return "kernels and image are in the cache: nothing is built first"
+    return f"built first, as the cache does not have it: {', '.join(missing)}"

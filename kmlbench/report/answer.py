@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""The report's first sentence: what the campaign says about its main question, and what it may not say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from kmlbench.analysis import pilot
+from kmlbench.analysis.measurements import Source, main_measure
+from kmlbench.analysis.platforms import Meaning, meaning
+from kmlbench.model import Measure, Process
+from kmlbench.plan.comparisons import PLACEBO, PRIMARY
+from kmlbench.plan.question import main_workload
+from kmlbench.stats import format, intervals
+from kmlbench.stats.intervals import MARGIN, Absent, Interval, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`sentence` answers, `verdict` says what kind of answer that is, `figures` is the ratio behind it,
+    `limit` what must be read beside it.
+    """
+
+    sentence: str
+    verdict: str
+    figures: str
+    limit: str
+
+
+def answer(source: Source, platform: str) -> Answer:
+    """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
+    workload = main_workload(source.plan)
+    measure = main_measure(source, workload)
+    ratio = source.ratio(measure, source.primary)
+    context = meaning(platform)
+    match ratio:
+        case Absent():
+            sentence = f"No answer: {source.primary} cannot be compared for {workload}: {ratio.reason}."
+            return Answer(sentence=sentence, verdict="no answer", figures="", limit=context.warning)
+        case Interval() if source.control:
+            figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {false_alarms(source)}"
+            return Answer(
+                sentence=_control(ratio, workload, source),
+                verdict=_alarm(ratio),
+                figures=figures,
+                limit=context.warning,
+            )
+        case Interval():
+            sentence = _sentence(ratio, measure, context) if context.claim else _no_claim(workload)
+            return Answer(
+                sentence=sentence,
+                verdict=_verdict(ratio) if context.claim else "no claim",
+                figures=_figures(ratio, context, platform),
+                limit=context.warning,
+            )
+
+
+def false_alarms(source: Source) -> str:
+    """How many of all measures differ between two cells that should not; empty where none has an interval."""
+    comparison, where = (
+        (source.primary, "the arms")
+        if source.control
+        else (PLACEBO, f"{PLACEBO.control} and {PLACEBO.treated}, where nothing should")
+    )
+    ratios = [source.ratio(measure, comparison) for measure in {measure for measure, _ in source.values}]
+    bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
+    differing = sum(intervals.verdict(one, margin=MARGIN) is Verdict.DIFFERENCE for one in bounded)
+    if not bounded:
+        return ""
+    return (
+        f"Of {len(bounded)} measures that vary, {differing} {'differs' if differing == 1 else 'differ'} "
+        f"between {where}; "
+        f"by chance about {(1 - source.confidence) * len(bounded):.1f} would."
+    )
+
+
+def _sentence(ratio: Interval, measure: Measure, context: Meaning) -> str:
+    measured = "server and client" if measure.process is Process.TOGETHER else "the client"
+    subject = f"{measure.workload}: {measured} from {PRIMARY.treated}"
+    against = f"than from {PRIMARY.control}"
+    match intervals.verdict(ratio, margin=MARGIN):
+        case Verdict.DIFFERENCE:
+            size = format.percent(ratio.estimate).lstrip("+−")
+            direction = context.less if ratio.estimate < 1 else context.more
+            return f"{subject} took {size} % {direction} {against}."
+        case Verdict.NO_DIFFERENCE:
+            return f"{subject} and from {PRIMARY.control}: {_margin()} in {context.quantity}."
+        case Verdict.UNDECIDED:
+            asked = f"whether {PRIMARY} differs in {context.quantity}"
+            return f"{measure.workload}: undecided {asked}. {_missing(ratio)}"
+
+
+def _control(ratio: Interval, workload: str, source: Source) -> str:
+    cell = replace(source.primary.control, arm="")
+    subject = f"A/A control, {workload} of {cell} against itself"
+    if ratio.unbounded:
+        return f"{subject}: undecided. {_missing(ratio)}"
+    if intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE:
+        return (
+            f"{subject}: a false alarm, the arms differ. By chance one control in "
+            "twenty has one; if the next has one too, the bench is at fault."
+        )
+    return f"{subject}: no false alarm."
+
+
+def _alarm(ratio: Interval) -> str:
+    if ratio.unbounded:
+        return "undecided"
+    return (
+        "a false alarm" if intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE else "no false alarm"
+    )
+
+
+def _sight(ratio: Interval) -> str:
+    effect = intervals.smallest_effect(ratio)
+    if effect is None or ratio.low is None or ratio.high is None:
+        return ""
+    width = math.sqrt(ratio.high / ratio.low) - 1
+    return (
+        f"With {ratio.blocks} blocks this machine cannot tell an effect within {format.half_width(width)} "
+        f"from nothing; the smallest it finds in four campaigns of five is {format.half_width(effect)}."
+    )
+
+
+def _verdict(ratio: Interval) -> str:
+    match intervals.verdict(ratio, margin=MARGIN):
+        case Verdict.DIFFERENCE:
+            return "a difference"
+        case Verdict.NO_DIFFERENCE:
+            return _margin()
+        case Verdict.UNDECIDED:
+            return "undecided"
+
+
+def _margin() -> str:
+    return f"no difference larger than {MARGIN * 100:g} %"
+
+
+def _missing(ratio: Interval) -> str:
+    # So narrow an interval leaves out zero or the margin, but where an end is within 0.0025 % of zero.
+    half_width = MARGIN / 2
+    found = pilot.plan(ratio, half_width=half_width)
+    if isinstance(found, Absent):
+        if ratio.blocks < 2:
+            return "One block gives no interval; two are the least."
+        return f"All {ratio.blocks} blocks gave the same ratio: nothing shows how far it varies."
+    assured = f", {pilot.told(found.assured)} to be sure in four of five cases" if found.likely else ""
+    likely = f"{pilot.told(found.likely)} blocks like these"
+    return f"An interval of ±{half_width * 100:g} % decides: {likely}{assured}."
+
+
+def _no_claim(workload: str) -> str:
+    return f"{workload} ran in all cells that are shown below. No claim about speed: emulated time is noise."
+
+
+def _figures(ratio: Interval, context: Meaning, platform: str) -> str:
+    places = 4
+    change = format.change(ratio)
+    bounds = "no interval"
+    if ratio.low is not None and ratio.high is not None:
+        bounds = f"[{format.plain(ratio.low, places)}, {format.plain(ratio.high, places)}]"
+    return (
+        f"Ratio of {context.quantity} {format.plain(ratio.estimate, places)} {bounds}"
+        f" (change {change.text} {change.aside}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
+        f" platform: {platform}."
+    )

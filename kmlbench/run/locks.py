@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""One campaign at a time on a machine: claims that end with the process that has them, whatever ends it.
+
+A claim is a lock on a file of this user's, on the machine of the controller: it does not see a campaign that
+another user or another controller runs on the same host.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kmlbench.config.hosts import HostSpec, QemuHostSpec
+from kmlbench.errors import MachineError
+from kmlbench.results.facts import digest
+from kmlbench.results.writer import storing
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+THIS_MACHINE = "this machine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A machine by its key, which is safe as a file's name, and as a reader knows it."""
+
+    key: str
+    name: str
+
+
+def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
+    """The machines that a campaign on these hosts uses: guests all use this one."""
+    found = {claim.key: claim for claim in map(_machine, hosts)}
+    return tuple(found[key] for key in sorted(found))
+
+
+@contextmanager
+def held(claims: Iterable[Claim], *, root: Path, holder: str) -> Iterator[None]:
+    """Claim machines; `holder` says what for. Raises MachineError that names who has one of them already."""
+    with storing("a claim", root):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for claim in claims:
+            stack.enter_context(_held(claim, root / f"{claim.key}.lock", holder))
+        yield
+
+
+def _machine(host: HostSpec) -> Claim:
+    if isinstance(host, QemuHostSpec):
+        return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name=THIS_MACHINE)
+    # A machine may have several addresses and has one key.
+    identity = " ".join(host.host_key.split()[:2]) if host.host_key else f"{host.address}:{host.port}"
+    return Claim(key=f"host-{digest(identity)[:20]}", name=f"host {host.name}")
+
+
+@contextmanager
+def _held(claim: Claim, path: Path, holder: str) -> Iterator[None]:
+    descriptor = _lock(claim, path)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+        yield
+    finally:
+        # While the lock is held: whoever opened the file meanwhile sees that it is another by then.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(claim: Claim, path: Path) -> int:
+    while True:
+        with storing("a claim", path.parent):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = os.read(descriptor, 4096)
+            os.close(descriptor)
+            raise _taken(claim, said) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def _taken(claim: Claim, said: bytes) -> MachineError:
+    try:
+        found = json.loads(said)
+        who = f"process {found['pid']}, {found['holder']}"
+    except (ValueError, TypeError, KeyError):
+        who = "a process that is just starting"
+    return MachineError(
+        f"another campaign runs on {claim.name} ({who}): each would disturb what the other measures",
+        remedy="wait for its end or end it with SIGTERM; campaigns on different machines may run at once",
+    )

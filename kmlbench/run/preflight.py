@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What a campaign needs of this machine, asked before anything is started."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kmlbench.config.hosts import Address, HostSpec, QemuHostSpec, SshHostSpec
+from kmlbench.errors import InputError, MachineError
+from kmlbench.hosts import connect
+from kmlbench.process import QEMU, require
+
+RESULTS_MIB = 256
+
+# QEMU itself, beside the guest's memory.
+OVERHEAD_MIB = 512
+
+
+def check(
+    guests: Iterable[QemuHostSpec],
+    results: Path,
+    *,
+    at_once: int = 1,
+    meminfo: Path = Path("/proc/meminfo"),
+) -> None:
+    """Raises MachineError that lists everything this machine lacks for so many guests at once."""
+    listed = list(guests)
+    lacks = [*_space(results), *(_qemu() if listed else ()), *_memory(listed, at_once, meminfo)]
+    if lacks:
+        raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
+
+
+Lack = tuple[str, str]
+
+
+def logins(hosts: Iterable[HostSpec]) -> None:
+    """Raises InputError that lists every key and file by which these hosts cannot be logged in to.
+
+    No host is asked: what hosts.yaml names is looked at here.
+    """
+    there = [host for host in hosts if isinstance(host, SshHostSpec)]
+    doors = [door for host in there for door in (host, host.jump) if door is not None]
+    lacks = [lack for door in doors for lack in _keys(door)]
+    if lacks:
+        remedies = dict.fromkeys(how for _, how in lacks)
+        raise InputError(*(what for what, _ in lacks), remedy="; ".join(remedies))
+
+
+def _keys(door: Address) -> Iterator[Lack]:
+    for key, error in connect.login(door).faults():
+        yield f"{door.where[key]}: {error.args[0]}", error.remedy
+
+
+def _qemu() -> list[Lack]:
+    try:
+        require(QEMU)
+    except MachineError as error:
+        return [(error.args[0], error.remedy)]
+    return []
+
+
+def room(place: Path) -> tuple[Path, int]:
+    """The directory that is there of a place which may have to be made, and the MiB that are free in it."""
+    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    return existing, shutil.disk_usage(existing).free >> 20
+
+
+def _space(results: Path) -> list[Lack]:
+    existing, free_mib = room(results)
+    if free_mib >= RESULTS_MIB:
+        return []
+    return [
+        (
+            f"{existing} has {free_mib} MiB free, a campaign needs {RESULTS_MIB}",
+            "free disk space, or give another directory with --results",
+        )
+    ]
+
+
+def _memory(guests: Iterable[QemuHostSpec], at_once: int, meminfo: Path) -> list[Lack]:
+    """One guest of a pair works at a time, so the largest counts."""
+    largest = max((guest.memory_mb for guest in guests), default=0)
+    found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
+    available = int(found[1]) >> 10 if found else None
+    needed = at_once * (largest + OVERHEAD_MIB)
+    if not largest or available is None or available >= needed:
+        return []
+    what = f"a guest of {largest} MiB needs" if at_once == 1 else f"{at_once} guests of {largest} MiB need"
+    return [
+        (
+            f"{available} MiB of memory are available, {what} {needed}",
+            "end other programs, or lower memory_mb of the hosts in hosts.yaml",
+        )
+    ]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What a campaign that begins and one that goes on have in common: machines, the walk, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kmlbench.build.cache import default_cache
+from kmlbench.config.campaign import CampaignSpec, Config
+from kmlbench.config.hosts import QemuHostSpec
+from kmlbench.errors import MachineError, ProofError
+from kmlbench.hosts import detached, orphans
+from kmlbench.model import Campaign as CampaignRecord
+from kmlbench.model import Outcome, Trial
+from kmlbench.plan import stopping
+from kmlbench.progress import Begun, Planned, Progress
+from kmlbench.run import locks, preflight, setup
+from kmlbench.run.campaign import Campaign, Experiment
+from kmlbench.run.setup import Ready
+
+CLAIMS = "campaigns"
+
+
+@contextmanager
+def machines(
+    settings: Config, planned: Planned, *, results: Path, holder: str, progress: Progress
+) -> Iterator[Ready]:
+    """The machines of what is planned, claimed and made ready; what dead campaigns left on them is ended.
+
+    Raises MachineError when this machine lacks something or another campaign runs, HostError when a host
+    does not answer.
+    """
+    hosts = setup.hosts(settings, setup.booted(planned.trials))
+    guests = [host for host in hosts if isinstance(host, QemuHostSpec)]
+    preflight.check(guests, results, at_once=len(settings.campaign.stock))
+    cache = default_cache()
+    root = detached.default_directory(cache.root) / CLAIMS
+    with locks.held(locks.machines(hosts), root=root, holder=holder):
+        for guest in orphans.end_guests(results):
+            progress.note(f"ended a guest whose campaign is dead (process {guest})")
+        yield setup.prepare(settings, planned.trials, seed=planned.seed, cache=cache, progress=progress)
+
+
+def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
+    """What is run on these machines."""
+    return Experiment(
+        plan=plan,
+        server=spec.server,
+        scale=spec.scale,
+        seed=seed,
+        releases=ready.releases,
+        loops=spec.loops,
+        rate_per_s=spec.rate,
+    )
+
+
+def measure(campaign: Campaign, record: CampaignRecord) -> int:
+    """Walk the plan; how many trials failed. What stops it tells how to go on."""
+    path = campaign.directory.path
+    before = () if campaign.before is None else campaign.before.completed
+    campaign.progress.tell(Begun(record=record, directory=path, before=before))
+    try:
+        return campaign.run()
+    except (ProofError, MachineError) as error:
+        raise type(error)(f"{error}\n  {_kept(path)}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_kept(path)) from None
+
+
+def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
+    """What may end a campaign before its plan does."""
+    return partial(stopping.ended_after, record)
+
+
+def _kept(directory: Path) -> str:
+    return (
+        f"what was measured is in {directory}; `run-benchmark --resume {directory}` goes on with it, "
+        f"`kmlbench report {directory}` shows it, as incomplete"
+    )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Every number a second time."""

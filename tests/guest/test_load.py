@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""Both clients and both servers in guests: the same statements, and the golden figures of Wisconsin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from support.guest_programs import check, run
+
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import CommandResult, Prefix, Process, Sample, Server, Setting
+from kmlbench.run.trial import MEASURE
+from kmlbench.servers import dataset
+from kmlbench.servers import server as mysql
+from kmlbench.servers.options import PROGRAMS
+from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads import probe, wisconsin_data
+from kmlbench.workloads.oltp import mixes
+from kmlbench.workloads.registry import ADAPTERS
+
+pytestmark = pytest.mark.guest
+EVENTS = 40
+SEED = 20051
+# What says nothing of a mix: the client's own set-up, and the test's switch.
+SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@")
+
+
+@contextmanager
+def served(guest: SshHost, server: Server = Server.MYSQL) -> Iterator[ServerHandle]:
+    with mysql.running(guest, Prefix.TRUSTED, server) as handle:
+        yield handle
+
+
+def sql(guest: SshHost, handle: ServerHandle, server: Server, statement: str, *options: str) -> str:
+    client = (
+        *(f"/usr/{PROGRAMS[server].client}", f"--defaults-file={handle.password_file}"),
+        *(f"--socket={handle.socket}", f"--user={handle.user}", *options, f"--execute={statement}"),
+    )
+    return check(guest, *client)
+
+
+def emptied(guest: SshHost, handle: ServerHandle, server: Server = Server.MYSQL) -> None:
+    sql(guest, handle, server, f"DROP DATABASE {handle.database}; CREATE DATABASE {handle.database}")
+
+
+def samples(guest: SshHost, workload: str, setting: Setting) -> tuple[Sample, ...]:
+    results: list[CommandResult] = [run(guest, *step.argv) for step in ADAPTERS[workload].steps(setting)]
+    for result in results:
+        assert result.returncode == 0, (result.argv, result.stdout[-500:], result.stderr[-500:])
+    return ADAPTERS[workload].samples(results)
+
+
+def logged(guest: SshHost, handle: ServerHandle, argv: Sequence[str]) -> list[str]:
+    """The statements that the server executed for a command, as its general log has them."""
+    mysql_ = Server.MYSQL
+    start = "SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1"
+    sql(guest, handle, mysql_, start)
+    check(guest, *argv)
+    sql(guest, handle, mysql_, "SET GLOBAL general_log = 0")
+    executed = "SELECT HEX(argument) FROM mysql.general_log WHERE command_type IN ('Query', 'Execute')"
+    lines = sql(guest, handle, mysql_, executed, "--skip-column-names").split()
+    statements = [bytes.fromhex(line).decode().strip() for line in lines]
+    return [statement for statement in statements if not statement.startswith(SETTING_UP)]
+
+
+def test_both_clients_send_the_same_statements(stock_guest: SshHost) -> None:
+    """Statement by statement, of every mix, for one seed."""
+    with served(stock_guest) as handle:
+        for mix, sizes in mixes().items():
+            setting = handle.setting(seed=SEED, scale=EVENTS / sizes.events)
+            streams = []
+            for workload in (f"oltp_{mix}", f"oltp_{mix}_pymysql"):
+                emptied(stock_guest, handle)
+                prepare, measured = ADAPTERS[workload].steps(setting)
+                check(stock_guest, *prepare.argv)
+                streams.append(logged(stock_guest, handle, measured.argv))
+            assert len(streams[0]) == (EVENTS * sizes.statements if sizes.statements else 1), mix
+            for ours, theirs in zip(streams[1], streams[0], strict=True):
+                assert ours == theirs, mix
+
+
+@pytest.mark.parametrize("client", ["", "_pymysql"])
+def test_a_pace_is_kept_and_intended_time_begins_with_it(stock_guest: SshHost, client: str) -> None:
+    with served(stock_guest) as handle:
+        setting = replace(handle.setting(seed=SEED, scale=EVENTS / 6000), rate_per_s=20.0)
+        found = {
+            sample.metric: sample.value
+            for sample in samples(stock_guest, f"oltp_point_select{client}", setting)
+        }
+    assert found["throughput"] == pytest.approx(20.0, rel=0.15)
+    assert found["intended_latency_mean"] >= found["latency_mean"]
+    assert found["intended_latency_p95"] >= found["latency_p95"] * 0.999
+
+
+def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> list[str]:
+    """The rows of a table as the server has them, columns by tabs."""
+    query = f"SELECT * FROM {table} ORDER BY unique2"
+    return sql(guest, handle, server, query, "--skip-column-names", handle.database).splitlines()
+
+
+def judge(guest: SshHost, server: Server) -> None:
+    """The adapters judge every statement's rows, and the end, by the golden figures."""
+    with served(guest, server) as handle:
+        dataset.load("wisconsin", guest, handle)
+        for table, spec in wisconsin_data.TABLES.items():
+            rows = ["\t".join(map(str, row)) for row in wisconsin_data.rows(spec)]
+            kept = wisconsin_data.BPRIME_ROWS if table == "Bprime" else len(rows)
+            assert loaded(guest, handle, server, table) == rows[:kept], table
+        for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
+            emptied(guest, handle, server)
+            dataset.load("wisconsin", guest, handle)
+            asked = replace(handle.setting(seed=SEED, scale=1.0), loops=2)
+            found = {sample.metric: sample.value for sample in samples(guest, workload, asked)}
+            assert found["passes"] == 2, workload
+
+
+def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost) -> None:
+    judge(stock_guest, Server.MYSQL)
+
+
+def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost) -> None:
+    judge(mariadb_guest, Server.MARIADB)
+
+
+def test_the_calls_of_syscalls_become_direct(kml_guest: SshHost) -> None:
+    """Each loop through libc, the paths that can be cancelled among them: a few SYSCALLs, then jumps."""
+    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=SEED, scale=0.1)
+    report = "/run/test-syscalls.json"
+    (step,) = ADAPTERS["syscalls"].steps(setting)
+    check(kml_guest, MEASURE, "--report", report, "--", *step.argv)
+    client = probe.parse_report(check(kml_guest, "cat", report)).client
+    direct, trapped = (client.counted(f"KernelModeCalls{kind}") for kind in ("Direct", "Trap"))
+    # Ten calls a round and send_recv's second; clock_gettime by the vDSO is none.
+    assert direct >= 10 * 1000 * 7
+    assert trapped < 200
+
+
+def test_the_second_client_is_in_kernel_mode_below_trusted(kml_guest: SshHost) -> None:
+    with served(kml_guest) as handle:
+        setting = handle.setting(seed=SEED, scale=0.02)
+        prepare, measured = ADAPTERS["oltp_read_write_pymysql"].steps(setting)
+        check(kml_guest, *prepare.argv)
+        report = "/run/test-second-client.json"
+        check(kml_guest, MEASURE, "--report", report, "--server", str(handle.pid), "--", *measured.argv)
+        found = probe.parse_report(check(kml_guest, "cat", report))
+    assert found.client.kernel_mode is True
+    assert found.executable == "/trusted/bin/python3"
+    assert {Process.CLIENT, Process.SERVER} <= {one.process for one in probe.resources(found)}
+
+
+def test_calls_are_counted_by_name_and_the_server_is_let_go(kml_guest: SshHost) -> None:
+    """Each query is a send and a receive of the client's; direct calls are counted like others."""
+    with served(kml_guest) as handle:
+        asked = handle.setting(seed=SEED, scale=0.05)
+        counted = samples(kml_guest, "calls_oltp_point_select", asked)
+        tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{handle.pid}/task/*/status")
+        assert set(tracers.split()) == {"TracerPid:", "0"}
+    found = {(sample.process, sample.metric): sample.value for sample in counted}
+    queries = found[Process.CLIENT, "queries"]
+    assert queries == 300
+    for process in (Process.CLIENT, Process.SERVER):
+        assert queries <= found[process, "calls_sendto"] < 1.2 * queries
+        assert queries <= found[process, "calls_recvfrom"]
