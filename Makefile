@@ -22,6 +22,7 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo --cache-dir build/imports >build/imports.log || { cat build/imports.log; exit 1; }
 
 ## the kernel's own selftests and programs people know, from both prefixes on both kernels; takes an hour or two under TCG
 conformance: setup

@@ -382,7 +382,7 @@ def test_the_version_of_package_and_source(
     program = {"kmlbench": main, "run-benchmark": run_benchmark}[parser.prog]
     with pytest.raises(SystemExit, match="0"):
         program(["--version"])
-    found = rf"{parser.prog} {version('kmlbench')}, source ([0-9a-f]{{40}}(-dirty)?|unknown)\n"
+    found = rf"{parser.prog} {version('kmlbench')}, source ([0-9a-f]{{40}}(-dirty-[0-9a-f]{{12}})?|unknown)\n"
     assert re.fullmatch(found, capsys.readouterr().out)
 
 
