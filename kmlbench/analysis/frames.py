@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Stored outcomes as tidy frames: one row per sample. Derived from the record, never the record itself."""
+"""The samples of a campaign as a tidy frame, one row each: what others read. Nothing here is read back."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kmlbench.errors import InputError
-from kmlbench.model import Completed, Kernel, Measure, Prefix, Process, Variant
+from kmlbench.model import Completed
 from kmlbench.results import reader
 from kmlbench.results.reader import IncompleteRecord
-from kmlbench.results.samples import Kind, Samples
+from kmlbench.results.samples import Kind, Samples, as_text
 
 SAMPLES = "samples.parquet"
 
@@ -35,10 +34,6 @@ TYPES: Mapping[str, str] = {
     "unit": "str",
     "value": "float64",
 }
-
-Cell = tuple[Measure, Variant]
-
-_MEASURE = ("workload", "metric", "process")
 
 
 def samples(stored: reader.StoredCampaign) -> pd.DataFrame:
@@ -73,11 +68,10 @@ def _of_trials(campaign: str, completed: Sequence[Completed]) -> dict[str, list[
 
 def _of_kinds(kinds: Sequence[Kind]) -> dict[str, list[str]]:
     return {
-        # A host names its programs; a name may hold bytes that are no text.
-        "driver": [kind.driver.encode(errors="backslashreplace").decode() for kind in kinds],
+        "driver": [as_text(kind.driver) for kind in kinds],
         "process": [str(kind.process) for kind in kinds],
         "metric": [kind.metric for kind in kinds],
-        "unit": [kind.unit.encode(errors="backslashreplace").decode() for kind in kinds],
+        "unit": [as_text(kind.unit) for kind in kinds],
     }
 
 
@@ -114,31 +108,3 @@ def load(path: str | Path) -> pd.DataFrame:
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write a tidy frame so that any Arrow engine reads many of them as one data set."""
     frame.to_parquet(path, engine="pyarrow", index=False)
-
-
-def by_cell(frame: pd.DataFrame) -> dict[Cell, dict[int, list[float]]]:
-    """The values of every measure in every cell, by block, in the order of the trials."""
-    cells: dict[Cell, dict[int, list[float]]] = {}
-    groups = frame.groupby([*_MEASURE, "kernel", "prefix", "block"], sort=False)["value"]
-    for key, values in groups:
-        *texts, block = cast(tuple[str, str, str, str, str, int], key)
-        workload, metric, process, kernel, prefix = map(str, texts)
-        measure = Measure(workload=workload, metric=metric, process=Process(process))
-        variant = Variant(kernel=Kernel(kernel), prefix=Prefix(prefix))
-        cells.setdefault((measure, variant), {})[block] = values.tolist()
-    return cells
-
-
-def units(frame: pd.DataFrame) -> dict[Measure, str]:
-    """The unit of every measure. Raises InputError if a measure has two: they are never compared."""
-    found: dict[Measure, str] = {}
-    rows = frame[[*_MEASURE, "unit"]].drop_duplicates()
-    for workload, metric, process, unit in zip(*(rows[name] for name in rows.columns), strict=True):
-        measure = Measure(workload=workload, metric=metric, process=Process(process))
-        if measure in found:
-            raise InputError(
-                f"outcomes.jsonl: {workload} {metric} has mixed units: {found[measure]}, {unit}",
-                remedy="keep campaigns of different versions of kmlbench apart",
-            )
-        found[measure] = unit
-    return found

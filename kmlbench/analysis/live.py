@@ -25,6 +25,7 @@ from kmlbench.plan.question import main_workload
 from kmlbench.plan.schedule import COSTS
 from kmlbench.progress import Begun, Event, Stage, StageBegun, TrialBegun, TrialEnded
 from kmlbench.results.reader import StoredCampaign
+from kmlbench.results.samples import Samples
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate
 from kmlbench.workloads.registry import ADAPTERS
@@ -159,7 +160,7 @@ def standing(record: Campaign, outcomes: Sequence[Outcome]) -> Standing:
     workload = main_workload(record.plan)
     # Of all the numbers only those that this ratio is made of: it is looked at after every trial.
     chosen = tuple(
-        replace(one, samples=[sample for sample in one.samples if sample.metric == stopping.METRIC])
+        replace(one, samples=Samples.of(one.samples).having((stopping.METRIC,)))
         for one in outcomes
         if isinstance(one, Completed) and one.trial.workload == workload
     )

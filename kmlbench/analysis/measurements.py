@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 
-from kmlbench.analysis import frames
 from kmlbench.analysis.platforms import meaning
-from kmlbench.model import Measure, Process, Trial, Variant
+from kmlbench.errors import InputError
+from kmlbench.model import Completed, Measure, Process, Trial, Variant
 from kmlbench.plan import stopping
-from kmlbench.plan.comparisons import (
-    ARMS,
-    Comparison,
-    planned_cells,
-    planned_comparisons,
-    primary,
-)
-from kmlbench.results.reader import StoredCampaign
+from kmlbench.plan.comparisons import Comparison, cell_of, planned_cells, planned_comparisons, primary
+from kmlbench.results.reader import OUTCOMES, StoredCampaign
+from kmlbench.results.samples import Kind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Values
 
@@ -37,37 +32,60 @@ def main_measure(source: Source, workload: str) -> Measure:
 CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")
 
 
-def source(
-    stored: StoredCampaign, frame: pd.DataFrame | None = None, *, noise: Noise | None = None
-) -> Source:
-    """What figures and tables of a stored campaign are made of; `frame` is frames.samples of it, if at hand,
-    `noise` that of its control.
+def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
+    """What figures and tables of a stored campaign are made of; `noise` is that of its control.
 
-    Raises InputError: unknown platform.
+    Raises InputError: unknown platform, or a measure with two units.
     """
-    units = meaning(stored.campaign.platform).units
-    frame = frames.samples(stored) if frame is None else frame
-    control = stored.campaign.control
     return Source(
-        values=_by_arm(frame) if control else frames.by_cell(frame),
-        stored_units=frames.units(frame),
+        values=_values(stored.completed, control=stored.campaign.control),
+        stored_units=_units(stored.completed),
         plan=stored.campaign.plan,
-        units=units,
-        control=control,
+        units=meaning(stored.campaign.platform).units,
+        control=stored.campaign.control,
         confidence=stopping.confidence(stored.campaign),
         noise=noise,
     )
 
 
-def _by_arm(frame: pd.DataFrame) -> dict[frames.Cell, dict[int, list[float]]]:
-    """As frames.by_cell, with the two boots of a control's block apart."""
-    return {
-        (measure, replace(variant, arm=name)): values
-        for arm, name in enumerate(ARMS)
-        for (measure, variant), values in frames.by_cell(
-            frame[(frame["block"] + frame["boot"]) % 2 == arm]
-        ).items()
-    }
+def _values(completed: Sequence[Completed], *, control: bool) -> Mapping[tuple[Measure, Variant], Values]:
+    """The values of every measure in every cell, by block, in the order of the trials."""
+    cells: dict[tuple[Measure, Variant], dict[int, list[float]]] = {}
+    for outcome in completed:
+        cell = cell_of(outcome.trial, control=control)
+        for measure, values in _by_measure(outcome):
+            cells.setdefault((measure, cell), {}).setdefault(outcome.trial.block, []).extend(values)
+    return cells
+
+
+def _by_measure(outcome: Completed) -> Iterator[tuple[Measure, list[float]]]:
+    columns = Samples.of(outcome.samples)
+    places: dict[Measure, int] = {}
+    of_kinds = [places.setdefault(_measure(outcome, kind), len(places)) for kind in columns.kinds]
+    of_samples = np.array(of_kinds, dtype=np.intp)[columns.codes]
+    for measure, place in places.items():
+        # Trials share their kinds: one of another workload has no samples here.
+        if (values := columns.values[of_samples == place]).size:
+            yield measure, values.tolist()
+
+
+def _units(completed: Sequence[Completed]) -> Mapping[Measure, str]:
+    """The unit of every measure. Raises InputError if a measure has two: they are never compared."""
+    found: dict[Measure, str] = {}
+    for outcome in completed:
+        for kind in Samples.of(outcome.samples).present:
+            measure, unit = _measure(outcome, kind), as_text(kind.unit)
+            if found.setdefault(measure, unit) != unit:
+                raise InputError(
+                    f"{OUTCOMES}: {measure.workload} {measure.metric} has mixed units: "
+                    f"{found[measure]}, {unit}",
+                    remedy="keep campaigns of different versions of kmlbench apart",
+                )
+    return found
+
+
+def _measure(outcome: Completed, kind: Kind) -> Measure:
+    return Measure(workload=outcome.trial.workload, metric=kind.metric, process=kind.process)
 
 
 def level(data: Source) -> str:

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from scipy import stats as scipy_stats
+import scipy
 
 from kmlbench.errors import InputError
 from kmlbench.model import Completed
@@ -47,7 +47,7 @@ def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
         return Absent(reason=ratio.unbounded)
     spreads = (
         deviation,
-        deviation * np.sqrt(scipy_stats.f.ppf(ASSURANCE, intervals.PLANNED - 1, ratio.blocks - 1)),
+        deviation * np.sqrt(scipy.stats.f.ppf(ASSURANCE, intervals.PLANNED - 1, ratio.blocks - 1)),
     )
     likely, assured = (
         _even(intervals.blocks_for(math.log1p(half_width), deviation=spread, confidence=ratio.confidence))

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import default_cache
+from kmlbench.cli.parser import printable
+from kmlbench.cli.progress import text
 from kmlbench.config.campaign import Config
 from kmlbench.config.hosts import HostSpec, QemuHostSpec, SshHostSpec
 from kmlbench.errors import MachineError
@@ -60,6 +63,26 @@ def place(results: Path) -> str:
     if (results / CAMPAIGN).exists():
         return f"results: {results}"
     return f"results: a new directory below {results}"
+
+
+def tell(
+    arguments: argparse.Namespace,
+    config: Config,
+    planned: Planned,
+    *,
+    question: Iterable[str],
+    results: Path,
+) -> int:
+    """Print all of it, but not for a program, which has its own lines; the exit code."""
+    beside = (*machines(config, planned), *question, place(results))
+    return say(arguments, [*(trial.id for trial in planned.trials), *beside, text.planned(planned)])
+
+
+def say(arguments: argparse.Namespace, lines: Iterable[str]) -> int:
+    """Print what is for people."""
+    if not arguments.json:
+        print(printable("\n".join(lines)))
+    return 0
 
 
 def _place(host: HostSpec) -> str:

@@ -1,31 +1,99 @@
 # SPDX-License-Identifier: MIT
-"""The two commands: arguments, progress, exit codes. The only place that prints or exits."""
+"""The two commands: their arguments, what shows their progress, and how they end.
+
+What prints or exits is in this package alone. What a command needs is imported once its arguments are read.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 
-from kmlbench.errors import MachineError
+from kmlbench.cli import programs
+from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
+from kmlbench.cli.output import guarded
+from kmlbench.cli.parser import JSON, parse, printable
+from kmlbench.errors import KmlbenchError, MachineError
+from kmlbench.progress import Progress
+from kmlbench.workloads import files
+
+HUNG_UP = 141
+
+Watch = Callable[[Interruption], AbstractContextManager[Progress]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`kmlbench`: everything but the campaign itself."""
-    return _program("main", argv)
+    words = sys.argv[1:] if argv is None else argv
+    with guarded():
+        return _ended("kmlbench", lambda: _run_verb(words))[0]
 
 
 def run_benchmark(argv: Sequence[str] | None = None) -> int:
     """`run-benchmark`: a campaign, from hosts.yaml to the report."""
-    return _program("run_benchmark", argv)
+    words = sys.argv[1:] if argv is None else argv
+    act = _run_for_programs if JSON in words else _run_for_people
+    with guarded():
+        return _ended("run-benchmark", lambda: act(words))[0]
 
 
-def _program(name: str, argv: Sequence[str] | None) -> int:
-    """Workloads are read when the modules that know them are imported, and may not be there."""
+def _run_verb(words: Sequence[str]) -> int:
+    files.require_checkout()
+    return _run(programs.kmlbench_parser(words), words, _shown)
+
+
+def _run_for_people(words: Sequence[str]) -> int:
+    return _run(programs.benchmark_parser(), words, _shown)
+
+
+def _run_for_programs(words: Sequence[str]) -> int:
+    """`run-benchmark --json`, whose last line tells how it ended, whatever ended it."""
+    lines = import_module("kmlbench.cli.progress.jsonlines").on_standard_output()
     try:
-        programs = import_module("kmlbench.cli.programs")
-    except MachineError as error:
-        print(f"kmlbench: {error}", file=sys.stderr)
-        return error.exit_code
-    code: int = getattr(programs, name)(sys.argv[1:] if argv is None else argv)
+        code, error = _ended(
+            "run-benchmark", lambda: _run(programs.benchmark_parser(), words, lambda _: nullcontext(lines))
+        )
+    except Exception as bug:
+        lines.end(KmlbenchError.exit_code, traceback.format_exception_only(bug)[-1].strip())
+        raise
+    unwritten, _ = _ended("run-benchmark", lambda: lines.end(code, error))
+    return code or unwritten
+
+
+def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) -> int:
+    """Do what `words` say; the exit code."""
+    arguments = parse(parser, words)
+    with interruptible() as interruption, watch(interruption) as progress:
+        code: int = arguments.run(arguments, progress)
+    sys.stdout.flush()
     return code
+
+
+def _shown(interruption: Interruption) -> AbstractContextManager[Progress]:
+    """Progress for people, on standard error."""
+    display = import_module("kmlbench.cli.progress.display")
+    progress: AbstractContextManager[Progress] = display.shown(interruption=interruption)
+    return progress
+
+
+def _ended(program: str, act: Callable[[], int | None]) -> tuple[int, str]:
+    """The exit code of what `act` does, and what went wrong, which standard error has been told."""
+    try:
+        return act() or 0, ""
+    except KmlbenchError as error:
+        return error.exit_code, _complain(f"{program}: {error}")
+    except BrokenPipeError:
+        return HUNG_UP, "whoever read the output has gone"
+    except KeyboardInterrupt as interrupt:
+        told = str(interrupt)
+        return INTERRUPTED, _complain(f"{program}: interrupted{f'; {told}' if told else ''}")
+
+
+def _complain(text: str) -> str:
+    with suppress(MachineError, BrokenPipeError):
+        print(printable(text), file=sys.stderr)
+    return text

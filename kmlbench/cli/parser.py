@@ -13,6 +13,9 @@ from typing import NoReturn
 from kmlbench import provenance
 from kmlbench.errors import InputError
 
+# Has `run-benchmark` tell what happens to programs.
+JSON = "--json"
+
 
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations and without exits, other than those of --help."""

@@ -61,10 +61,9 @@ def derive(
     stored: StoredCampaign, directory: Path, *, noise: Noise | None, costs: CostModel | None = None
 ) -> Path:
     """The same, from a campaign that was read, into any directory."""
-    frame = frames.samples(stored)
-    source = measurements.source(stored, frame, noise=noise)
+    source = measurements.source(stored, noise=noise)
     with _writing(directory):
-        frames.write_parquet(frame, directory / SAMPLES)
+        frames.write_parquet(frames.samples(stored), directory / SAMPLES)
         _keep(directory / COSTS, costs)
         text = _render(stored, source, _fresh(directory / FIGURES), costs)
         return _replace(directory / REPORT, text)

@@ -74,11 +74,21 @@ class Samples(Sequence[Sample]):
     def __repr__(self) -> str:
         return f"Samples({list(self)!r})"
 
+    @property
+    def present(self) -> Sequence[Kind]:
+        """The kinds that have samples here."""
+        return [self.kinds[code] for code in np.unique(self.codes)]
+
     def having(self, metrics: Collection[str]) -> Samples:
         """Only the samples of these metrics."""
         wanted = [code for code, kind in enumerate(self.kinds) if kind.metric in metrics]
         kept = np.isin(self.codes, wanted)
         return Samples(self.kinds, self.codes[kept], self.values[kept])
+
+
+def as_text(name: str) -> str:
+    """A name in a record, in which bytes that are no text are shown as such: hosts name their programs."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _kind(sample: Sample) -> Kind:

@@ -9,7 +9,19 @@ from socket import socket
 from typing import cast
 
 import pymysql
-from sqlalchemy import Connection, Engine, Table, create_engine, insert
+from sqlalchemy import (
+    CHAR,
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    insert,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from kmlbench.errors import HostError, TrialError
@@ -40,7 +52,7 @@ def load(name: str, host: Host, handle: ServerHandle) -> None:
 
 def fill(engine: Engine) -> None:
     """Create and fill the Wisconsin tables in any database that SQLAlchemy speaks to."""
-    metadata = wisconsin_data.schema()
+    metadata = schema()
     with engine.begin() as connection:
         for table in metadata.tables.values():
             table.drop(connection, checkfirst=True)
@@ -48,6 +60,25 @@ def fill(engine: Engine) -> None:
             _insert(connection, table)
         bprime = metadata.tables["Bprime"]
         connection.execute(bprime.delete().where(bprime.c.unique2 >= wisconsin_data.BPRIME_ROWS))
+
+
+def schema() -> MetaData:
+    """The four tables, in the order in which they are created and filled."""
+    metadata = MetaData()
+    for name in wisconsin_data.TABLES:
+        Table(
+            name,
+            metadata,
+            *(
+                Column(column, Integer, nullable=column not in wisconsin_data.NOT_NULL)
+                for column in wisconsin_data.INTEGERS
+            ),
+            *(Column(column, CHAR(16)) for column in wisconsin_data.STRINGS),
+            UniqueConstraint("unique1"),
+            UniqueConstraint("unique2"),
+            Index(f"{name}_hundred", "hundred"),
+        )
+    return metadata
 
 
 def _insert(connection: Connection, table: Table) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats as scipy_stats
 
 RESAMPLES = 4999
 
@@ -34,7 +34,7 @@ Bounds = tuple[Array, Array]
 
 def quantile(freedom: float | Array, confidence: float) -> Array:
     """Student's t that leaves (1 - confidence) / 2 on each side."""
-    return np.asarray(scipy_stats.t.ppf((1 + confidence) / 2, freedom), dtype=np.float64)
+    return np.asarray(scipy.stats.t.ppf((1 + confidence) / 2, freedom), dtype=np.float64)
 
 
 def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) -> Array:

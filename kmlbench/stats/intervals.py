@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import optimize
-from scipy import stats as scipy_stats
+import scipy
 
 from kmlbench.stats import bootstrap
 from kmlbench.stats.bootstrap import FLAT, Array
@@ -191,8 +190,8 @@ def smallest_effect(ratio: Interval, *, power: float = 0.8) -> float | None:
         return None
     freedom = ratio.blocks - 1
     critical = float(bootstrap.quantile(freedom, ratio.confidence))
-    found = optimize.brentq(
-        lambda effect: float(scipy_stats.nct.sf(critical, freedom, effect)) - power, 0.0, 4 * critical + 8
+    found = scipy.optimize.brentq(
+        lambda effect: float(scipy.stats.nct.sf(critical, freedom, effect)) - power, 0.0, 4 * critical + 8
     )
     return math.expm1(float(found) * deviation / math.sqrt(ratio.blocks))
 

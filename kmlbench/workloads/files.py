@@ -11,13 +11,23 @@ from kmlbench.errors import MachineError
 WORKLOADS = Path(__file__).resolve().parents[2] / "workloads"
 
 
+def require_checkout() -> None:
+    """Raises MachineError outside of the package's checkout."""
+    if not WORKLOADS.is_dir():
+        raise _no_checkout(f"{WORKLOADS} is not there")
+
+
 @cache
 def read(relative: str) -> str:
     """The text of a file below workloads/. Raises MachineError outside of the package's checkout."""
     try:
         return (WORKLOADS / relative).read_text(encoding="utf-8")
     except OSError as error:
-        raise MachineError(
-            f"the package runs from its checkout alone, and this is none: {error}",
-            remedy="`make setup` in a clone of its repository installs it there",
-        ) from error
+        raise _no_checkout(str(error)) from error
+
+
+def _no_checkout(reason: str) -> MachineError:
+    return MachineError(
+        f"the package runs from its checkout alone, and this is none: {reason}",
+        remedy="`make setup` in a clone of its repository installs it there",
+    )

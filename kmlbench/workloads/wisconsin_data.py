@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import CHAR, Column, Index, Integer, MetaData, Table, UniqueConstraint
-
 from kmlbench.errors import InputError
 from kmlbench.workloads import files
 
@@ -93,22 +91,6 @@ def _letters(number: int) -> str:
         number, digit = divmod(number, 26)
         letters += chr(ord("A") + digit)
     return letters
-
-
-def schema() -> MetaData:
-    """The four tables, in the order in which they are created and filled."""
-    metadata = MetaData()
-    for name in TABLES:
-        Table(
-            name,
-            metadata,
-            *(Column(column, Integer, nullable=column not in NOT_NULL) for column in INTEGERS),
-            *(Column(column, CHAR(16)) for column in STRINGS),
-            UniqueConstraint("unique1"),
-            UniqueConstraint("unique2"),
-            Index(f"{name}_hundred", "hundred"),
-        )
-    return metadata
 
 
 class StatementKind(StrEnum):

@@ -12,11 +12,8 @@ from support.synthetic_campaigns import Recipe, build
 import kmlbench
 from kmlbench.analysis import frames
 from kmlbench.errors import InputError
-from kmlbench.model import Measure, Process
-from kmlbench.plan.comparisons import KML_TRUSTED, STOCK_USR
 from kmlbench.results import reader
 
-CPU = Measure(workload="wisconsin", metric="cpu_total", process=Process.TOGETHER)
 COLUMNS = [
     *("campaign", "block", "boot", "pair", "kernel", "prefix", "workload"),
     *("driver", "process", "metric", "unit", "value"),
@@ -65,24 +62,6 @@ def test_parquet_gives_the_frame_back(tmp_path: Path) -> None:
     frame = kmlbench.load(build(tmp_path))
     frames.write_parquet(frame, tmp_path / "samples.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "samples.parquet"), frame)
-
-
-def test_values_come_by_cell_and_block(tmp_path: Path) -> None:
-    frame = kmlbench.load(build(tmp_path, Recipe(blocks=3)))
-    cells = frames.by_cell(frame)
-    treated, control = cells[CPU, KML_TRUSTED], cells[CPU, STOCK_USR]
-    assert list(treated) == list(control) == [0, 1, 2]
-    assert all(treated[block][0] < control[block][0] for block in treated)
-    assert sum(len(values) for blocks in cells.values() for values in blocks.values()) == len(frame)
-    assert frames.units(frame)[CPU] == "s"
-
-
-def test_mixed_units_are_never_compared(tmp_path: Path) -> None:
-    frame = kmlbench.load(build(tmp_path))
-    row = frame.index[(frame["workload"] == "wisconsin") & (frame["metric"] == "wall")][0]
-    frame.loc[row, "unit"] = "ms"
-    with pytest.raises(InputError, match=r"wisconsin wall has mixed units: (ms, s|s, ms)"):
-        frames.units(frame)
 
 
 def test_a_directory_that_is_no_campaign_is_bad_input(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from support.paths import REPOSITORY
 
 from kmlbench import errors
 from kmlbench.cli.interrupts import INTERRUPTED
-from kmlbench.cli.main import main
+from kmlbench.cli.main import HUNG_UP, main
 from kmlbench.cli.parser import option_names
-from kmlbench.cli.programs import HUNG_UP, benchmark_parser, kmlbench_parser
+from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.workloads.registry import ADAPTERS
 
 README = (REPOSITORY / "README.md").read_text()

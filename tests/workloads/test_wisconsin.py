@@ -37,7 +37,7 @@ def test_the_permutation_begins_and_ends_as_published(spec: Generator, first: li
 
 
 def test_the_tables_come_in_the_published_order_with_the_published_keys() -> None:
-    metadata = wisconsin_data.schema()
+    metadata = dataset.schema()
     assert list(metadata.tables) == ["onek", "tenk1", "tenk2", "Bprime"]
     for table in metadata.tables.values():
         assert [column.name for column in table.columns] == list(wisconsin_data.COLUMNS)

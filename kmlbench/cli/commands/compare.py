@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from kmlbench.analysis import compare
 from kmlbench.analysis.compare import Both, Group, Row
@@ -18,9 +17,8 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.format import Cell
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `compare` to the parser of `kmlbench`."""
-    parser = subparsers.add_parser("compare", help="compare two campaigns of one platform")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("first", type=Path, metavar="A", help="a campaign")
     parser.add_argument("second", type=Path, metavar="B", help="the campaign that is held against it")
     parser.set_defaults(run=_compare)

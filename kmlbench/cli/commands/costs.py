@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from kmlbench.analysis import cost_model
 from kmlbench.progress import Progress
 from kmlbench.results import reader
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `costs` to the parser of `kmlbench`."""
-    parser = subparsers.add_parser("costs", help="print what system calls cost in a campaign with `syscalls`")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
     parser.set_defaults(run=_costs)
 

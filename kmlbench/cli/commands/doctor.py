@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import default_cache
@@ -40,11 +39,8 @@ class Examined:
     exit_code: int
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `doctor` to the parser of `kmlbench`."""
-    parser = subparsers.add_parser(
-        "doctor", help="say what of this machine and each host bears on a result, and change nothing"
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument(
         "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
     )

@@ -23,12 +23,10 @@ from kmlbench.run import machines
 COMMAND_TIMEOUT_S = 24 * 3600.0
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `guest` to the parser of `kmlbench`."""
-    verbs = subparsers.add_parser("guest", help="build, boot and use guests").add_subparsers(
-        dest="verb", required=True
-    )
-    _register_build(verbs)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    _configure_build(verbs)
     boot = _named(verbs, "boot", "boot a guest of hosts.yaml and leave it running")
     boot.add_argument("--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts")
     boot.add_argument("--clock", type=Clock, choices=list(Clock), help="instead of the clock in hosts.yaml")
@@ -45,7 +43,7 @@ def register(subparsers: Any) -> None:
     _named(verbs, "stop", "stop a running guest").set_defaults(run=_stop)
 
 
-def _register_build(verbs: Any) -> None:
+def _configure_build(verbs: Any) -> None:
     build = verbs.add_parser("build", help="build the guest image, or find it in the cache")
     build.add_argument("--server", type=Server, choices=list(Server), default=Server.MYSQL)
     build.add_argument("--refresh", action="store_true", help="fetch today's Debian packages")

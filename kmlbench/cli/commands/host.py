@@ -26,11 +26,9 @@ from kmlbench.provision.payload import Belongings, belongings
 from kmlbench.run import preflight
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `host` to the parser of `kmlbench`."""
-    verbs = subparsers.add_parser("host", help="prepare, check and clean machines of yours").add_subparsers(
-        dest="verb", required=True
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
     printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
     printed.set_defaults(run=_schema)
     check = _named(verbs, "check", "say what a host lacks for a campaign, and change nothing")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from kmlbench.build import deb as package
 from kmlbench.build import kernel as builder
@@ -14,11 +13,9 @@ from kmlbench.model import Kernel
 from kmlbench.progress import Progress
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `kernel` to the parser of `kmlbench`."""
-    verbs = subparsers.add_parser("kernel", help="build the kernels of the experiment").add_subparsers(
-        dest="verb", required=True
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
     build = verbs.add_parser("build", help="build the kernels, or find them in the cache")
     build.add_argument(
         "kernels", nargs="*", type=Kernel, metavar="KERNEL", help="stock or kml; both if none is named"

@@ -7,7 +7,6 @@ import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from kmlbench.analysis import measurements, pilot
 from kmlbench.analysis.measurements import Source, main_measure
@@ -25,9 +24,8 @@ from kmlbench.stats.intervals import Absent
 from kmlbench.workloads.syscall_counts import is_counting
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `plan` to the parser of `kmlbench`."""
-    parser = subparsers.add_parser("plan", help="how many blocks a half-width needs, from a pilot campaign")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="the pilot, such as results/latest")
     parser.add_argument("--half-width", required=True, metavar="P%", help="what is to be seen, such as 0.5%%")
     parser.add_argument(

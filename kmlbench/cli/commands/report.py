@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from kmlbench.progress import Progress
-from kmlbench.report import write
+
+# The options, which completion and manual need too, do not wait for what draws.
+REPORT = "kmlbench.report.write"
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb `report` to the parser of `kmlbench`."""
-    parser = subparsers.add_parser("report", help="write the report of a stored campaign again")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
     parser.add_argument(
         "--control",
@@ -33,7 +34,7 @@ def register(subparsers: Any) -> None:
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"report of {arguments.directory}")
-    path = write.write(
+    path = import_module(REPORT).write(
         arguments.directory,
         beside=arguments.control,
         cost_model=arguments.cost_model,

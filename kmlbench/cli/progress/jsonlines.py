@@ -8,6 +8,7 @@ keys and new events may come without.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,16 @@ from kmlbench.model import Boot, Completed, Failed, Trial
 from kmlbench.progress import Begun, Event, Planned, Reported, Stage, StageBegun, TrialBegun, TrialEnded
 from kmlbench.stats.intervals import Absent, Interval
 
-OPTION = "--json"
-
 VERSION = 1
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
 Line = dict[str, Value]
+
+
+def on_standard_output() -> JsonLines:
+    """Events on standard output, what is for people on standard error."""
+    return JsonLines(sys.stdout, notes=Plain(sys.stderr))
 
 
 class JsonLines:

@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench completion` and `kmlbench manual`: what a shell and man need, made from the parsers."""
+"""`kmlbench completion`: what a shell needs to complete both commands, made from their parsers."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from functools import partial
-from importlib import metadata
-from typing import Any
 
 import shtab
-from argparse_manpage.manpage import Manpage
 
-from kmlbench import errors
+from kmlbench.cli import programs
 from kmlbench.cli.parser import actions
 from kmlbench.model import Clock, Server
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Progress
 from kmlbench.workloads.registry import ADAPTERS
-
-Parsers = Callable[[], Mapping[str, argparse.ArgumentParser]]
 
 # Names that hold anything else are left out: compgen would expand what stands in them.
 SAFE = "+([A-Za-z0-9._-])"
@@ -103,27 +96,16 @@ COMPLETED = {
 PREAMBLES = {"bash": BASH, "zsh": ZSH}
 
 
-def register(subparsers: Any, parsers: Parsers) -> None:
-    """Add the verbs to the parser of `kmlbench`; `parsers` makes those of both commands, by name."""
-    completion = subparsers.add_parser("completion", help="print what completes the commands in a shell")
-    completion.add_argument("shell", choices=tuple(PREAMBLES), help='for: eval "$(kmlbench completion bash)"')
-    completion.set_defaults(run=partial(_completion, parsers))
-    manual = subparsers.add_parser("manual", help="print the manual page of a command")
-    manual.add_argument(
-        "program", choices=("run-benchmark", "kmlbench"), help="for: kmlbench manual run-benchmark | man -l -"
-    )
-    manual.set_defaults(run=partial(_manual, parsers))
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the argument."""
+    parser.add_argument("shell", choices=tuple(PREAMBLES), help='for: eval "$(kmlbench completion bash)"')
+    parser.set_defaults(run=_completion)
 
 
-def _completion(parsers: Parsers, arguments: argparse.Namespace, progress: Progress) -> int:
+def _completion(arguments: argparse.Namespace, progress: Progress) -> int:
     del progress
-    print("\n".join(completion(parser, arguments.shell) for parser in parsers().values()))
-    return 0
-
-
-def _manual(parsers: Parsers, arguments: argparse.Namespace, progress: Progress) -> int:
-    del progress
-    print(page(parsers()[arguments.program]), end="")
+    parsers = (programs.benchmark_parser(), programs.kmlbench_parser())
+    print("\n".join(completion(parser, arguments.shell) for parser in parsers))
     return 0
 
 
@@ -142,20 +124,3 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
         "clocks": " ".join(Clock),
     }
     return shtab.complete(parser, shell, preamble=PREAMBLES[shell] % words)
-
-
-def page(parser: argparse.ArgumentParser) -> str:
-    """A manual page, for man."""
-    described = parser.description or ""
-    data = {
-        "project_name": "kmlbench",
-        "version": metadata.version("kmlbench"),
-        "manual_title": "User Commands",
-        "description": described[:1].lower() + described[1:].rstrip("."),
-    }
-    codes = "".join(f".TP\n.B {code}\n{meaning}\n" for code, meaning in errors.MEANINGS.items())
-    return f"{Manpage(parser, data)}.SH EXIT STATUS\n{codes}.PP\n{_escaped(errors.AFTER)}\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("-", r"\-")
