@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kmlbench.analysis import measurements, pilot
-from kmlbench.analysis.measurements import Source, main_measure
+from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.pilot import Plan
+from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.parser import printable, share
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
