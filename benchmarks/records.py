@@ -24,6 +24,7 @@ from kmlbench import process as commands
 from kmlbench.analysis import frames
 from kmlbench.model import Campaign, Completed, Kernel, Process, Proof, Sample, Trial
 from kmlbench.plan import schedule
+from kmlbench.plan.comparisons import CELLS
 from kmlbench.report import write
 from kmlbench.results import writer
 
@@ -108,8 +109,8 @@ def shares(directory: Path) -> str:
 
 def build(root: Path, *, samples: int, trials: int) -> Path:
     """Store the synthetic campaign; its directory."""
-    blocks = -(-trials // (len(schedule.VARIANTS) * len(WORKLOADS)))
-    planned = schedule.make(schedule.VARIANTS, WORKLOADS, blocks=blocks, seed=1)[:trials]
+    blocks = -(-trials // (len(CELLS) * len(WORKLOADS)))
+    planned = schedule.make(CELLS, WORKLOADS, blocks=blocks, seed=1)[:trials]
     record = Campaign(
         id="large",
         started_utc="2026-11-24T00:00:00Z",

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+KERNEL_CPL, USER_CPL = 0, 3
 
 
 class Kernel(StrEnum):
@@ -57,6 +59,16 @@ class Process(StrEnum):
     SERVER = "server"
     TOGETHER = "together"
 
+    @property
+    def parts(self) -> tuple[Process, ...]:
+        """The processes whose sum this is."""
+        return (Process.SERVER, Process.CLIENT) if self is Process.TOGETHER else (self,)
+
+    @classmethod
+    def whole(cls, *, served: bool) -> Process:
+        """What a workload costs as a whole: with a server the sum, without one the client."""
+        return cls.TOGETHER if served else cls.CLIENT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -70,6 +82,11 @@ class Variant:
     def kernel_mode(self) -> bool:
         """Whether programs of this cell run at CPL 0."""
         return self.kernel is Kernel.KML and self.prefix is Prefix.TRUSTED
+
+    @property
+    def cpl(self) -> int:
+        """The privilege level that programs of this cell run at."""
+        return KERNEL_CPL if self.kernel_mode else USER_CPL
 
     def __str__(self) -> str:
         return f"{self.kernel}:{self.prefix}{self.arm and f' {self.arm}'}"
@@ -159,6 +176,16 @@ class Failed:
 
 
 Outcome = Completed | Failed
+
+
+def completed(outcomes: Iterable[Outcome]) -> tuple[Completed, ...]:
+    """The trials among these that ended with numbers."""
+    return tuple(outcome for outcome in outcomes if isinstance(outcome, Completed))
+
+
+def failed(outcomes: Iterable[Outcome]) -> tuple[Failed, ...]:
+    """The trials among these that ended without numbers."""
+    return tuple(outcome for outcome in outcomes if isinstance(outcome, Failed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

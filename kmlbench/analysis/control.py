@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,8 +34,8 @@ def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
     found = {}
     for measure in {measure for measure, _ in source.values}:
         ratio = source.ratio(measure, source.primary)
-        if isinstance(ratio, Interval) and ratio.low is not None and ratio.high is not None:
-            found[measure] = math.sqrt(ratio.high / ratio.low) - 1
+        if isinstance(ratio, Interval) and ratio.half_width is not None:
+            found[measure] = ratio.half_width
     return Noise(
         name=control.directory.name,
         blocks=len({outcome.trial.block for outcome in control.completed}),

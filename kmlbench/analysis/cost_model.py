@@ -31,7 +31,7 @@ FORMAT, WHAT = 1, "kmlbench costs"
 
 REQUIRED = (STOCK_USR, KML_TRUSTED)
 
-CELLS = (*REQUIRED, KML_USR)
+PRICED_CELLS = (*REQUIRED, KML_USR)
 
 REMEDY = "make the file with `kmlbench costs DIR` of a campaign with `syscalls` on the machine in question"
 
@@ -85,7 +85,9 @@ def of(stored: StoredCampaign) -> CostModel:
         )
     source = measurements.source(stored)
     cells = [
-        cell for cell in CELLS if cell in REQUIRED or syscall_costs.loop(source, syscall_costs.UNKNOWN, cell)
+        cell
+        for cell in PRICED_CELLS
+        if cell in REQUIRED or syscall_costs.loop(source, syscall_costs.UNKNOWN, cell)
     ]
     found = {(cell, kind): syscall_costs.loop(source, kind, cell) for cell in cells for kind in KINDS}
     blocks = sorted(set.intersection(*(set(values) for values in found.values())))
@@ -147,7 +149,7 @@ def _read(record: Record) -> CostModel:
     if fields.text(record, "what") != WHAT or fields.integer(record, "format") != FORMAT:
         raise ValueError(f'it is no file of "{WHAT}", format {FORMAT}')
     costs = fields.mapping(record, "costs_ns")
-    known = {str(cell): cell for cell in CELLS}
+    known = {str(cell): cell for cell in PRICED_CELLS}
     if unknown := sorted(set(costs) - set(known)):
         raise ValueError(f'field "costs_ns" has unknown cells: {", ".join(unknown)}')
     found = {cell: _cell(costs, name) for name, cell in known.items() if cell in REQUIRED or name in costs}

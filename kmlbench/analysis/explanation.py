@@ -27,7 +27,7 @@ from kmlbench.workloads.syscall_counts import COUNTING, is_counting
 
 WORTH = 0.10
 
-APART = (Process.SERVER, Process.CLIENT)
+PROCESSES = (Process.TOGETHER, *Process.TOGETHER.parts)
 
 NO_COUNTERS = "no direct calls were counted"
 
@@ -82,7 +82,7 @@ def explained(source: Source) -> tuple[Explained, ...]:
         explain(source, workload, comparison, process)
         for workload in explainable(source)
         for comparison in explainable_comparisons(source)
-        for process in (Process.TOGETHER, *APART)
+        for process in PROCESSES
     )
 
 
@@ -184,7 +184,7 @@ def _of_process(
 ) -> tuple[ByBlock, ByBlock]:
     """Direct calls of the treated cell and the nanoseconds they should save; TOGETHER is the sum."""
     if process is Process.TOGETHER:
-        apart = [_of_process(source, workload, comparison, one) for one in APART]
+        apart = [_of_process(source, workload, comparison, one) for one in process.parts]
         calls, predicted = (combine(lambda *both: sum(both), *some) for some in zip(*apart, strict=True))
         return calls, predicted
     direct = Measure(workload=workload, metric="syscalls_direct", process=process)

@@ -15,31 +15,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kmlbench.analysis import measurements
-from kmlbench.analysis.measurements import main_measure
 from kmlbench.analysis.platforms import meaning
+from kmlbench.analysis.primary import PrimaryRatio, planned_measure, primary_ratio
 from kmlbench.errors import InputError
-from kmlbench.model import Campaign, Completed, Failed, Measure, Outcome, Process, Trial
+from kmlbench.model import Campaign, Failed, Outcome, Trial, completed
 from kmlbench.plan import stopping
-from kmlbench.plan.comparisons import Comparison, cell_of, primary
+from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.plan.question import main_workload
 from kmlbench.plan.schedule import COSTS
 from kmlbench.progress import Begun, Event, Stage, StageBegun, TrialBegun, TrialEnded
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.samples import Samples
 from kmlbench.stats import intervals
-from kmlbench.stats.intervals import Absent, Estimate
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.stats.intervals import Absent
 
 NO_CLAIM = "emulated real time says nothing about speed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A campaign's main ratio, of the trials that have ended. No verdict: the campaign has not ended."""
-
-    measure: Measure
-    comparison: Comparison
-    ratio: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +61,7 @@ class State:
     done: int
     failed: int
     pairs: Mapping[int, Pair]
-    standing: Standing
+    standing: PrimaryRatio
 
     def left_s(self, now: float) -> float:
         """Seconds until the slowest pair is through its plan."""
@@ -89,7 +79,7 @@ class Outlook:
     _pairs: dict[int, Pair] = field(default_factory=dict)
     _boots: dict[int, tuple[float, float]] = field(default_factory=dict)
     _overheads: list[float] = field(default_factory=list)
-    _standing: Standing | None = None
+    _standing: PrimaryRatio | None = None
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
@@ -112,7 +102,7 @@ class Outlook:
 
     def _begin(self, event: Begun) -> None:
         self._record = event.record
-        self._outcomes = {one.trial: one for one in event.before if isinstance(one, Completed)}
+        self._outcomes = {one.trial: one for one in completed(event.before)}
         self._pairs = {trial.pair: Pair() for trial in event.record.plan}
         self._standing = standing(event.record, tuple(self._outcomes.values()))
 
@@ -155,29 +145,29 @@ class Outlook:
         )
 
 
-def standing(record: Campaign, outcomes: Sequence[Outcome]) -> Standing:
-    """The ratio that answers the campaign's question, as the report would have it of these outcomes."""
+def standing(record: Campaign, outcomes: Sequence[Outcome]) -> PrimaryRatio:
+    """The ratio that answers the campaign's question, as the report would have it of these outcomes.
+
+    No verdict: the campaign has not ended.
+    """
     workload = main_workload(record.plan)
     # Of all the numbers only those that this ratio is made of: it is looked at after every trial.
     chosen = tuple(
         replace(one, samples=Samples.of(one.samples).having((stopping.METRIC,)))
-        for one in outcomes
-        if isinstance(one, Completed) and one.trial.workload == workload
+        for one in completed(outcomes)
+        if one.trial.workload == workload
     )
     stored = StoredCampaign(directory=Path("running"), campaign=record, outcomes=chosen, facts=())
-    comparison = primary(record.plan, control=record.control)
-    adapter = ADAPTERS.get(workload)
-    process = Process.TOGETHER if adapter is None or adapter.needs_server else Process.CLIENT
-    measure = Measure(workload=workload, metric=stopping.METRIC, process=process)
     try:
-        source = measurements.source(stored)
+        found = primary_ratio(measurements.source(stored))
     except InputError as error:
         # The report will say so; whoever looks at a campaign does not end it.
-        return Standing(measure=measure, comparison=comparison, ratio=Absent(reason=str(error)))
-    measure = main_measure(source, workload) if chosen else measure
-    if not meaning(record.platform).claim:
-        return Standing(measure=measure, comparison=comparison, ratio=Absent(reason=NO_CLAIM))
-    return Standing(measure=measure, comparison=comparison, ratio=source.ratio(measure, comparison))
+        return PrimaryRatio(
+            measure=planned_measure(workload),
+            comparison=primary(record.plan, control=record.control),
+            ratio=Absent(reason=str(error)),
+        )
+    return found if meaning(record.platform).claim else replace(found, ratio=Absent(reason=NO_CLAIM))
 
 
 def _bears_on_standing(record: Campaign, trial: Trial) -> bool:
@@ -189,9 +179,8 @@ def _bears_on_standing(record: Campaign, trial: Trial) -> bool:
 def _expected(record: Campaign, outcomes: Iterable[Outcome]) -> Callable[[Trial], float]:
     """What a trial takes: the mean of those of its workload, or of all, or what others took before."""
     taken: dict[str, list[float]] = defaultdict(list)
-    for outcome in outcomes:
-        if isinstance(outcome, Completed):
-            taken[outcome.trial.workload].append(outcome.elapsed_s)
+    for outcome in completed(outcomes):
+        taken[outcome.trial.workload].append(outcome.elapsed_s)
     means = {workload: intervals.mean(times) for workload, times in taken.items()}
     scale = float(record.options.get("scale", "1"))
     other = intervals.mean([*means.values()]) if means else COSTS.trial_s * scale

@@ -10,23 +10,13 @@ import numpy as np
 
 from kmlbench.analysis.platforms import meaning
 from kmlbench.errors import InputError
-from kmlbench.model import Completed, Measure, Process, Trial, Variant
+from kmlbench.model import Completed, Measure, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import Comparison, cell_of, planned_cells, planned_comparisons, primary
 from kmlbench.results.reader import OUTCOMES, StoredCampaign
 from kmlbench.results.samples import Kind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Values
-
-
-def main_measure(source: Source, workload: str) -> Measure:
-    """The CPU of a workload's server and client, or of its client where it has no server."""
-    measures = [
-        Measure(workload=workload, metric=stopping.METRIC, process=process)
-        for process in (Process.TOGETHER, Process.CLIENT)
-    ]
-    return next((measure for measure in measures if source.unit(measure)), measures[0])
-
 
 # Measures whose change is drawn as well; the others' stands in the tables.
 CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")

@@ -43,7 +43,7 @@ def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
     if isinstance(ratio, Absent):
         return ratio
     deviation = intervals.log_deviation(ratio)
-    if deviation is None or ratio.low is None or ratio.high is None:
+    if deviation is None or ratio.half_width is None:
         return Absent(reason=ratio.unbounded)
     spreads = (
         deviation,
@@ -53,8 +53,7 @@ def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
         _even(intervals.blocks_for(math.log1p(half_width), deviation=spread, confidence=ratio.confidence))
         for spread in spreads
     )
-    now = math.sqrt(ratio.high / ratio.low) - 1
-    return Plan(now=now, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
+    return Plan(now=ratio.half_width, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
 
 
 def told(blocks: int | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kmlbench.analysis import explanation, syscall_costs
 from kmlbench.analysis.cost_model import CostModel
-from kmlbench.analysis.explanation import APART, NO_COUNTERS, NO_SAVING, WORTH, Quantity
+from kmlbench.analysis.explanation import NO_COUNTERS, NO_SAVING, PROCESSES, WORTH, Quantity
 from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.syscall_costs import ByBlock, Savings, combine
 from kmlbench.model import Process
@@ -37,15 +37,14 @@ def projected(source: Source, model: CostModel) -> tuple[Projected, ...]:
         for workload in explanation.explainable(source)
         for comparison in explanation.explainable_comparisons(source)
         if (saved := model.savings(comparison)) is not None
-        for process in (Process.TOGETHER, *APART)
+        for process in PROCESSES
     )
 
 
 def _project(
     source: Source, workload: str, comparison: Comparison, process: Process, saved: Savings
 ) -> Projected:
-    apart = APART if process is Process.TOGETHER else (process,)
-    parts = [_part(source, workload, comparison, one, saved) for one in apart]
+    parts = [_part(source, workload, comparison, one, saved) for one in process.parts]
     predicted = combine(lambda *some: sum(some), *(by_block for _, by_block in parts))
     calls = sum(count for count, _ in parts)
     price = combine(lambda value: value / calls, predicted)

@@ -189,9 +189,9 @@ def _prepare(kernel: Kernel, wanted: Request, tree: _Tree, *, progress: Progress
     tree.objects.mkdir()
     if kernel is Kernel.KML:
         builder.apply(builder.patches(), tree.source)
-    changes = [f"{change}" for change in _configure(kernel, wanted, tree)]
+    changes = _configure(kernel, wanted, tree)
     (tree.objects.parent / CHANGES).write_text("".join(f"{change}\n" for change in changes))
-    for line in configuration.told(changes):
+    for line in configuration.summary(changes):
         progress.note(f"{kernel}: {line}")
 
 

@@ -7,7 +7,7 @@ import bz2
 import gzip
 import lzma
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -130,12 +130,11 @@ def require_kept(wanted: Mapping[str, str], built: Mapping[str, str]) -> None:
         )
 
 
-def told(lines: Iterable[str]) -> tuple[str, ...]:
+def summary(changes: Sequence[Change]) -> tuple[str, ...]:
     """Changes as text, shortened for the user: each that was set, and how many there are of the others."""
-    listed = list(lines)
-    shown = [line for line in listed if not line.endswith(tuple(f"({cause})" for cause in _COUNTED))]
+    shown = [str(change) for change in changes if change.cause not in _COUNTED]
     for cause in _COUNTED:
-        if count := sum(line.endswith(f"({cause})") for line in listed):
+        if count := sum(change.cause is cause for change in changes):
             shown.append(f"{count} more: {cause}")
     return tuple(shown)
 

@@ -35,7 +35,7 @@ class Design:
         """The plan, in order."""
         served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
         if self.control is None:
-            return schedule.make(schedule.VARIANTS, served, blocks=spec.blocks, seed=seed)
+            return schedule.make(CELLS, served, blocks=spec.blocks, seed=seed)
         return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
 
     def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:

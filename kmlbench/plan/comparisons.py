@@ -16,7 +16,8 @@ KML_USR = Variant(kernel=Kernel.KML, prefix=Prefix.USR)
 
 KML_TRUSTED = Variant(kernel=Kernel.KML, prefix=Prefix.TRUSTED)
 
-ARMS = "AB"
+# Of a control: the first is what the second is compared with.
+ARMS = ("A", "B")
 
 CHANCE = "the same cell twice: nothing but chance"
 
@@ -60,10 +61,15 @@ def work(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def cell_of(trial: Trial, *, control: bool) -> Variant:
-    """The cell that a trial's numbers belong to. In a control a boot is an arm, in ABBA order."""
+    """The cell that a trial's numbers belong to: the variant, in a control that of its arm."""
     if not control:
         return trial.variant
-    return replace(trial.variant, arm=ARMS[(trial.block + trial.boot) % 2])
+    return replace(trial.variant, arm=arm_of(block=trial.block, boot=trial.boot))
+
+
+def arm_of(*, block: int, boot: int) -> str:
+    """The arm of a control that a boot belongs to, in ABBA order: every block boots each arm once."""
+    return ARMS[(block + boot) % len(ARMS)]
 
 
 def planned_cells(plan: Sequence[Trial], *, control: bool = False) -> tuple[Variant, ...]:
@@ -76,9 +82,10 @@ def planned_comparisons(plan: Sequence[Trial], *, control: bool = False) -> tupl
     """The comparisons whose two cells are both planned; those of a control are between its arms."""
     cells = planned_cells(plan, control=control)
     if control:
-        treated = [cell for cell in cells if cell.arm == "B"]
+        first, second = ARMS
+        treated = [cell for cell in cells if cell.arm == second]
         return tuple(
-            Comparison(treated=one, control=replace(one, arm="A"), isolates=CHANCE) for one in treated
+            Comparison(treated=one, control=replace(one, arm=first), isolates=CHANCE) for one in treated
         )
     return tuple(one for one in COMPARISONS if {one.treated, one.control} <= set(cells))
 

@@ -20,17 +20,12 @@ from typing import TypeVar
 from kmlbench.model import (
     Boot,
     Group,
-    Kernel,
-    Prefix,
     Trial,
     Variant,
 )
+from kmlbench.plan.comparisons import ARMS
 
 T = TypeVar("T")
-
-VARIANTS = tuple(
-    Variant(kernel=kernel, prefix=prefix) for kernel, prefix in itertools.product(Kernel, Prefix)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +69,13 @@ def make_control(
     cells = (
         (block, twin, workload)
         for one in _blocks((variant,), workloads, blocks=blocks, seed=seed)
-        for twin in range(2)
+        for twin in range(len(ARMS))
         for block, _, workload in one
     )
     return tuple(
-        Trial(block=block, boot=2 * block + twin, position=position, variant=variant, workload=workload)
+        Trial(
+            block=block, boot=len(ARMS) * block + twin, position=position, variant=variant, workload=workload
+        )
         for position, (block, twin, workload) in enumerate(cells)
     )
 

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from kmlbench.model import Campaign, Completed, Outcome, Process, Stopping, Variant
+from kmlbench.model import Campaign, Completed, Outcome, Process, Stopping, Variant, completed
 from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.stats import bootstrap
-from kmlbench.stats.intervals import CONFIDENCE, block_means
+from kmlbench.stats.intervals import CONFIDENCE, log_ratios
 
 FIRST, EVERY, LOOK_CONFIDENCE = 6, 2, 0.97
 
@@ -33,7 +33,7 @@ def rule(half_width: float, *, workload: str, served: bool) -> Stopping:
         every=EVERY,
         workload=workload,
         metric=METRIC,
-        process=Process.TOGETHER if served else Process.CLIENT,
+        process=Process.whole(served=served),
     )
 
 
@@ -79,26 +79,19 @@ def _narrow(stopping: Stopping, by_block: Mapping[int, float], blocks: int) -> b
     logs = np.array([log for block, log in by_block.items() if block < blocks])
     if len(logs) < stopping.first or np.ptp(logs) <= bootstrap.FLAT:
         return False
-    quantile = float(bootstrap.quantile(len(logs) - 1, stopping.confidence))
-    half_width = quantile * float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    return half_width <= math.log1p(stopping.half_width)
+    half_width = bootstrap.half_width(logs.std(ddof=1), len(logs), stopping.confidence)
+    return float(half_width) <= math.log1p(stopping.half_width)
 
 
 def _log_ratios(campaign: Campaign, stopping: Stopping, outcomes: Iterable[Outcome]) -> dict[int, float]:
     """The logs of the primary ratio, by block."""
     comparison = primary(campaign.plan, control=campaign.control)
     cells: dict[Variant, dict[int, list[float]]] = {comparison.treated: {}, comparison.control: {}}
-    for outcome in outcomes:
+    for outcome in completed(outcomes):
         cell = cell_of(outcome.trial, control=campaign.control)
-        if isinstance(outcome, Completed) and cell in cells:
+        if cell in cells:
             cells[cell].setdefault(outcome.trial.block, []).extend(_values(stopping, outcome))
-    treated, control = (
-        block_means({key: some for key, some in cell.items() if some}) for cell in cells.values()
-    )
-    return {
-        block: math.log(treated[block]) - math.log(control[block])
-        for block in treated.keys() & control.keys()
-    }
+    return log_ratios(*({block: some for block, some in cell.items() if some} for cell in cells.values()))
 
 
 def _values(stopping: Stopping, outcome: Completed) -> list[float]:

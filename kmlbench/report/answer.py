@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from kmlbench.analysis import pilot
-from kmlbench.analysis.measurements import Source, main_measure
+from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.platforms import Meaning, meaning
+from kmlbench.analysis.primary import primary_ratio
 from kmlbench.model import Measure, Process
 from kmlbench.plan.comparisons import PLACEBO, PRIMARY
-from kmlbench.plan.question import main_workload
 from kmlbench.stats import format, intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Interval, Verdict
 
@@ -30,9 +29,8 @@ class Answer:
 
 def answer(source: Source, platform: str) -> Answer:
     """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
-    workload = main_workload(source.plan)
-    measure = main_measure(source, workload)
-    ratio = source.ratio(measure, source.primary)
+    primary = primary_ratio(source)
+    measure, ratio, workload = primary.measure, primary.ratio, primary.measure.workload
     context = meaning(platform)
     match ratio:
         case Absent():
@@ -114,9 +112,9 @@ def _alarm(ratio: Interval) -> str:
 
 def _sight(ratio: Interval) -> str:
     effect = intervals.smallest_effect(ratio)
-    if effect is None or ratio.low is None or ratio.high is None:
+    width = ratio.half_width
+    if effect is None or width is None:
         return ""
-    width = math.sqrt(ratio.high / ratio.low) - 1
     return (
         f"With {ratio.blocks} blocks this machine cannot tell an effect within {format.half_width(width)} "
         f"from nothing; the smallest it finds in four campaigns of five is {format.half_width(effect)}."

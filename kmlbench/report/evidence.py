@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from kmlbench.model import BootFacts, Campaign, Completed, Failed, Process, Sample, Trial
+from kmlbench.model import BootFacts, Campaign, Completed, Failed, Process, Sample, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, planned_cells
 from kmlbench.results.reader import StoredCampaign, boot_path, raw_path
 from kmlbench.results.samples import Samples
+from kmlbench.workloads import probe
 
 LONGEST_CAUSE = 4000
 
@@ -28,7 +29,7 @@ class ProofRow:
     `direct` is the share of system calls that were direct calls, where the kernel counted them.
     """
 
-    cell: str
+    cell: Variant
     releases: str
     cpls: str
     client: str
@@ -51,11 +52,7 @@ def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
     """One row for each planned cell, or arm of a control."""
     control = stored.campaign.control
     return tuple(
-        _proof_row(
-            str(cell),
-            [one for one in stored.completed if cell_of(one.trial, control=control) == cell],
-            kernel_mode=cell.kernel_mode,
-        )
+        _proof_row(cell, [one for one in stored.completed if cell_of(one.trial, control=control) == cell])
         for cell in planned_cells(stored.campaign.plan, control=control)
     )
 
@@ -101,24 +98,22 @@ def command(campaign: Campaign) -> str:
     return shlex.join(words)
 
 
-def _proof_row(cell: str, completed: Sequence[Completed], *, kernel_mode: bool) -> ProofRow:
+def _proof_row(cell: Variant, completed: Sequence[Completed]) -> ProofRow:
     found = [one.proof for one in completed]
-    modes = {mode for proof in found for mode in (proof.client_kernel_mode, proof.server_kernel_mode)}
-    cpls = {proof.cpl for proof in found}
     return ProofRow(
         cell=cell,
         releases=_distinct(proof.kernel_release for proof in found),
-        cpls=_distinct(str(cpl) for cpl in cpls),
+        cpls=_distinct(str(proof.cpl) for proof in found),
         client=_modes(proof.client_kernel_mode for proof in found),
         server=_modes(proof.server_kernel_mode for proof in found),
         direct=_direct(sample for one in completed for sample in Samples.of(one.samples).having(CALLS)),
         trials=len(found),
-        agrees=bool(found) and modes <= {kernel_mode, None} and cpls == {0 if kernel_mode else 3},
+        agrees=bool(found) and not any(probe.contradiction(cell, one, one.kernel_release) for one in found),
     )
 
 
 def _direct(samples: Iterable[Sample]) -> str:
-    calls: dict[Process, Counter[str]] = {Process.SERVER: Counter(), Process.CLIENT: Counter()}
+    calls: dict[Process, Counter[str]] = {part: Counter() for part in Process.TOGETHER.parts}
     for sample in samples:
         calls[sample.process][sample.metric] += round(sample.value)
     shares = (

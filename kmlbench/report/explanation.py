@@ -9,10 +9,11 @@ from itertools import groupby
 
 from kmlbench.analysis import explanation, projection, syscall_costs
 from kmlbench.analysis.cost_model import CostModel
-from kmlbench.analysis.explanation import APART, Explained, Kind, Quantity
+from kmlbench.analysis.explanation import Explained, Kind, Quantity
 from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.projection import Projected
+from kmlbench.model import Process
 from kmlbench.report.layout import PROCESS_TITLES
 from kmlbench.report.sections import PageSection
 from kmlbench.report.tables import Group, Row, Table
@@ -87,7 +88,9 @@ def _notes(source: Source) -> Iterable[str]:
         workload
         for workload in explanation.explainable(source)
         if not any(
-            syscall_costs.mix(source, workload, one.control, two) for one in comparisons for two in APART
+            syscall_costs.mix(source, workload, comparison.control, process)
+            for comparison in comparisons
+            for process in Process.TOGETHER.parts
         )
     ]
     if lacking and ranges:
@@ -137,7 +140,7 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     unit = _unit(source.units, "ns")
     groups = [
         Group(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in kept) + rest)
-        for process in APART
+        for process in Process.TOGETHER.parts
         if (found := explanation.kinds(source, workload, comparison, process))
         for kept, rest in [_rare_apart(found)]
     ]

@@ -17,12 +17,12 @@ from kmlbench.analysis import control, frames, measurements
 from kmlbench.analysis import cost_model as costmodel
 from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
-from kmlbench.analysis.measurements import Noise, Source, main_measure
+from kmlbench.analysis.measurements import Noise, Source
 from kmlbench.analysis.platforms import meaning
+from kmlbench.analysis.primary import primary_ratio
 from kmlbench.errors import MachineError
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import planned_workloads
-from kmlbench.plan.question import main_workload
 from kmlbench.progress import Progress, Silent
 from kmlbench.report import evidence, explanation, figures, latency_plot, sections
 from kmlbench.report.answer import answer, false_alarms
@@ -120,10 +120,11 @@ def _render(stored: StoredCampaign, source: Source, drawings: Path, costs: CostM
 
 def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
     """The figure of the answer, if it was measured, and the others."""
-    workload = main_workload(source.plan)
-    metric = main_measure(source, workload).metric
+    main_measure = primary_ratio(source).measure
     found = (*latency_plot.plots_of(source), *figures.plots_of(source))
-    of_answer = [one for one in found if (one.workload, one.metric) == (workload, metric)]
+    of_answer = [
+        one for one in found if (one.workload, one.metric) == (main_measure.workload, main_measure.metric)
+    ]
     main = of_answer[-1] if of_answer else None
     return main, tuple(one for one in found if one is not main)
 

@@ -15,7 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kmlbench.errors import InputError
-from kmlbench.model import BootFacts, Campaign, Completed, Failed, Outcome, Resumption, Trial
+from kmlbench.model import (
+    BootFacts,
+    Campaign,
+    Completed,
+    Failed,
+    Outcome,
+    Resumption,
+    Trial,
+    completed,
+    failed,
+)
 from kmlbench.results import fields
 from kmlbench.results.codec import (
     RESUMED,
@@ -64,12 +74,12 @@ class StoredCampaign:
     @property
     def completed(self) -> tuple[Completed, ...]:
         """The trials that ended with numbers."""
-        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Completed))
+        return completed(self.outcomes)
 
     @property
     def failed(self) -> tuple[Failed, ...]:
         """The trials that ended without numbers."""
-        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))
+        return failed(self.outcomes)
 
     @property
     def measured_facts(self) -> tuple[BootFacts, ...]:
@@ -154,7 +164,7 @@ def _that_count(facts: tuple[BootFacts, ...], history: History) -> tuple[BootFac
 
 def _measured(outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:
     """The boots that have completed trials, each with its resumption."""
-    return {(one.trial.boot, one.resumption) for one in outcomes if isinstance(one, Completed)}
+    return {(one.trial.boot, one.resumption) for one in completed(outcomes)}
 
 
 def _lines(path: Path) -> Iterator[bytes]:

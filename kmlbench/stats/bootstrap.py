@@ -37,6 +37,11 @@ def quantile(freedom: float | Array, confidence: float) -> Array:
     return np.asarray(scipy.stats.t.ppf((1 + confidence) / 2, freedom), dtype=np.float64)
 
 
+def half_width(deviation: float | Array, count: int | Array, confidence: float) -> Array:
+    """Student's half-width of the mean of `count` numbers with this standard deviation."""
+    return np.asarray(quantile(count - 1, confidence) * (deviation / np.sqrt(count)), dtype=np.float64)
+
+
 def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) -> Array:
     """The half-width of the difference of two means, from the squares of their errors.
 
@@ -52,11 +57,11 @@ def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) ->
 def mean_bounds(blocks: Array, *, confidence: float) -> Bounds:
     """The interval of the mean of each series, which must have two blocks and some variance."""
     count = blocks.shape[-1]
-    mean, error = blocks.mean(axis=-1), blocks.std(axis=-1, ddof=1) / math.sqrt(count)
-    half = quantile(count - 1, confidence) * error
+    mean, deviation = blocks.mean(axis=-1), blocks.std(axis=-1, ddof=1)
+    half = half_width(deviation, count, confidence)
     if count < FEWEST_BLOCKS:
         return mean - half, mean + half
-    return _around(mean, error, half, _students(blocks), confidence)
+    return _around(mean, deviation / math.sqrt(count), half, _students(blocks), confidence)
 
 
 def log_ratio_bounds(treated: Array, control: Array, *, confidence: float) -> Bounds:

@@ -56,6 +56,18 @@ class Interval:
             return ""
         return "one block: no interval" if self.blocks < 2 else "no variance: no interval"
 
+    @property
+    def log_half_width(self) -> float | None:
+        """Half the width of a ratio's interval, of logs; None without bounds."""
+        if self.low is None or self.high is None:
+            return None
+        return math.log(self.high / self.low) / 2
+
+    @property
+    def half_width(self) -> float | None:
+        """The same as a relative change: 0.01 is ±1 %."""
+        return None if self.log_half_width is None else math.expm1(self.log_half_width)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
@@ -98,7 +110,7 @@ def ratio_interval(treated: Blocks, control: Blocks, *, confidence: float = CONF
     arms = [{block: mean(arm[block]) for block in blocks} for arm in (treated, control)]
     if absent := _no_logs(*arms):
         return absent
-    logs = np.array([math.log(arms[0][block]) - math.log(arms[1][block]) for block in blocks])
+    logs = np.array([*log_ratios(*arms).values()])
     bounds = None
     if len(logs) > 1 and np.ptp(logs) > FLAT:
         bounds = bootstrap.mean_bounds(logs, confidence=confidence)
@@ -150,6 +162,12 @@ def block_ratios(treated: Blocks, control: Blocks) -> dict[int, float]:
     return {block: mean(treated[block]) / mean(control[block]) for block in blocks}
 
 
+def log_ratios(treated: Blocks, control: Blocks) -> dict[int, float]:
+    """The logs of `block_ratios`; all means must be positive."""
+    blocks = sorted(treated.keys() & control.keys())
+    return {block: math.log(mean(treated[block])) - math.log(mean(control[block])) for block in blocks}
+
+
 def block_means(values_by_block: Blocks) -> dict[int, float]:
     """The mean of every block, in the order of blocks."""
     return {block: mean(values_by_block[block]) for block in sorted(values_by_block)}
@@ -176,11 +194,9 @@ def verdict(ratio: Interval, *, margin: float) -> Verdict:
 
 def log_deviation(ratio: Interval) -> float | None:
     """The standard deviation of the logs of single blocks' ratios that a ratio's width stands for."""
-    if ratio.low is None or ratio.high is None:
+    if ratio.log_half_width is None:
         return None
-    half_width = math.log(ratio.high / ratio.low) / 2
-    quantile = float(bootstrap.quantile(ratio.blocks - 1, ratio.confidence))
-    return half_width * math.sqrt(ratio.blocks) / quantile
+    return ratio.log_half_width / float(bootstrap.half_width(1.0, ratio.blocks, ratio.confidence))
 
 
 def smallest_effect(ratio: Interval, *, power: float = 0.8) -> float | None:
@@ -202,7 +218,7 @@ def blocks_for(half_width: float, *, deviation: float | Array, confidence: float
     `deviation` is that of a block's log ratio, or one for each of PLANNED.
     """
     blocks = PLANNED
-    widths = bootstrap.quantile(blocks - 1, confidence) * deviation / np.sqrt(blocks)
+    widths = bootstrap.half_width(deviation, blocks, confidence)
     enough = np.flatnonzero(widths <= half_width)
     return int(blocks[enough[0]]) if enough.size else None
 

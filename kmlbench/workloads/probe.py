@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kmlbench.errors import ProofError, TrialError
-from kmlbench.model import CommandResult, Host, Prefix, Process, Proof, Sample, Variant
+from kmlbench.model import KERNEL_CPL, CommandResult, Host, Prefix, Process, Proof, Sample, Variant
 from kmlbench.workloads.measure import MeasureReport, Usage
 from kmlbench.workloads.measure import parse as parse_report
 
@@ -39,7 +39,7 @@ def proof_in(result: CommandResult, report: MeasureReport | None) -> Proof:
     disagrees with CS.
     """
     seen = parse_privilege(result)
-    if seen.kernel_mode is not None and seen.kernel_mode is not (seen.cpl == 0):
+    if seen.kernel_mode is not None and seen.kernel_mode is not (seen.cpl == KERNEL_CPL):
         raise ProofError(
             f"{result.argv[0]} ran at CPL {seen.cpl}, but its /proc/self/status says KernelMode "
             f"{int(seen.kernel_mode)}: this kernel's field cannot be believed"
@@ -56,9 +56,8 @@ def contradiction(variant: Variant, proof: Proof, expected_release: str) -> str 
     """Why this proof is not one of that cell, in a sentence; None when it is."""
     if proof.kernel_release != expected_release:
         return f"{variant} ran on kernel {proof.kernel_release}, not on {expected_release}"
-    level = 0 if variant.kernel_mode else 3
-    if proof.cpl != level:
-        return f"{variant}: a program below {variant.prefix} ran at CPL {proof.cpl}, not {level}"
+    if proof.cpl != variant.cpl:
+        return f"{variant}: a program below {variant.prefix} ran at CPL {proof.cpl}, not {variant.cpl}"
     modes = {"client": proof.client_kernel_mode, "server": proof.server_kernel_mode}
     for process, mode in modes.items():
         if mode is not None and mode is not variant.kernel_mode:
@@ -84,7 +83,7 @@ def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> t
         measured[Process.SERVER] = report.server
     cpu = {process: _cpu_times(usage) for process, usage in measured.items()}
     if report.server is not None:
-        cpu[Process.TOGETHER] = _sum(cpu[Process.CLIENT], cpu[Process.SERVER])
+        cpu[Process.TOGETHER] = _sum([cpu[part] for part in Process.TOGETHER.parts])
     return (
         Sample(metric="wall", unit="s", value=report.wall_ns / 1e9, process=Process.TOGETHER, driver=driver),
         *_times(cpu, driver),
@@ -133,8 +132,13 @@ def _cpu_times(usage: Usage) -> dict[str, float]:
     return times if split is None else times | {"cpu_user": split[0], "cpu_system": split[1]}
 
 
-def _sum(client: dict[str, float], server: dict[str, float]) -> dict[str, float]:
-    return {metric: value + server[metric] for metric, value in client.items() if metric in server}
+def _sum(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The metrics that all parts have."""
+    return {
+        metric: sum(one[metric] for one in parts)
+        for metric in parts[-1]
+        if all(metric in one for one in parts)
+    }
 
 
 def _times(cpu: dict[Process, dict[str, float]], driver: str) -> tuple[Sample, ...]:

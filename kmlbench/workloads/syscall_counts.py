@@ -17,8 +17,6 @@ QUERIES = "queries"
 # A traced call stops four times.
 SLOWER = 3
 
-COUNTED = (Process.SERVER, Process.CLIENT)
-
 # First the server comes to rest, as before a measured step: measure waits for that.
 # strace -p has all threads of the server when none says that nobody traces it; SIGINT makes it let go.
 _SCRIPT = """
@@ -75,7 +73,8 @@ class Calls:
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
         queries = [one for one in self.counted.samples(results) if one.metric == QUERIES]
         counts = {key: found for result in results for key, found in _counts(result.stdout).items()}
-        return (*queries, *(sample for process in COUNTED for sample in self._of(process, counts)))
+        processes = Process.TOGETHER.parts
+        return (*queries, *(sample for process in processes for sample in self._of(process, counts)))
 
     def _of(self, process: Process, counts: Mapping[Process, Mapping[str, int]]) -> Iterator[Sample]:
         found = dict(counts.get(process, {}))

@@ -20,7 +20,7 @@ from kmlbench.analysis import control, measurements
 from kmlbench.cli.main import main
 from kmlbench.errors import InputError
 from kmlbench.plan import schedule
-from kmlbench.plan.comparisons import KML_TRUSTED, STOCK_USR, cell_of
+from kmlbench.plan.comparisons import CELLS, KML_TRUSTED, STOCK_USR, cell_of
 from kmlbench.report import evidence, write
 from kmlbench.report.answer import answer
 from kmlbench.results import reader
@@ -60,7 +60,7 @@ def test_a_linear_drift_cancels_between_the_arms(seed: int) -> None:
 
 
 def test_the_boots_of_an_experiment_have_no_twin() -> None:
-    boots = schedule.boots(schedule.make(schedule.VARIANTS, WORKLOADS, blocks=3, seed=1), WORKLOADS)
+    boots = schedule.boots(schedule.make(CELLS, WORKLOADS, blocks=3, seed=1), WORKLOADS)
     assert {boot.twin for boot in boots} == {0}
 
 
@@ -84,7 +84,7 @@ def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) 
 def test_the_proofs_of_a_control_are_those_of_its_cell(tmp_path: Path) -> None:
     stored = reader.read(build(tmp_path, replace(CONTROL, cells=(KML_TRUSTED,))))
     rows = evidence.proofs(stored)
-    assert [(row.cell, row.agrees, row.trials) for row in rows] == [
+    assert [(str(row.cell), row.agrees, row.trials) for row in rows] == [
         ("kml:/trusted A", True, 6),
         ("kml:/trusted B", True, 6),
     ]

@@ -11,7 +11,7 @@ from support.synthetic_campaigns import Recipe, build
 
 from kmlbench.analysis import live, measurements
 from kmlbench.analysis.live import Outlook, State
-from kmlbench.analysis.measurements import main_measure
+from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.progress import text as told
 from kmlbench.model import Platform
 from kmlbench.plan import schedule, stopping

@@ -14,7 +14,7 @@ import pytest
 from support.synthetic_campaigns import Recipe, build, edit, stored_campaign
 
 from kmlbench.analysis import measurements, pilot
-from kmlbench.analysis.measurements import main_measure
+from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.main import main
 from kmlbench.results import reader
 from kmlbench.stats.intervals import Absent, Interval, ratio_interval

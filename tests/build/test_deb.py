@@ -139,12 +139,15 @@ def test_what_the_source_adds_by_itself_is_no_change() -> None:
 
 
 def test_the_user_is_told_what_was_set_and_how_much_follows() -> None:
-    lines = [
-        f"CONFIG_IA32_EMULATION: y -> n ({Cause.REQUIRED})",
-        f"CONFIG_COMPAT: y -> n ({Cause.FOLLOWS})",
-        f"CONFIG_COMPAT_32: y -> n ({Cause.FOLLOWS})",
+    changes = [
+        Change(name="CONFIG_IA32_EMULATION", before="y", after="n", cause=Cause.REQUIRED),
+        Change(name="CONFIG_COMPAT", before="y", after="n", cause=Cause.FOLLOWS),
+        Change(name="CONFIG_COMPAT_32", before="y", after="n", cause=Cause.FOLLOWS),
     ]
-    assert configuration.told(lines) == (lines[0], f"2 more: {Cause.FOLLOWS}")
+    assert configuration.summary(changes) == (
+        f"CONFIG_IA32_EMULATION: y -> n ({Cause.REQUIRED})",
+        f"2 more: {Cause.FOLLOWS}",
+    )
 
 
 def test_an_option_that_something_else_insists_on_stops_the_build() -> None:

@@ -27,6 +27,7 @@ from kmlbench.hosts.ssh import SshHost, reach
 from kmlbench.model import ByteStream, CommandResult, Server
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.plan import schedule
+from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
 from kmlbench.results import writer
 from kmlbench.run import inspect
@@ -275,9 +276,7 @@ class Believable(Liar):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_lying_host_writes_nowhere_but_into_its_campaign(seed: int, tmp_path: Path) -> None:
-    trials = schedule.make(
-        schedule.VARIANTS, {"getpid": False, "oltp_point_select": True}, blocks=1, seed=seed
-    )
+    trials = schedule.make(CELLS, {"getpid": False, "oltp_point_select": True}, blocks=1, seed=seed)
     experiment = Experiment(plan=trials, server=Server.MYSQL, scale=0.1, seed=seed, releases={})
     record = CampaignRecord(
         id="liar",

@@ -19,6 +19,7 @@ from kmlbench.hosts.qemu import GuestSpec, qemu_argv
 from kmlbench.model import Acceleration, ByteStream, Clock, CommandResult, Kernel, Prefix, Server
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.plan import schedule
+from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Event
 from kmlbench.results import writer
 from kmlbench.run.campaign import Campaign, Experiment
@@ -80,9 +81,7 @@ class Notes:
 
 
 def test_no_password_is_kept_shown_or_in_a_command_line(tmp_path: Path) -> None:
-    trials = schedule.make(
-        schedule.VARIANTS, {"oltp_point_select": True, "wisconsin": True}, blocks=1, seed=1
-    )
+    trials = schedule.make(CELLS, {"oltp_point_select": True, "wisconsin": True}, blocks=1, seed=1)
     experiment = Experiment(plan=trials, server=Server.MYSQL, scale=0.1, seed=1, releases={})
     record = CampaignRecord(
         id="x",

@@ -10,6 +10,7 @@ import pytest
 from support.synthetic_campaigns import HOSTILE, Recipe, build, plan
 
 from kmlbench.model import Process, Proof, Sample
+from kmlbench.plan.comparisons import KML_TRUSTED, KML_USR, STOCK_USR
 from kmlbench.report import evidence
 from kmlbench.results import reader
 
@@ -20,8 +21,8 @@ def read(root: Path, recipe: Recipe) -> reader.StoredCampaign:
 
 def test_every_cell_shows_what_its_trials_saw(tmp_path: Path) -> None:
     rows = {row.cell: row for row in evidence.proofs(read(tmp_path, Recipe(blocks=2)))}
-    assert rows["stock:/usr"] == evidence.ProofRow(
-        cell="stock:/usr",
+    assert rows[STOCK_USR] == evidence.ProofRow(
+        cell=STOCK_USR,
         releases="6.12.117-stock",
         cpls="3",
         client="user mode",
@@ -30,7 +31,7 @@ def test_every_cell_shows_what_its_trials_saw(tmp_path: Path) -> None:
         trials=8,
         agrees=True,
     )
-    treated = rows["kml:/trusted"]
+    treated = rows[KML_TRUSTED]
     assert (treated.cpls, treated.client, treated.server) == ("0", "kernel mode", "kernel mode")
     assert all(row.agrees for row in rows.values())
 
@@ -52,8 +53,8 @@ def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Pa
     ]
     rows = evidence.proofs(dataclasses.replace(stored, outcomes=tuple(outcomes)))
     direct = {row.cell: row.direct for row in rows}
-    assert direct["kml:/trusted"] == "server 99.50%, client 0.00%"
-    assert direct["kml:/usr"] == "–"
+    assert direct[KML_TRUSTED] == "server 99.50%, client 0.00%"
+    assert direct[KML_USR] == "–"
 
 
 @pytest.mark.parametrize("wrong", [{"cpl": 3}, {"server_kernel_mode": False}, {"client_kernel_mode": False}])
@@ -65,7 +66,7 @@ def test_one_trial_that_saw_something_else_is_shown(tmp_path: Path, wrong: dict[
     proof: Proof = dataclasses.replace(outcomes[index].proof, **wrong)  # type: ignore[arg-type]
     outcomes[index] = dataclasses.replace(outcomes[index], proof=proof)
     rows = evidence.proofs(dataclasses.replace(stored, outcomes=tuple(outcomes)))
-    assert [row.cell for row in rows if not row.agrees] == ["kml:/trusted"]
+    assert [row.cell for row in rows if not row.agrees] == [KML_TRUSTED]
 
 
 def test_a_cell_without_any_trial_proves_nothing(tmp_path: Path) -> None:

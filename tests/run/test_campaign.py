@@ -33,7 +33,7 @@ from kmlbench.model import (
     Variant,
 )
 from kmlbench.plan import schedule
-from kmlbench.plan.comparisons import KML_TRUSTED
+from kmlbench.plan.comparisons import CELLS, KML_TRUSTED
 from kmlbench.progress import Silent
 from kmlbench.results import reader, writer
 from kmlbench.results.reader import StoredCampaign
@@ -92,7 +92,7 @@ class Rig:
             yield Booted(host=host, facts=self.facts)
 
     def run(self, workloads: dict[str, bool] = GETPID) -> StoredCampaign:
-        made = schedule.make(schedule.VARIANTS, workloads, blocks=self.blocks, seed=2)
+        made = schedule.make(CELLS, workloads, blocks=self.blocks, seed=2)
         if self.control:
             made = schedule.make_control(self.control, workloads, blocks=self.blocks, seed=2)
         planned = schedule.distribute(made, pairs=self.pairs)
@@ -490,7 +490,7 @@ def test_a_server_that_does_not_stop_fails_no_trial(rig: Rig, servers: Servers) 
 
 
 def planned(rig: Rig) -> tuple[Trial, ...]:
-    return schedule.make(schedule.VARIANTS, SERVED, blocks=rig.blocks, seed=2)
+    return schedule.make(CELLS, SERVED, blocks=rig.blocks, seed=2)
 
 
 def with_alive_after_the_first_failure() -> Script:

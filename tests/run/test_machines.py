@@ -19,6 +19,7 @@ from kmlbench.hosts import connect, qemu, reboot
 from kmlbench.hosts.login import Login
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 from kmlbench.plan import schedule
+from kmlbench.plan.comparisons import CELLS
 from kmlbench.run import machines
 from kmlbench.run.machines import Builds
 from kmlbench.servers import server
@@ -90,7 +91,7 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
 ) -> None:
     boot = machines.guests(hosts(), builds, seed=9)
     facts = {}
-    trials = schedule.make(schedule.VARIANTS, WORKLOADS, blocks=2, seed=9)
+    trials = schedule.make(CELLS, WORKLOADS, blocks=2, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")) as found:
             facts[planned.kernel] = found.facts
@@ -105,7 +106,7 @@ def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
     builds: Builds, booted: list[qemu.GuestSpec]
 ) -> None:
     boot = machines.guests(hosts(), builds, seed=9)
-    trials = schedule.make_control(schedule.VARIANTS[0], WORKLOADS, blocks=3, seed=9)
+    trials = schedule.make_control(CELLS[0], WORKLOADS, blocks=3, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")):
             pass
@@ -114,7 +115,7 @@ def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
 
 def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list[qemu.GuestSpec]) -> None:
     boot = machines.guests(hosts(memory_mb=2048), builds, seed=9)
-    trials = schedule.make(schedule.VARIANTS, WORKLOADS, blocks=1, seed=9)
+    trials = schedule.make(CELLS, WORKLOADS, blocks=1, seed=9)
     arguments = set()
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")) as found:

@@ -39,7 +39,7 @@ def prepare(directory: Path) -> setup.Ready:
     names = ((kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
     listed = "".join(HOST.format(*name, number) for number, name in enumerate(names))
     path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
-    trials = schedule.make(schedule.VARIANTS, {"getpid": False}, blocks=4, seed=1)
+    trials = schedule.make(CELLS, {"getpid": False}, blocks=4, seed=1)
     return setup.prepare(campaign.load(path), trials, seed=1, cache=Cache(directory), progress=Silent())
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from kmlbench.analysis import measurements, pilot
-from kmlbench.analysis.measurements import Source, main_measure
+from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.pilot import Plan
+from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.parser import printable, share
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from kmlbench.analysis.live import Standing, State
+from kmlbench.analysis.live import State
+from kmlbench.analysis.primary import PrimaryRatio
 from kmlbench.cli.progress.plain import Plain
-from kmlbench.model import Boot, Completed, Failed, Trial
+from kmlbench.model import Boot, Completed, Failed, Trial, completed
 from kmlbench.progress import Begun, Event, Planned, Reported, Stage, StageBegun, TrialBegun, TrialEnded
 from kmlbench.stats.intervals import Absent, Interval
 
@@ -109,7 +110,7 @@ def _begin(event: Begun) -> Line:
         "platform": event.record.platform,
         "control": event.record.control,
         "planned": len(event.record.plan),
-        "completed_before": sum(isinstance(outcome, Completed) for outcome in event.before),
+        "completed_before": len(completed(event.before)),
     }
 
 
@@ -154,7 +155,7 @@ def _progress(state: State, now: float) -> Line:
     }
 
 
-def _ratio(standing: Standing) -> Line:
+def _ratio(standing: PrimaryRatio) -> Line:
     line: Line = {
         "final": False,
         "treated": str(standing.comparison.treated),

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from kmlbench.analysis.live import Pair, Standing, State
+from kmlbench.analysis.live import Pair, State
+from kmlbench.analysis.primary import PrimaryRatio
 from kmlbench.progress import Planned, Stage, StageBegun, TrialBegun
 from kmlbench.stats import format
 from kmlbench.stats.intervals import Interval
@@ -55,7 +56,7 @@ def pair(number: int, found: Pair, state: State, now: float) -> str:
     return f"{name}block {block + 1} of {state.blocks}, {kernel}: {doing}, {since}{should}{own}"
 
 
-def standing(found: Standing, state: State) -> str:
+def standing(found: PrimaryRatio, state: State) -> str:
     """The running ratio, which is no verdict before the end, or why there is none."""
     of = f"{found.comparison}, {found.measure.workload} {found.measure.metric}"
     change = format.change(found.ratio)
