@@ -24,8 +24,8 @@ HOSTS = REPOSITORY / "hosts.yaml"
 
 def command(*argv: str) -> int:
     parser = argparse.ArgumentParser()
-    guest.register(parser.add_subparsers())
-    arguments = parser.parse_args(("guest", *argv))
+    guest.configure(parser)
+    arguments = parser.parse_args(argv)
     code: int = arguments.run(arguments, Silent())
     return code
 
