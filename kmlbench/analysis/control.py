@@ -13,7 +13,7 @@ from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import InputError
 from kmlbench.model import Campaign
 from kmlbench.plan.comparisons import WORK, work
-from kmlbench.results import codec, fields, reader
+from kmlbench.results import codec, reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import Interval
 
@@ -99,7 +99,7 @@ def find(stored: StoredCampaign) -> Noise | None:
 def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
     for path in stored.directory.parent.glob("*/campaign.json"):
         try:
-            campaign = codec.read_campaign(fields.load(path.read_text(encoding="utf-8")))
+            campaign = codec.read_campaign(path.read_text(encoding="utf-8"))
         except (ValueError, OSError):
             continue
         if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):

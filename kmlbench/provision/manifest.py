@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import Struct
+
 from kmlbench.errors import HostError
 from kmlbench.model import Server
-from kmlbench.results import fields
+from kmlbench.results import lines
 
 BASE = "/var/lib/kmlbench"
 
@@ -25,6 +28,16 @@ SUM = re.compile(r"[0-9a-f]{64}")
 VERSION = 1
 
 
+class _Record(Struct, frozen=True, kw_only=True):
+    version: int
+    server: Server
+    directories: tuple[str, ...]
+    files: dict[str, str]
+
+
+_DECODER = msgspec.json.Decoder(_Record)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The SHA-256 of each file that was installed, the directories that were made, and for which server."""
@@ -35,38 +48,33 @@ class Manifest:
 
     def dump(self) -> str:
         """The text of the file."""
-        record = {
-            "version": VERSION,
-            "server": str(self.server),
-            "directories": list(self.directories),
-            "files": dict(sorted(self.files.items())),
-        }
-        return fields.seal(record) + "\n"
+        record = _Record(
+            version=VERSION,
+            server=self.server,
+            directories=self.directories,
+            files=dict(sorted(self.files.items())),
+        )
+        return lines.seal(record) + "\n"
 
 
 def parse(text: str, *, host: str) -> Manifest:
     """Read the file of a host. Raises HostError for one that is damaged or names what is not ours."""
     try:
-        record = fields.load(text)
-        files, directories = record.get("files"), record.get("directories")
-        if (
-            record.get("version") != VERSION
-            or not isinstance(files, dict)
-            or not isinstance(directories, list)
-        ):
-            raise ValueError("it is not one of this version")
-        foreign = [
-            path for path in (*files, *directories) if not (isinstance(path, str) and OURS.fullmatch(path))
-        ]
-        if foreign:
-            raise ValueError(f"it names {foreign[0]!r}, which is not ours")
-        if not all(isinstance(found, str) and SUM.fullmatch(found) for found in files.values()):
-            raise ValueError("a checksum in it is none")
-        return Manifest(
-            server=Server(fields.text(record, "server")), files=files, directories=tuple(directories)
-        )
+        record = lines.load(text, _DECODER)
+        _require_ours(record)
     except ValueError as error:
         raise HostError(
             f"{host}: {PATH} is damaged: {error}",
             remedy=f"see what it lists, remove that by hand, then {PATH}",
         ) from error
+    return Manifest(server=record.server, files=record.files, directories=record.directories)
+
+
+def _require_ours(record: _Record) -> None:
+    if record.version != VERSION:
+        raise ValueError("it is not one of this version")
+    foreign = [path for path in (*record.files, *record.directories) if not OURS.fullmatch(path)]
+    if foreign:
+        raise ValueError(f"it names {foreign[0]!r}, which is not ours")
+    if not all(map(SUM.fullmatch, record.files.values())):
+        raise ValueError("a checksum in it is none")

@@ -23,7 +23,7 @@ from kmlbench.cli.main import main
 from kmlbench.model import Boot
 from kmlbench.plan.comparisons import STOCK_USR
 from kmlbench.report import write
-from kmlbench.results import fields, reader
+from kmlbench.results import lines, reader
 from kmlbench.verify import page_diff
 
 pytestmark = pytest.mark.slow
@@ -132,7 +132,7 @@ def outcome(path: Path, change: Callable[[dict[str, object]], None]) -> None:
     record = json.loads(first)
     del record["crc32"]
     change(record)
-    (path / "outcomes.jsonl").write_text("".join([fields.seal(record) + "\n", *others]))
+    (path / "outcomes.jsonl").write_text("".join([lines.seal(record) + "\n", *others]))
     write.write(path)
 
 
