@@ -3,7 +3,7 @@
 
 It is told what happens and decides nothing: the rule that may end a campaign (plan.stopping) looks at
 the outcomes by itself. The ratio is the report's own, of the trials that have ended; before the end its
-interval is no verdict (docs/decisions/0067).
+interval is no verdict (docs/decisions/0030).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 The rule looks at the width alone and never at the effect, after every second block (so that the order of
 trials is balanced) from the sixth on, and at the most when the plan ends. Looking again and again finds
 the moment at which the spread happens to look small; the intervals of such a campaign, at looks and in its
-report, are therefore taken at 97 %: then at most 5 % miss, whatever the spread (docs/decisions/0031).
+report, are therefore taken at 97 %: then at most 5 % miss, whatever the spread (docs/decisions/0012).
 """
 
 from __future__ import annotations
