@@ -191,7 +191,7 @@ def test_the_command_prints_both_and_believes_no_host(
     assert told.startswith("A: 20251123T010203Z-5e7, the default campaign, 48 completed trials\nB: ")
     assert r"\x1b[31mred \udcff" in told
     assert "\x1b" not in told
-    assert "it is no speed-up" in told
+    assert "it is not a speed-up" in told
     assert re.search(
         r"wisconsin: cpu_total of together, 10⁹ instructions\n  kml:/trusted against stock:/usr\n"
         r"    A −3\.\d\d % \[[^]]*\]   B −[45]\.\d\d % \[[^]]*\]   B against A −1\.\d\d % \[.*\]: they",

@@ -115,7 +115,7 @@ def test_twice_ends_at_once_and_leaves_no_guest(tmp_path: Path) -> None:
         assert child.stderr is not None
         assert len(guests_below(tmp_path)) == 2
         child.send_signal(signal.SIGINT)
-        _read_until(child.stderr, "once more ends at once")
+        _read_until(child.stderr, "interrupt again to exit at once")
         assert child.poll() is None
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=GONE_S) == 130

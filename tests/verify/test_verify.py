@@ -49,7 +49,7 @@ def test_a_campaign_that_nobody_touched(whole: Path, capsys: pytest.CaptureFixtu
     samples = sum(len(outcome.samples) for outcome in reader.read(whole).completed)
     assert main(["verify", str(whole)]) == 0
     told = capsys.readouterr()
-    assert f"{samples} numbers of 8 trials are those of the raw output" in told.out
+    assert f"{samples} numbers of 8 trials match the raw output" in told.out
     assert "not compared" not in told.err
 
 
