@@ -64,7 +64,7 @@ def at(place: str, stored: StoredCampaign) -> Noise:
         if _is_there(directory):
             return replace(named(directory, stored), place=place)
     raise InputError(
-        f"{stored.directory / place}: the A/A control that the report holds beside the campaign is not there",
+        f"{stored.directory / place}: the A/A control that the report names is missing",
         remedy="copy it back, or run `kmlbench report DIR` to derive the report without it",
     )
 

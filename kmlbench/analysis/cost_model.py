@@ -147,7 +147,7 @@ def read(path: Path) -> CostModel:
 
 def _read(record: Record) -> CostModel:
     if fields.text(record, "what") != WHAT or fields.integer(record, "format") != FORMAT:
-        raise ValueError(f'it is no file of "{WHAT}", format {FORMAT}')
+        raise ValueError(f'not a file of "{WHAT}", format {FORMAT}')
     costs = fields.mapping(record, "costs_ns")
     known = {str(cell): cell for cell in PRICED_CELLS}
     if unknown := sorted(set(costs) - set(known)):

@@ -39,10 +39,10 @@ class Comparison:
         return f"{self.treated} against {self.control}"
 
 
-PRIMARY = Comparison(treated=KML_TRUSTED, control=STOCK_USR, isolates="all of it: kernel and privilege")
+PRIMARY = Comparison(treated=KML_TRUSTED, control=STOCK_USR, isolates="everything: kernel and privilege")
 
 PLACEBO = Comparison(
-    treated=STOCK_TRUSTED, control=STOCK_USR, isolates="path and file placement: should be nothing"
+    treated=STOCK_TRUSTED, control=STOCK_USR, isolates="path and file placement: should show nothing"
 )
 
 COMPARISONS = (

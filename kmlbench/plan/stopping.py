@@ -67,7 +67,7 @@ def told(campaign: Campaign, outcomes: Collection[Outcome]) -> str:
         f"fixed before the first block: to end when the interval of {stopping.workload} {stopping.metric} "
         f"({stopping.process}), {comparison}, is at most ±{stopping.half_width * 100:g} % wide, looked at "
         f"after {stopping.first} blocks and every {stopping.every} more; {came}. All intervals are taken at "
-        f"{stopping.confidence * 100:g} % to pay for the looks: at most 5 % miss"
+        f"{stopping.confidence * 100:g} % to correct for the looks: at most 5 % miss"
     )
 
 

@@ -191,8 +191,8 @@ def too_much_a_call(record: Any) -> None:
     ("damage", "told"),
     [
         (without_name, 'field "name" is missing'),
-        (another_file, 'it is no file of "kmlbench costs", format 1'),
-        (another_format, 'it is no file of "kmlbench costs", format 1'),
+        (another_file, 'not a file of "kmlbench costs", format 1'),
+        (another_format, 'not a file of "kmlbench costs", format 1'),
         (emulated_time, 'field "platform" is "QEMU TCG, real time", none of'),
         (an_unknown_platform, 'field "platform" is "a toaster"'),
         (no_stock, 'field "costs_ns", stock:/usr: field "stock:/usr" is missing'),

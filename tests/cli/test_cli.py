@@ -314,7 +314,7 @@ def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
     monkeypatch.setattr(shutil, "which", lambda name, **more: None if "qemu" in name else which(name, **more))
     assert run_benchmark(["--hosts", HOSTS, "--results", str(tmp_path / "results")]) == 3
     told = capsys.readouterr().err
-    assert "qemu-system-x86_64 is not on this machine" in told
+    assert "qemu-system-x86_64 is not installed on this machine" in told
     assert "remedy: run `make setup`" in told
     assert not (tmp_path / "results").exists()
 
@@ -355,8 +355,8 @@ def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
 def test_installed_without_its_checkout_it_says_so(tmp_path: Path, program: str, word: str) -> None:
     ran = elsewhere(tmp_path, program, word)
     assert (ran.returncode, ran.stdout) == (3, "")
-    assert "the package runs from its checkout alone, and this is none: " in ran.stderr
-    assert "remedy: `make setup` in a clone of its repository installs it there" in ran.stderr
+    assert "the package only runs from its checkout, and this is not one: " in ran.stderr
+    assert "remedy: clone the repository and run `make setup` there" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

@@ -85,7 +85,7 @@ def test_once_ends_in_good_order_and_says_how_to_go_on(
         _, told = child.communicate(timeout=GONE_S)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert child.returncode == 130
-    assert f"`run-benchmark --resume {directory}` goes on with it" in told
+    assert f"`run-benchmark --resume {directory}` resumes it" in told
     assert "Traceback" not in told
     require_nothing_left(tmp_path)
     assert (directory / "raw" / "boot-0000" / "dmesg").exists()
@@ -103,7 +103,7 @@ def test_pairs_end_the_trials_that_run(tmp_path: Path) -> None:
         child.send_signal(signal.SIGTERM)
         _, told = child.communicate(timeout=GONE_S)
     assert child.returncode == 130
-    assert "the trials that run now are ended first" in told
+    assert "stopping once the running trials have ended" in told
     require_nothing_left(tmp_path)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert len(reader.read(directory).completed) == 4
