@@ -13,7 +13,7 @@ from typing import NoReturn
 from kmlbench import provenance
 from kmlbench.errors import InputError
 
-# Has `run-benchmark` tell what happens to programs.
+# The option of `run-benchmark` for programs.
 JSON = "--json"
 
 

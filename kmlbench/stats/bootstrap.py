@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Intervals for the mean of few numbers that stand for blocks, many series at once.
+"""Intervals for the mean of a few numbers, one per block, for many series at once.
 
 Blocks are resampled whole: a block's number is the mean of its boots, each the mean of its server starts,
 each the mean of its iterations, and resampling inside a block as well would count that noise twice
@@ -25,7 +25,7 @@ FEWEST_BLOCKS = 10
 
 SEED = 20051101
 
-FLAT = 1e-12  # a spread below this share of the numbers is rounding
+FLAT = 1e-12  # a relative spread below this is rounding
 
 Array = NDArray[np.float64]
 

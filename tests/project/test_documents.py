@@ -188,6 +188,15 @@ def test_decisions_are_numbered_without_gaps() -> None:
     assert [int(path.name[:4]) for path in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
 
 
+def test_every_decision_that_the_code_names_exists() -> None:
+    numbers = {path.name[:4] for path in DECISIONS}
+    for folder in ("kmlbench", "workloads", "benchmarks", "guest", "tools"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                named_there = re.findall(r"docs/decisions/(\d{4})", path.read_text(errors="replace"))
+                assert set(named_there) <= numbers, named(path)
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (DOCS / "README.md").read_text()
     for path in sorted(DOCS.glob("*.md")):

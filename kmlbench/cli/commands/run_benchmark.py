@@ -17,12 +17,12 @@ from kmlbench.workloads.registry import ADAPTERS
 
 HOSTS = Path("hosts.yaml")
 
-# A dry run does not wait for what measures and draws.
+# A dry run does not import what measures and draws.
 CAMPAIGN = "kmlbench.cli.campaign"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options. Their values stay texts: `settings` judges them together with hosts.yaml."""
+    """Add the options. Their values stay strings: `settings` validates them together with hosts.yaml."""
     add = parser.add_argument
     add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
