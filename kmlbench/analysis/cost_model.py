@@ -169,7 +169,7 @@ def read(path: Path) -> CostModel:
 def _read(content: str) -> CostModel:
     header = lines.load(content, _HEADER)
     if (header.what, header.format) != (WHAT, FORMAT):
-        raise ValueError(f'it is no file of "{WHAT}", format {FORMAT}')
+        raise ValueError(f'not a file of "{WHAT}", format {FORMAT}')
     record = lines.load(content, _RECORD)
     return CostModel(
         name=record.name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `--dry-run` says beside the trials: the hosts, what becomes of them first, what would be answered."""
+"""What `--dry-run` prints besides the trials: the hosts, what happens to them first, the question."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ GUESS = "the time is a guess from guests on two cores without KVM"
 
 REBOOTED = "the hosts are rebooted for each boot of the plan"
 
-CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs"
+CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the running kernel"
 
 
 def machines(settings: Config, planned: Planned) -> Iterator[str]:
-    """The hosts and what becomes of them, the order. Nothing is asked: only files here are looked at."""
+    """The hosts and what happens to them, the order. No host is contacted: only local files are read."""
     pairs = setup.pairs(settings, setup.booted(planned.trials))
     for number, pair in enumerate(pairs):
         hosts = ", ".join(f"the {name} kernel on {_place(host)}" for name, host in pair.items())
         yield f"pair {number + 1}: {hosts}"
-    # The hosts of a campaign are of one kind.
+    # All hosts of a campaign are of the same kind.
     match next(iter(pairs[0].values())):
         case SshHostSpec(reboot=reboot):
             yield REBOOTED if reboot else CONNECTED
@@ -44,11 +44,11 @@ def machines(settings: Config, planned: Planned) -> Iterator[str]:
             yield _built_first(settings.campaign.server, pairs[0])
             yield f"{GUESS}, and does not count what is built first"
     if settings.campaign.seed is None:
-        yield f"this order was drawn, and a run draws its own: --seed {planned.seed} gives this very order"
+        yield f"this order was drawn at random, and a run draws another: --seed {planned.seed} gives this one"
 
 
 def question(plan: tuple[Trial, ...], *, control: bool, rule: Stopping | None) -> Iterator[str]:
-    """What the whole plan would answer, and when it may end early."""
+    """The question that the plan answers, and when it may end early."""
     asked = primary(plan, control=control)
     yield f"the question: {asked}, by {stopping.METRIC} of {main_workload(plan)}"
     if rule is not None:
@@ -98,7 +98,7 @@ def _built_first(server: Server, kernels: Iterable[Kernel]) -> str:
         if image.built(server, cache=cache) is None:
             missing.append(f"the image with {server}")
     except MachineError as error:
-        return f"whether kernels and image are built cannot be told: {error}"
+        return f"cannot tell whether kernels and image are built: {error}"
     if not missing:
         return "kernels and image are in the cache: nothing is built first"
-    return f"built first, as the cache does not have it: {', '.join(missing)}"
+    return f"built first, since not in the cache: {', '.join(missing)}"

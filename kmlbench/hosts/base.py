@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all kinds of hosts have in common."""
+"""Shared by all kinds of hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kmlbench.model import CommandResult, Host
 
 
 def required(host: Host, result: CommandResult, doing: str) -> CommandResult:
-    """The result of a command that must end well. Raises HostError."""
+    """The result of a command that must succeed. Raises HostError."""
     if result.returncode:
         said = (result.stderr or result.stdout).strip()[-500:]
         raise HostError(f"{host.name}: {doing}: `{result.argv[0]}` ended with {result.returncode}: {said}")

@@ -14,12 +14,12 @@ SSH_DEADLINE_S = 60.0
 
 
 def connection(spec: SshHostSpec, deadline_s: float = SSH_DEADLINE_S) -> AbstractContextManager[Host]:
-    """A connection to a machine of the user's, as root. Raises HostError."""
+    """A connection to an SSH host, as root. Raises HostError."""
     return reach(login(spec), deadline_s=deadline_s, name=spec.name, sudo=spec.sudo)
 
 
 def login(address: Address) -> Login:
-    """How to log in at an address, or at that of a machine of the user's."""
+    """How to log in at an address, or at that of an SSH host."""
     jump = address.jump if isinstance(address, SshHostSpec) else None
     return Login(
         address=address.address,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was installed on a machine of the user's: the file there that says so, and what it may name."""
+"""What was installed on an SSH host: the manifest there, and the paths it may name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASE = "/var/lib/kmlbench"
 
 PATH = f"{BASE}/manifest.json"
 
-# Nothing else is ever made or removed there. "." and ".." are no names.
+# Nothing else is ever created or removed there. "." and ".." are not valid names.
 OURS = re.compile(
     r"/(trusted|usr/lib/kmlbench|usr/share/kmlbench|var/lib/kmlbench)(/(?!\.{1,2}(/|\Z))[A-Za-z0-9_.,#@+-]+)*"
 )
@@ -40,7 +40,7 @@ _DECODER = msgspec.json.Decoder(_Record)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The SHA-256 of each file that was installed, the directories that were made, and for which server."""
+    """The SHA-256 of each installed file, the directories created, and for which server."""
 
     server: Server
     files: Mapping[str, str] = field(default_factory=dict)
@@ -58,23 +58,23 @@ class Manifest:
 
 
 def parse(text: str, *, host: str) -> Manifest:
-    """Read the file of a host. Raises HostError for one that is damaged or names what is not ours."""
+    """Read a host's manifest. Raises HostError if it is damaged or names paths that are not ours."""
     try:
         record = lines.load(text, _DECODER)
         _require_ours(record)
     except ValueError as error:
         raise HostError(
             f"{host}: {PATH} is damaged: {error}",
-            remedy=f"see what it lists, remove that by hand, then {PATH}",
+            remedy=f"remove what it lists by hand, then {PATH}",
         ) from error
     return Manifest(server=record.server, files=record.files, directories=record.directories)
 
 
 def _require_ours(record: _Record) -> None:
     if record.version != VERSION:
-        raise ValueError("it is not one of this version")
+        raise ValueError("unknown version")
     foreign = [path for path in (*record.files, *record.directories) if not OURS.fullmatch(path)]
     if foreign:
         raise ValueError(f"it names {foreign[0]!r}, which is not ours")
     if not all(map(SUM.fullmatch, record.files.values())):
-        raise ValueError("a checksum in it is none")
+        raise ValueError("not a checksum")

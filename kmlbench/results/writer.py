@@ -179,7 +179,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _cut_back(descriptor: int) -> None:
-    """Leave whole lines only (docs/decisions/0020)."""
+    """Leave whole lines only (docs/decisions/0007)."""
     end = os.fstat(descriptor).st_size
     whole = end
     while whole and os.pread(descriptor, 1, whole - 1) != b"\n":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a description of hosts to hosts that answer: one boot of the plan, as a context manager."""
+"""From specs to reachable hosts: one boot of the plan, as a context manager."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booted:
-    """A host that answers, and what its controller knows of it (facts, as results.facts compares them)."""
+    """A reachable host, and what the controller knows about it (facts, as compared by results.facts)."""
 
     host: Host
     facts: Mapping[str, str]
@@ -37,7 +37,7 @@ Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
-    """What guests are made of: the kernels, the image, and how this machine runs them."""
+    """What guests are made from: the kernels, the image, and how this machine runs them."""
 
     kernels: Mapping[Kernel, KernelArtifact]
     image: ImageArtifact
@@ -46,10 +46,10 @@ class Builds:
 
 
 def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[Acceleration, Clock]:
-    """Who executes a guest, and what its clock counts.
+    """What executes a guest, and what its clock counts.
 
     Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not
-    asked when the description wants that.
+    called for a spec with that clock.
     """
     if host.clock is Clock.INSTRUCTIONS:
         return Acceleration.TCG, host.clock
@@ -59,7 +59,7 @@ def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[
 
 
 def by_pair(pairs: Sequence[Machines]) -> Machines:
-    """Gives each boot of the plan to the machines of its pair."""
+    """Runs each boot of the plan on the machines of its pair."""
 
     def boot(planned: Boot, directory: Path) -> AbstractContextManager[Booted]:
         return pairs[planned.pair](planned, directory)
@@ -86,9 +86,9 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
 
 
 def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
-    """The user's machines. A boot of the plan is a reboot where hosts.yaml allows it, else one connection.
+    """SSH hosts. A boot of the plan is a reboot if hosts.yaml allows it, else a connection.
 
-    Servers that a dead controller left there are ended first; which, is kept in the boot's `leftovers`.
+    Servers that a dead controller left there are stopped first, and listed in the boot's `leftovers`.
     """
 
     @contextmanager
@@ -106,13 +106,13 @@ def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
 
 
 def release(spec: SshHostSpec) -> str:
-    """What a machine that already runs says its kernel is. Raises HostError when it does not answer."""
+    """The kernel release of a running machine. Raises HostError if it does not answer."""
     with connection(spec) as host:
         return host.run(("uname", "-r"), timeout_s=SSH_DEADLINE_S).stdout.strip()
 
 
 def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:
-    """What the controller knows of a guest. Only `kernel_key` may differ between the two kernels."""
+    """What the controller knows about a guest. Only `kernel_key` may differ between the two kernels."""
     version = process.check((process.QEMU, "--version"), timeout_s=VERSION_TIMEOUT_S).stdout
     return {
         "accelerator": str(spec.acceleration),
@@ -140,7 +140,7 @@ def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
 
 
 def _arguments(spec: qemu.GuestSpec) -> str:
-    """QEMU's arguments without what names the guest, its kernel and its port, or draws its randomness."""
+    """QEMU's arguments without the names of guest and kernel, the port, and the seed."""
     arguments = list(qemu.qemu_argv(replace(spec, seed=0, name="guest"), port=0, console="console"))
     kernel = arguments.index("-kernel")
     del arguments[kernel : kernel + 2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a campaign needs of this machine, asked before anything is started."""
+"""What a campaign needs on this machine, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kmlbench.process import QEMU, require
 
 RESULTS_MIB = 256
 
-# QEMU itself, beside the guest's memory.
+# QEMU itself, in addition to the guest's memory.
 OVERHEAD_MIB = 512
 
 
@@ -37,9 +37,9 @@ Lack = tuple[str, str]
 
 
 def logins(hosts: Iterable[HostSpec]) -> None:
-    """Raises InputError that lists every key and file by which these hosts cannot be logged in to.
+    """Raises InputError that lists every key and file of these hosts that cannot be used.
 
-    No host is asked: what hosts.yaml names is looked at here.
+    No host is contacted: only the files that hosts.yaml names are checked.
     """
     there = [host for host in hosts if isinstance(host, SshHostSpec)]
     doors = [door for host in there for door in (host, host.jump) if door is not None]
@@ -63,7 +63,7 @@ def _qemu() -> list[Lack]:
 
 
 def room(place: Path) -> tuple[Path, int]:
-    """The directory that is there of a place which may have to be made, and the MiB that are free in it."""
+    """The existing parent of a directory that may have to be created, and its free space in MiB."""
     existing = next(path for path in (place, *place.absolute().parents) if path.exists())
     return existing, shutil.disk_usage(existing).free >> 20
 
@@ -75,13 +75,13 @@ def _space(results: Path) -> list[Lack]:
     return [
         (
             f"{existing} has {free_mib} MiB free, a campaign needs {RESULTS_MIB}",
-            "free disk space, or give another directory with --results",
+            "free some disk space, or choose another directory with --results",
         )
     ]
 
 
 def _memory(guests: Iterable[QemuHostSpec], at_once: int, meminfo: Path) -> list[Lack]:
-    """One guest of a pair works at a time, so the largest counts."""
+    """One guest of a pair runs at a time, so the largest counts."""
     largest = max((guest.memory_mb for guest in guests), default=0)
     found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
     available = int(found[1]) >> 10 if found else None

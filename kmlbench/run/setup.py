@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two arms of a campaign made ready: kernels and image built, the way to run them found."""
+"""Setting up the two arms of a campaign: kernels, image, and how to run them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kmlbench.run.machines import Builds, Machines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a campaign needs to begin. `clock` is None for hosts that already run."""
+    """What a campaign needs to start. `clock` is None for SSH hosts."""
 
     machines: Machines
     platform: Platform
@@ -43,14 +43,14 @@ def pairs(settings: Config, kernels: Collection[Kernel]) -> tuple[Mapping[Kernel
 
 
 def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]:
-    """Those hosts, of all pairs."""
+    """These hosts of all pairs."""
     return tuple(host for pair in pairs(settings, kernels) for host in pair.values())
 
 
 def prepare(
     settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
 ) -> Ready:
-    """Build what these trials lack, or see that running hosts answer. Raises MachineError or HostError."""
+    """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
     chosen = pairs(settings, booted(trials))
     running = [
         {name: host for name, host in pair.items() if isinstance(host, SshHostSpec)} for pair in chosen
@@ -70,7 +70,7 @@ def prepare(
 
 
 def _release(arm: Sequence[SshHostSpec]) -> str:
-    """The release of the kernel that all hosts of an arm run. Raises HostError if they run several."""
+    """The kernel release of all hosts of an arm. Raises HostError if they differ."""
     found = {host.name: machines.release(host) for host in arm}
     if len(set(found.values())) > 1:
         told = ", ".join(f"{name} runs {release}" for name, release in found.items())

@@ -98,7 +98,7 @@ def test_the_report_calls_it_a_projection_with_its_platform(tmp_path: Path, cost
     path = build(tmp_path, HERE)
     assert main(["report", str(path), "--cost-model", str(costs)]) == 0
     text = Page(path / "report.html").text
-    assert "This is a projection and no measurement" in text
+    assert "This is a projection, not a measurement" in text
     assert "platform real hosts, processor QEMU TCG CPU version 2.5+, blocks: 4" in text
     assert "projected saving, ns" in text
     assert "add syscalls to --workloads" in text
@@ -191,8 +191,8 @@ def too_much_a_call(record: Any) -> None:
     ("damage", "told"),
     [
         (without_name, 'field "name" is missing'),
-        (another_file, 'it is no file of "kmlbench costs", format 1'),
-        (another_format, 'it is no file of "kmlbench costs", format 1'),
+        (another_file, 'not a file of "kmlbench costs", format 1'),
+        (another_format, 'not a file of "kmlbench costs", format 1'),
         (emulated_time, 'field "platform" is "QEMU TCG, real time", none of'),
         (an_unknown_platform, 'field "platform" is "a toaster"'),
         (no_stock, 'field "costs_ns" lacks cells: stock:/usr'),

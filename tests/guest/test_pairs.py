@@ -36,7 +36,7 @@ def test_two_pairs_of_guests_run_one_campaign(tmp_path: Path, capsys: pytest.Cap
     assert frame.groupby("pair")["block"].unique().map(sorted).to_dict() == {0: [0, 1], 1: [2, 3]}
     assert _overlapped(stored)
     assert main(["verify", str(stored.directory)]) == 0
-    assert "16 trials are those of the raw output" in capsys.readouterr().out
+    assert "16 trials match the raw output" in capsys.readouterr().out
 
 
 def _overlapped(stored: reader.StoredCampaign) -> bool:

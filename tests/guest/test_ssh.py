@@ -118,7 +118,7 @@ class TestLogin:
     ) -> None:
         other = new_key(tmp_path).with_name("key.pub").read_text()
         with (
-            pytest.raises(HostError, match=r"(?s)another host key.*hosts\.yaml"),
+            pytest.raises(HostError, match=r"(?s)different host key.*hosts\.yaml"),
             connect(
                 "127.0.0.1",
                 port=port,
