@@ -17,6 +17,31 @@ from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 from kmlbench.progress import Silent
 
+# Files of tests that take longest, longest first.
+LONGEST = (
+    *("guest/test_two_machines.py", "guest/test_sudo_and_jump_host.py", "guest/test_campaign.py"),
+    *("guest/test_load.py", "guest/test_hardship.py", "guest/test_admission.py", "guest/test_server.py"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For xdist's loadgroup: a file stays with one worker, and what takes long begins first."""
+    items.sort(key=_place)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_file(item)))
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    file = _file(item)
+    kinds = [item.get_closest_marker(name) is not None for name in ("guest", "browser", "slow")]
+    rank = LONGEST.index(file) if file in LONGEST else len(LONGEST)
+    return (rank, kinds.index(True) if any(kinds) else len(kinds))
+
+
+def _file(item: pytest.Item) -> str:
+    return str(item.path.relative_to(Path(__file__).parent))
+
 
 @pytest.fixture(autouse=True)
 def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
