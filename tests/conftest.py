@@ -115,9 +115,5 @@ def kml_guest(kml_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def mariadb_guest(
-    stock_kernel: KernelArtifact, cache: Cache, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SshHost]:
-    root = image.ensure(Server.MARIADB, cache=cache, progress=Silent())
-    with boot(specification(stock_kernel, root), directory=tmp_path_factory.mktemp("mariadb")) as host:
-        yield host
+def mariadb_image(cache: Cache) -> ImageArtifact:
+    return image.ensure(Server.MARIADB, cache=cache, progress=Silent())

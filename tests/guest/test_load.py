@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from support.guest_programs import check, run
 
+from kmlbench.build.artifacts import ImageArtifact
+from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import CommandResult, Prefix, Process, Sample, Server, Setting
 from kmlbench.run.trial import MEASURE
@@ -26,6 +28,15 @@ PACED_EVENTS = 40
 SEED = 20051
 # What says nothing of a mix: the client's own set-up, and the test's switch.
 SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@")
+
+
+@pytest.fixture(scope="module")
+def mariadb_guest(
+    stock_spec: GuestSpec, mariadb_image: ImageArtifact, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SshHost]:
+    spec = replace(stock_spec, image=mariadb_image)
+    with boot(spec, directory=tmp_path_factory.mktemp("mariadb")) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")
