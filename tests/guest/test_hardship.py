@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.guest_programs import check, install, require_quiet, tap
+from support.guest_programs import check, install, require_mysql_serves, require_quiet, tap
 from support.watched_guest import Monitor, one_thread, watched
 
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import Prefix, Server
-from kmlbench.servers import server
+from kmlbench.model import Prefix
 
 CPUS, MEMORY_MB, SWAP_MB = 4, 768, 256
 BUSY = ("processes", "registers", "calls")
@@ -124,7 +123,4 @@ def test_memory_is_short(guest: SshHost, prefix: Prefix) -> None:
 
 @pytest.mark.parametrize("prefix", Prefix)
 def test_after_all_that_mysql_serves(guest: SshHost, prefix: Prefix) -> None:
-    with server.running(guest, prefix, Server.MYSQL) as handle:
-        client = (prefix.path("bin/mysql"), f"--defaults-file={handle.password_file}")
-        options = (f"--socket={handle.socket}", f"--user={handle.user}", "--batch", "--skip-column-names")
-        assert check(guest, *client, *options, "--execute=select 6 * 7") == "42\n"
+    require_mysql_serves(guest, prefix)

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.guest_programs import check, install, require_quiet, tap
+from support.guest_programs import check, install, require_mysql_serves, require_quiet, tap
 
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import Prefix, Server
-from kmlbench.servers import server
+from kmlbench.model import Prefix
 
 PROGRAMS = (
     *("privilege", "processes", "registers", "faults", "astray", "tracing"),
@@ -92,7 +91,4 @@ def test_a_guest_that_took_it_all_still_serves_mysql(kml: SshHost) -> None:
         tap(kml, Prefix.TRUSTED, name)
     fuzz(kml, Prefix.TRUSTED, seed=1, programs=300)
     for prefix in Prefix:
-        with server.running(kml, prefix, Server.MYSQL) as handle:
-            client = (prefix.path("bin/mysql"), f"--defaults-file={handle.password_file}")
-            options = (f"--socket={handle.socket}", f"--user={handle.user}", "--batch", "--skip-column-names")
-            assert check(kml, *client, *options, "--execute=select 6 * 7") == "42\n"
+        require_mysql_serves(kml, prefix)
