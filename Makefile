@@ -24,7 +24,7 @@ check: lint
 ## what `test` does a little of, for hours: fuzzing, kills, storms of NMIs, and the conformance of `make conformance`
 soak: build
 	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder -m soak $(ARGS)
-	@PYTHONPATH=kernel $(BIN)/python -m conformance
+	@$(MAKE) --no-print-directory conformance ARGS=
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
