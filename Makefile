@@ -15,7 +15,7 @@ benchmark: setup
 
 ## set up, then linters, types, unit tests, and the tests that boot guests or open a browser
 test: lint build
-	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## the part of `test` that needs no guest, no browser and no patience: under a minute, for each change
 check: lint
@@ -23,7 +23,7 @@ check: lint
 
 ## what `test` does a little of, for hours: fuzzing, kills, storms of NMIs, and the conformance of `make conformance`
 soak: build
-	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder -m soak $(ARGS)
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
 	@$(MAKE) --no-print-directory conformance ARGS=
 
 lint: setup

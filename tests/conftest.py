@@ -24,23 +24,16 @@ LONGEST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For xdist's loadgroup: a file stays with one worker, and what takes long begins first."""
+    """Workers are given whole files in this order: what takes long begins first, unit tests fill the end."""
     items.sort(key=_place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_file(item)))
 
 
 def _place(item: pytest.Item) -> tuple[int, int]:
-    file = _file(item)
+    file = str(item.path.relative_to(Path(__file__).parent))
     kinds = [item.get_closest_marker(name) is not None for name in ("guest", "browser", "slow")]
     rank = LONGEST.index(file) if file in LONGEST else len(LONGEST)
     return (rank, kinds.index(True) if any(kinds) else len(kinds))
-
-
-def _file(item: pytest.Item) -> str:
-    return str(item.path.relative_to(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
