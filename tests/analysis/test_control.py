@@ -166,7 +166,7 @@ def test_a_control_of_something_else_is_not_found_and_may_not_be_named(
 ) -> None:
     named, path = build(tmp_path, other), build(tmp_path, SERIOUS)
     assert control.find(reader.read(path)) is None
-    assert "makes one" in text(write.write(path))
+    assert "runs one" in text(write.write(path))
     with pytest.raises(InputError, match="is not a control for"):
         write.write(path, beside=named)
     assert main(["report", str(path), "--control", str(named)]) == 2
