@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stored form of the nouns, format 1: what campaign.json, facts.json, argv.json and a line of
-outcomes.jsonl look like.
+"""The nouns as text, and read back: campaign.json, facts.json, argv.json and the lines of outcomes.jsonl.
 
 Readers raise ValueError with the name of the field that is missing or of the wrong type; the caller knows
 the file and the line.
@@ -9,10 +8,9 @@ the file and the line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET
 
 from kmlbench.model import (
     FORMAT,
@@ -21,10 +19,7 @@ from kmlbench.model import (
     CommandResult,
     Completed,
     Failed,
-    Kernel,
     Outcome,
-    Prefix,
-    Process,
     Proof,
     Resumption,
     Stopping,
@@ -32,7 +27,20 @@ from kmlbench.model import (
     Variant,
 )
 from kmlbench.results import lines
-from kmlbench.results.lines import Count, Finite, Word
+from kmlbench.results.records import (
+    CampaignRecord,
+    CommandRecord,
+    CompletedRecord,
+    FactsRecord,
+    FailedRecord,
+    Format,
+    LineRecord,
+    LostBoot,
+    ProofRecord,
+    ResumptionRecord,
+    StoppingRecord,
+    TrialRecord,
+)
 from kmlbench.results.samples import SampleReader, SampleRecord
 
 
@@ -48,106 +56,17 @@ class UnknownFormat(ValueError):
         )
 
 
-class _Format(Struct, frozen=True, kw_only=True):
-    format: int
-
-
-class _TrialRecord(Struct, frozen=True, kw_only=True):
-    position: Count
-    block: Count
-    boot: Count
-    kernel: Kernel
-    prefix: Prefix
-    workload: Word
-    # Campaigns of one pair of hosts did not name it.
-    pair: Count = 0
-
-
-class _StoppingRecord(Struct, frozen=True, kw_only=True):
-    half_width: Annotated[float, Meta(gt=0, le=1e300)]
-    confidence: Annotated[float, Meta(gt=0, lt=1)]
-    first: Annotated[int, Meta(ge=2)]
-    every: Annotated[int, Meta(ge=1)]
-    workload: str
-    metric: str
-    process: Process
-
-
-class _CampaignRecord(_Format, frozen=True, kw_only=True):
-    id: str
-    started_utc: str
-    title: str
-    platform: str
-    control: bool
-    seed: int
-    options: dict[str, str]
-    git_commit: str
-    tools: dict[str, str]
-    stopping: _StoppingRecord | UnsetType = UNSET
-    plan: tuple[_TrialRecord, ...]
-
-
-class _FactsRecord(_Format, frozen=True, kw_only=True, omit_defaults=True):
-    boot: Count
-    resumption: Count = 0
-    kernel: Kernel
-    facts: dict[str, str]
-
-
-class _ProofRecord(Struct, frozen=True, kw_only=True):
-    kernel_release: str
-    cpl: int
-    client_kernel_mode: bool | None
-    server_kernel_mode: bool | None
-
-
-class _CompletedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="completed"):
-    trial: _TrialRecord
-    started_utc: str
-    elapsed_s: Finite
-    proof: _ProofRecord
-    samples: list[SampleRecord]
-
-
-class _FailedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="failed"):
-    trial: _TrialRecord
-    started_utc: str
-    elapsed_s: Finite
-    stage: str
-    cause: str
-
-
-class _LostBoot(Struct, frozen=True, kw_only=True):
-    boot: Count
-
-
-class _ResumptionRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="resumed"):
-    number: Count
-    started_utc: str
-    lost_trials: tuple[_TrialRecord, ...]
-    lost_boots: tuple[_LostBoot, ...]
-
-
-_Line = _CompletedRecord | _FailedRecord | _ResumptionRecord
-
-
-class _CommandRecord(Struct, frozen=True, kw_only=True):
-    argv: tuple[str, ...]
-    returncode: int
-    elapsed_s: Finite
-
-
-_FORMAT = msgspec.json.Decoder(_Format)
-_CAMPAIGN = msgspec.json.Decoder(_CampaignRecord)
-_FACTS = msgspec.json.Decoder(_FactsRecord)
-_LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
-_COMMAND = msgspec.json.Decoder(_CommandRecord)
+_FORMAT = msgspec.json.Decoder(Format)
+_CAMPAIGN = msgspec.json.Decoder(CampaignRecord)
+_FACTS = msgspec.json.Decoder(FactsRecord)
+_LINE: msgspec.json.Decoder[LineRecord] = msgspec.json.Decoder(LineRecord)
+_COMMAND = msgspec.json.Decoder(CommandRecord)
 
 
 def campaign_text(campaign: Campaign) -> str:
     """The content of campaign.json."""
     rule = campaign.stopping
-    record = _CampaignRecord(
+    record = CampaignRecord(
         format=campaign.format,
         id=campaign.id,
         started_utc=campaign.started_utc,
@@ -158,7 +77,7 @@ def campaign_text(campaign: Campaign) -> str:
         options=dict(campaign.options),
         git_commit=campaign.git_commit,
         tools=dict(campaign.tools),
-        stopping=UNSET if rule is None else msgspec.convert(rule, _StoppingRecord, from_attributes=True),
+        stopping=UNSET if rule is None else msgspec.convert(rule, StoppingRecord, from_attributes=True),
         plan=_trial_records(campaign.plan),
     )
     return lines.seal(record) + "\n"
@@ -186,7 +105,7 @@ def read_campaign(text: str) -> Campaign:
 
 def facts_text(boot: BootFacts) -> str:
     """The content of facts.json."""
-    record = _FactsRecord(
+    record = FactsRecord(
         format=FORMAT,
         boot=boot.boot,
         resumption=boot.resumption,
@@ -217,7 +136,7 @@ def outcome_text(outcome: Outcome) -> str:
         case Completed():
             return lines.seal(_completed_record(outcome, trial)) + "\n"
         case Failed():
-            failed = _FailedRecord(
+            failed = FailedRecord(
                 trial=trial,
                 started_utc=outcome.started_utc,
                 elapsed_s=outcome.elapsed_s,
@@ -227,23 +146,23 @@ def outcome_text(outcome: Outcome) -> str:
             return lines.seal(failed) + "\n"
 
 
-def _completed_record(outcome: Completed, trial: _TrialRecord) -> _CompletedRecord:
-    return _CompletedRecord(
+def _completed_record(outcome: Completed, trial: TrialRecord) -> CompletedRecord:
+    return CompletedRecord(
         trial=trial,
         started_utc=outcome.started_utc,
         elapsed_s=outcome.elapsed_s,
-        proof=msgspec.convert(outcome.proof, _ProofRecord, from_attributes=True),
+        proof=msgspec.convert(outcome.proof, ProofRecord, from_attributes=True),
         samples=[SampleRecord.of(sample) for sample in outcome.samples],
     )
 
 
 def resumption_text(resumption: Resumption) -> str:
     """The line of outcomes.jsonl about a campaign that went on."""
-    record = _ResumptionRecord(
+    record = ResumptionRecord(
         number=resumption.number,
         started_utc=resumption.started_utc,
         lost_trials=_trial_records(resumption.trials),
-        lost_boots=tuple(_LostBoot(boot=boot) for boot in resumption.boots),
+        lost_boots=tuple(LostBoot(boot=boot) for boot in resumption.boots),
     )
     return lines.seal(record) + "\n"
 
@@ -254,7 +173,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
     All lines of a campaign share the reader `samples`; so many resumptions preceded this one.
     """
     match lines.load(text, _LINE):
-        case _CompletedRecord() as record:
+        case CompletedRecord() as record:
             return Completed(
                 trial=_trial(record.trial),
                 proof=msgspec.convert(record.proof, Proof, from_attributes=True),
@@ -263,7 +182,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
                 elapsed_s=record.elapsed_s,
                 resumption=resumption,
             )
-        case _FailedRecord() as record:
+        case FailedRecord() as record:
             return Failed(
                 trial=_trial(record.trial),
                 stage=record.stage,
@@ -272,7 +191,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
                 elapsed_s=record.elapsed_s,
                 resumption=resumption,
             )
-        case _ResumptionRecord() as record:
+        case ResumptionRecord() as record:
             return Resumption(
                 number=record.number,
                 started_utc=record.started_utc,
@@ -283,7 +202,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
 
 def command_text(result: CommandResult) -> str:
     """The content of argv.json: a command without its output."""
-    record = _CommandRecord(argv=result.argv, returncode=result.returncode, elapsed_s=result.elapsed_s)
+    record = CommandRecord(argv=result.argv, returncode=result.returncode, elapsed_s=result.elapsed_s)
     return lines.dump(record) + "\n"
 
 
@@ -299,8 +218,8 @@ def read_command(text: str, *, stdout: str, stderr: str) -> CommandResult:
     )
 
 
-def _trial_record(trial: Trial) -> _TrialRecord:
-    return _TrialRecord(
+def _trial_record(trial: Trial) -> TrialRecord:
+    return TrialRecord(
         position=trial.position,
         block=trial.block,
         boot=trial.boot,
@@ -311,11 +230,11 @@ def _trial_record(trial: Trial) -> _TrialRecord:
     )
 
 
-def _trial_records(trials: Sequence[Trial]) -> tuple[_TrialRecord, ...]:
+def _trial_records(trials: Sequence[Trial]) -> tuple[TrialRecord, ...]:
     return tuple(map(_trial_record, trials))
 
 
-def _trial(record: _TrialRecord) -> Trial:
+def _trial(record: TrialRecord) -> Trial:
     return Trial(
         block=record.block,
         boot=record.boot,
@@ -326,5 +245,5 @@ def _trial(record: _TrialRecord) -> Trial:
     )
 
 
-def _trials(records: Sequence[_TrialRecord]) -> tuple[Trial, ...]:
+def _trials(records: Sequence[TrialRecord]) -> tuple[Trial, ...]:
     return tuple(map(_trial, records))
