@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -132,10 +133,11 @@ def table(series: Sequence[Series]) -> str:
 
 
 def _row(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: bool) -> None:
-    spread = [y - 0.16 + 0.16 * index / max(1, len(series.points) - 1) for index in range(len(series.points))]
+    count = len(series.points)
     axes.scatter(
-        series.points,
-        spread,
+        # matplotlib looks for masks in each item of a list.
+        np.asarray(series.points),
+        y - 0.16 + 0.16 * np.arange(count) / max(1, count - 1),
         s=16,
         marker=series.marker,
         color=series.colour,
