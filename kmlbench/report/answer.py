@@ -143,9 +143,9 @@ def _missing(ratio: Interval) -> str:
         if ratio.blocks < 2:
             return "One block gives no interval; it takes at least two."
         return f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown."
-    assured = f", or {pilot.told(found.assured)} to reach it with 80 % probability" if found.likely else ""
+    assured = f", {pilot.told(found.assured)} with 80 % probability" if found.likely else ""
     likely = f"{pilot.told(found.likely)} blocks like these"
-    return f"An interval of ±{half_width * 100:g} % would decide; expect {likely}{assured}."
+    return f"An interval of ±{half_width * 100:g} % would decide: {likely}{assured}."
 
 
 def _no_claim(workload: str) -> str:
