@@ -27,7 +27,7 @@ EVENTS = 20
 PACED_EVENTS = 40
 SEED = 20051
 # What says nothing of a mix: the client's own set-up, and the test's switch.
-SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@")
+SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@", "TRUNCATE")
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,15 @@ def kml_mysql(kml_guest: SshHost) -> Iterator[ServerHandle]:
         yield handle
 
 
-def sql(guest: SshHost, handle: ServerHandle, server: Server, statement: str, *options: str) -> str:
-    client = (
+def client_argv(handle: ServerHandle, server: Server, statement: str, *options: str) -> tuple[str, ...]:
+    return (
         *(f"/usr/{PROGRAMS[server].client}", f"--defaults-file={handle.password_file}"),
         *(f"--socket={handle.socket}", f"--user={handle.user}", *options, f"--execute={statement}"),
     )
-    return check(guest, *client)
+
+
+def sql(guest: SshHost, handle: ServerHandle, server: Server, statement: str, *options: str) -> str:
+    return check(guest, *client_argv(handle, server, statement, *options))
 
 
 def emptied(guest: SshHost, handle: ServerHandle, server: Server = Server.MYSQL) -> None:
@@ -99,7 +102,10 @@ def test_both_clients_send_the_same_statements(
     assert same_prepare.argv == prepare.argv
     check(stock_guest, *prepare.argv)
     count = EVENTS * sizes.statements if sizes.statements else 1
-    statements = logged(stock_guest, stock_mysql, by_sysbench.argv, by_pymysql.argv)
+    # A mix whose rows have numbers of their own starts with an empty table.
+    empty = client_argv(stock_mysql, Server.MYSQL, f"TRUNCATE {stock_mysql.database}.sbtest1")
+    between = () if sizes.table_size else (empty,)
+    statements = logged(stock_guest, stock_mysql, by_sysbench.argv, *between, by_pymysql.argv)
     assert len(statements) == 2 * count
     assert statements[count:] == statements[:count]
 
