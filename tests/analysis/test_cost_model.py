@@ -94,6 +94,7 @@ def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
     assert found[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
 
 
+@pytest.mark.slow
 def test_the_report_calls_it_a_projection_with_its_platform(tmp_path: Path, costs: Path) -> None:
     path = build(tmp_path, HERE)
     assert main(["report", str(path), "--cost-model", str(costs)]) == 0
@@ -280,6 +281,7 @@ def test_a_file_made_by_hand_is_as_good(tmp_path: Path) -> None:
     assert "one block: no interval" in page.text
 
 
+@pytest.mark.slow
 def test_verify_derives_the_projection_again(
     tmp_path: Path, costs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -260,6 +260,7 @@ def test_a_seed_is_drawn_when_none_is_given(capsys: pytest.CaptureFixture[str]) 
     assert len(seeds) == 3
 
 
+@pytest.mark.slow
 def test_a_report_is_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = build(tmp_path)
     assert main(["report", str(directory)]) == 0
@@ -350,6 +351,7 @@ def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
     assert "[stock] is not markup" in stream.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["main", "run_benchmark"])
 @pytest.mark.parametrize("word", ["report", "--help", "--dry-run"])
 def test_installed_without_its_checkout_it_says_so(tmp_path: Path, program: str, word: str) -> None:
@@ -388,6 +390,7 @@ def test_the_version_of_package_and_source(
     assert re.fullmatch(found, capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_the_version_of_a_tree_that_is_no_repository(tmp_path: Path) -> None:
     """Also where it lies in somebody else's."""
     tree = tmp_path / "tree"

@@ -84,6 +84,7 @@ def test_the_rule_is_in_the_record_and_ends_the_campaign(
     assert "--stop-at 3%" in page
 
 
+@pytest.mark.slow
 def test_the_next_campaign_has_the_control_beside_its_effects(run: Run) -> None:
     run("--control", "--blocks", "4")
     stored = run("--blocks", "4")

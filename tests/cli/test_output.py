@@ -64,6 +64,7 @@ def test_a_full_disk_below_standard_output(
     assert capsys.readouterr().err == f"run-benchmark: {FULL}\n{REMEDY}"
 
 
+@pytest.mark.slow
 def test_a_full_disk_below_a_verb(full: TextIO, tmp_path: Path) -> None:
     """To the end of its process, where Python looks once more whether everything is written."""
     program = "import sys; from kmlbench.cli.main import main; sys.exit(main())"
@@ -98,6 +99,7 @@ def test_what_an_encoding_does_not_have_is_escaped(tmp_path: Path, monkeypatch: 
     assert "now \\xb10.48 % with 3 blocks" in (tmp_path / "told").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pairs", [1, 2])
 def test_a_campaign_whose_output_fills_a_disk_keeps_its_trials_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pairs: int

@@ -228,6 +228,7 @@ def test_a_fault_brings_no_others_with_it(tmp_path: Path, old: str, new: str, to
         assert fault.startswith(f"hosts.yaml:{begin}")
 
 
+@pytest.mark.slow
 def test_faults_come_in_the_order_of_the_file_each_time(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text(GOOD.replace("    user: root", "".join(f"    x{number}: 1\n" for number in range(20))))
@@ -422,6 +423,7 @@ MUTATED = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.binary(), MUTATED.map("\n".join)))
 @example("[" * 3000)

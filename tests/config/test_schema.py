@@ -136,6 +136,7 @@ def test_without_a_field_or_with_one_more_both_say_the_same(place: tuple[str, ..
         same_verdict(document)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=2))
 def test_any_changed_file_gets_the_same_verdict(changes: list[tuple[tuple[str, ...], object]]) -> None:

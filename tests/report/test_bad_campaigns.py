@@ -48,6 +48,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_the_report_says_that_it_cannot_answer(
     tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from analysis.test_explanation import EXACT, WORKLOAD
 from report.test_write import Page
 from support.synthetic_campaigns import Recipe, build
@@ -36,6 +37,7 @@ def _texts(section: PageSection) -> Iterator[str]:
                 yield from (row.label, *filter(None, cells))
 
 
+@pytest.mark.slow
 def test_the_explanation_stands_behind_the_cpu_it_explains(tmp_path: Path) -> None:
     found = Page(write.write(build(tmp_path, EXACT)))
     order = re.findall(r'<section id="([a-z0-9-]+)">', found.source)

@@ -55,6 +55,7 @@ def test_a_change_shows_every_block(tmp_path: Path) -> None:
     assert "kml:/trusted against stock:/usr -3" in plot.alternative
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [Recipe(blocks=1), Recipe(noise=0.0), Recipe(noise=0.0, effect=1.0)])
 def test_no_variance_and_no_interval_draw_without_a_warning(tmp_path: Path, recipe: Recipe) -> None:
     for plot in drawn(tmp_path, recipe).values():

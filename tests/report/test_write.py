@@ -75,6 +75,7 @@ def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
     assert (path / "figures" / "wisconsin-cpu_total-change-dark.svg").exists()
 
 
+@pytest.mark.slow
 def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
     found = page(tmp_path, Recipe())
     assert len(found.source.encode()) < 5 * MEGABYTE
@@ -85,6 +86,7 @@ def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
     assert "@import" not in found.source
 
 
+@pytest.mark.slow
 def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
     path = build(tmp_path, replace(SMALL, failing={1}))
     (path / "raw" / "0001-stock-trusted-getpid").mkdir()
@@ -115,6 +117,7 @@ def test_the_policy_names_the_pages_own_script_and_style_alone(small: Page) -> N
         assert directives[f"{tag}-src"] == f"'sha256-{digest}'"
 
 
+@pytest.mark.slow
 def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
     found = page(tmp_path, Recipe(blocks=2, failing={1})).source
     places = [
@@ -123,6 +126,7 @@ def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     first = write.write(path).read_bytes()
@@ -135,6 +139,7 @@ def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Pa
     assert not (moved / "figures" / "of-another-day.svg").exists()
 
 
+@pytest.mark.slow
 def test_the_title_names_the_platform(tmp_path: Path) -> None:
     assert (
         "<title>KML benchmark on QEMU KVM: the default campaign</title>"
@@ -178,6 +183,7 @@ def test_table_2_has_cpu_user_and_system_of_both_and_apart_in_four_cells(small: 
     assert section.count('<tr class="comparison">') == 3 * 4
 
 
+@pytest.mark.slow
 def test_it_is_said_how_few_ticks_tell_system_from_user(tmp_path: Path) -> None:
     """1.3 s at 250 ticks a second: 325 of them, 65 into System, give or take 1.96 times their root."""
     text = page(tmp_path, replace(SMALL, noise=0.0)).text
@@ -186,6 +192,7 @@ def test_it_is_said_how_few_ticks_tell_system_from_user(tmp_path: Path) -> None:
     assert "by chance alone that number varies by ±24 % (95 %)" in text
 
 
+@pytest.mark.slow
 def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: Path) -> None:
     text = page(tmp_path, replace(SMALL, blocks=4, effect=0.9994, noise=0.00001)).text
     assert "Verdict: a difference" in text
@@ -199,6 +206,7 @@ def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: 
 RULE = stopping.rule(0.005, workload="wisconsin", served=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "by_chance"), [(None, 0.05), (RULE, 0.03)])
 def test_it_is_said_how_many_measures_differ_where_nothing_should(
     tmp_path: Path, rule: Stopping | None, by_chance: float
@@ -215,11 +223,13 @@ def test_it_is_said_how_many_measures_differ_where_nothing_should(
     ) in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [replace(SMALL, control=True, blocks=4), replace(SMALL, blocks=1)])
 def test_nothing_is_counted_where_nothing_can_differ(tmp_path: Path, recipe: Recipe) -> None:
     assert "where none should" not in page(tmp_path, recipe).text
 
 
+@pytest.mark.slow
 def test_a_percentile_is_not_called_like_an_interval(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("oltp_point_select",))).text
     assert (
@@ -228,6 +238,7 @@ def test_a_percentile_is_not_called_like_an_interval(tmp_path: Path) -> None:
     ) in text
 
 
+@pytest.mark.slow
 def test_the_articles_fifty_function_calls_stand_below_the_measured_ratio(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=2, workloads=("syscalls",), noise=0.0, effect=1.0)).text
     heading, _, rest = text.partition("getpid in function calls")
@@ -247,6 +258,7 @@ def test_an_instruction_is_never_called_a_second(small: Page) -> None:
     assert "not a speed-up" in text
 
 
+@pytest.mark.slow
 def test_a_real_host_measures_seconds(tmp_path: Path) -> None:
     text = page(tmp_path, replace(SMALL, platform="real hosts")).text
     assert "CPU, s " in text
@@ -259,6 +271,7 @@ def test_a_whole_campaign_says_that_nothing_is_missing(small: Page) -> None:
     assert "is incomplete" not in text
 
 
+@pytest.mark.slow
 def test_the_holes_are_shown(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=1, failing={1}, missing={7, 8})).text
     assert "Of 16 planned trials 13 completed, 1 failed and 2 never ended" in text
@@ -267,6 +280,7 @@ def test_the_holes_are_shown(tmp_path: Path) -> None:
     assert "no completed trial" in text
 
 
+@pytest.mark.slow
 def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
     hostile = Recipe(blocks=1, failing={1}, title="<b>bold</b>", options={"<i>": '"><script>x</script>'})
     found = page(tmp_path, hostile)
@@ -276,6 +290,7 @@ def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
     assert "x" not in found.addresses
 
 
+@pytest.mark.slow
 def test_one_block_has_no_interval_anywhere(tmp_path: Path) -> None:
     text = page(tmp_path, Recipe(blocks=1)).text
     assert "one block: no interval" in text
@@ -291,11 +306,13 @@ def test_a_campaign_without_any_number_is_told_as_such(tmp_path: Path) -> None:
     assert "753.86" not in found.text
 
 
+@pytest.mark.slow
 def test_a_control_campaign_is_called_one(tmp_path: Path) -> None:
     assert "A/A control." in page(tmp_path, replace(SMALL, control=True)).text
     assert "A/A control." not in page(tmp_path / "other").text
 
 
+@pytest.mark.slow
 def test_facts_that_do_not_agree_are_marked(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     facts = path / "raw" / "boot-0001" / "facts.json"
@@ -317,6 +334,7 @@ def test_a_damaged_campaign_makes_no_report(tmp_path: Path) -> None:
     assert not (path / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_cut_off_line_is_told_in_the_report(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     outcomes = path / "outcomes.jsonl"

@@ -81,6 +81,7 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, name: str) -> None:
         assert found.facts == expected.facts
 
 
+@pytest.mark.slow
 @LOADED
 @pytest.mark.parametrize("seed", range(REPORTS))
 def test_a_campaign_of_before_the_checksums_never_ends_in_a_traceback(

@@ -134,6 +134,7 @@ def test_what_was_lost_is_repeated_in_a_fresh_boot_and_stays_on_record(
     assert bool(left) is (fault is not FAULTS["a kernel that panicked"])
 
 
+@pytest.mark.slow
 def test_the_report_and_verify_know_what_was_lost(campaigns: Campaigns) -> None:
     campaigns.playing.script = FAULTS["a lost guest, or a dropped connection"]
     assert campaigns.begin(blocks=2) == 5
@@ -311,6 +312,7 @@ def test_a_disk_that_is_full_ends_the_campaign_without_harm(
         assert set(kept.completed) <= set(campaigns.stored().completed)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 def test_a_machine_that_loses_power_keeps_what_ended(campaigns: Campaigns) -> None:
     """What no fsync asked for may be empty afterwards: here all of it is."""

@@ -70,6 +70,7 @@ def covered(pairs: list[tuple[float, float]], truth: float) -> float:
     return sum(low <= truth <= high for low, high in pairs) / len(pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [2, 3, 5, 10, 34])
 def test_the_ratio_interval_holds_the_truth_as_often_as_it_says(blocks: int) -> None:
     found = [bounds(ratio_interval(*pair)) for pair in campaigns(ratio=0.9665, blocks=blocks)]
@@ -83,6 +84,7 @@ def test_the_mean_interval_holds_the_truth_as_often_as_it_says(blocks: int) -> N
     assert 0.93 <= covered(found, truth) <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boots", [(3, 3), (3, 20), (4, 9), (12, 12), (12, 30)])
 def test_the_ratio_of_arms_that_share_no_block_holds_the_truth_as_often_as_it_says(
     boots: tuple[int, int],
@@ -106,6 +108,7 @@ def test_a_campaign_of_the_same_cell_twice_finds_a_difference_in_at_most_5_perce
     assert 30 <= verdicts.count(Verdict.DIFFERENCE) <= MOST_ALARMS == 67
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [2, 9, 10, 20])
 def test_the_rate_of_false_alarms_in_many_campaigns_is_5_percent(blocks: int) -> None:
     differences = np.random.default_rng(blocks).normal(size=(4 * CAMPAIGNS, blocks))

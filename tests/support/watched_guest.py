@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -70,6 +71,12 @@ class Monitor:
             assert time.monotonic() < end, "the guest does not go to sleep"
             time.sleep(POLL_S)
         self._ask("system_wakeup")
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that the guest has had."""
+        (pid,) = struct.unpack("i8x", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        # As clock_getcpuclockid(3) makes it, of which Python has none.
+        return time.clock_gettime(~pid << 3 | 2)
 
     def nmi(self) -> None:
         """A non-maskable interrupt for every processor."""
