@@ -12,30 +12,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench.config.hosts import HostSpec, QemuHostSpec
 from kmlbench.errors import MachineError
-from kmlbench.results.facts import digest
+from kmlbench.hosts.base import Claim
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.results.writer import storing
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-THIS_MACHINE = "this machine"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A machine by its key, which is safe as a file's name, and as a reader knows it."""
-
-    key: str
-    name: str
 
 
 def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
     """The machines that a campaign on these hosts uses: guests all use this one."""
-    found = {claim.key: claim for claim in map(_machine, hosts)}
+    found = {host.claim.key: host.claim for host in hosts}
     return tuple(found[key] for key in sorted(found))
 
 
@@ -48,14 +35,6 @@ def held(claims: Iterable[Claim], *, root: Path, holder: str) -> Iterator[None]:
         for claim in claims:
             stack.enter_context(_held(claim, root / f"{claim.key}.lock", holder))
         yield
-
-
-def _machine(host: HostSpec) -> Claim:
-    if isinstance(host, QemuHostSpec):
-        return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name=THIS_MACHINE)
-    # A machine may have several addresses and has one key.
-    identity = " ".join(host.host_key.split()[:2]) if host.host_key else f"{host.address}:{host.port}"
-    return Claim(key=f"host-{digest(identity)[:20]}", name=f"host {host.name}")
 
 
 @contextmanager
