@@ -21,6 +21,7 @@ from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts import kvm
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Acceleration, Kernel
+from kmlbench.process import QEMU
 from kmlbench.progress import Progress
 from kmlbench.run import preflight
 
@@ -75,7 +76,7 @@ def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
 
 
 def _here(settings: Config, said: Said) -> Examined:
-    guests = any(host.size is not None for host in settings.hosts)
+    guests = any(QEMU in host.programs for host in settings.hosts)
     found = (*host_checks.machine(said, guests=guests), *_room(settings, guests=guests))
     return _examined(HERE, ((_accelerated(settings), *found) if guests else found), MachineError.exit_code)
 
