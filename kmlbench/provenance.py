@@ -12,9 +12,8 @@ from pathlib import Path
 
 from kmlbench import process
 from kmlbench.errors import MachineError
+from kmlbench.paths import PROJECT
 from kmlbench.process import QEMU
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 # What measures. What its user gives to it, hosts.yaml among others, is in the record of each campaign.
 PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")

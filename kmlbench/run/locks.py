@@ -7,17 +7,17 @@ another user or another controller runs on the same host.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kmlbench.errors import MachineError
 from kmlbench.hosts.base import Claim
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.results.writer import storing
+from kmlbench.storage import locked
 
 
 def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
@@ -39,38 +39,24 @@ def held(claims: Iterable[Claim], *, root: Path, holder: str) -> Iterator[None]:
 
 @contextmanager
 def _held(claim: Claim, path: Path, holder: str) -> Iterator[None]:
-    descriptor = _lock(claim, path)
-    try:
+    with ExitStack() as stack:
+        with storing("a claim", path.parent):
+            try:
+                descriptor = stack.enter_context(locked(path, wait=False))
+            except BlockingIOError:
+                raise _taken(claim, path) from None
+        # While the lock is held: whoever opened the file meanwhile sees that it is another by then.
+        stack.callback(path.unlink, missing_ok=True)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
         yield
-    finally:
-        # While the lock is held: whoever opened the file meanwhile sees that it is another by then.
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
-def _lock(claim: Claim, path: Path) -> int:
-    while True:
-        with storing("a claim", path.parent):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = os.read(descriptor, 4096)
-            os.close(descriptor)
-            raise _taken(claim, said) from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)
-
-
-def _taken(claim: Claim, said: bytes) -> MachineError:
+def _taken(claim: Claim, path: Path) -> MachineError:
     try:
-        found = json.loads(said)
+        found = json.loads(path.read_bytes())
         who = f"process {found['pid']}, {found['holder']}"
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         who = "a process that is just starting"
     return MachineError(
         f"another campaign runs on {claim.name} ({who}): each would disturb what the other measures",
