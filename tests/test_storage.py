@@ -59,7 +59,7 @@ def test_a_lock_that_another_process_has_is_refused_until_that_process_is_killed
 def test_a_file_that_its_holder_removed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lock"
     flock = fcntl.flock
-    removed = []
+    removed: list[int] = []
 
     def after_the_holder(descriptor: int, how: int) -> None:
         if not removed:

@@ -1,42 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""hosts.yaml read by the rules of its dataclasses: pydantic finds the faults, their words and lines are here.
+"""hosts.yaml read by the rules of its dataclasses: pydantic finds the faults, and their lines are found here.
 
-Nothing else but `schema` imports pydantic, so that what reads no hosts.yaml starts without it.
+Nothing but this, `faults` and `schema` imports pydantic, so that what reads no hosts.yaml starts without it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from enum import StrEnum
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from typing import TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import ErrorDetails
 
 from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
+from kmlbench.config.faults import field_at, keys, parts, relations, unknown_word, words
 from kmlbench.config.yamlfile import FIELDS, Broken, Option, Place, suggestion, title
 from kmlbench.errors import InputError
 from kmlbench.hosts.kinds import KINDS
-from kmlbench.hosts.spec import PLAIN_WORDS, HostSpec
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
 from kmlbench.workloads.registry import ADAPTERS
 
 SECTIONS = ("hosts", "campaign")
-
-# Of a value that is of another type, by pydantic's name for the fault.
-WANTED = {
-    "string_pattern_mismatch": "must be a text",
-    "string_type": "must be a text",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-}
 
 Spec = TypeVar("Spec")
 
@@ -96,7 +85,7 @@ class Reader:
         if data is None or kind is None:
             return None
         if "name" in data:
-            self._unknown((*place, "name"), _keys(kind))
+            self._unknown((*place, "name"), keys(kind))
         own = {key: inner for key, inner in data.items() if key != "kind"}
         spec = self._spec(kind, {**own, "name": name}, place)
         return spec if len(self._faults) == before else None
@@ -109,7 +98,7 @@ class Reader:
         kind = data["kind"]
         if isinstance(kind, str) and kind in KINDS:
             return KINDS[kind]
-        self._at((*place, "kind"), _unknown_word(kind, KINDS))
+        self._at((*place, "kind"), unknown_word(kind, KINDS))
         return None
 
     def _campaign(self, data: Mapping[str, object], hosts: Hosts | None) -> CampaignSpec | None:
@@ -132,19 +121,15 @@ class Reader:
         place, value = ("campaign", key), data.get(key)
         if key not in data or isinstance(value, Broken):
             return
-        if alone and not isinstance(value, list):
-            if not isinstance(value, str) or value not in known:
-                self._at(place, _unknown_word(value, known))
-        elif not isinstance(value, list) or not value:
-            self._at(place, "must be a list of at least one name")
-        else:
+        if isinstance(value, list) and value:
             for index, item in enumerate(value):
-                if not isinstance(item, str) or not item:
-                    self._entry((*place, index), "every entry must be a name")
-                elif item in value[:index]:
-                    self._entry((*place, index), f"{item!r} is there twice")
-                elif item not in known:
-                    self._entry((*place, index), _unknown_word(item, known))
+                if fault := _entry_fault(item, value[:index], known):
+                    self._fault((*place, index), f"campaign: {key}: {fault}")
+        elif alone and not isinstance(value, list):
+            if not isinstance(value, str) or value not in known:
+                self._at(place, unknown_word(value, known))
+        else:
+            self._at(place, "must be a list of at least one name")
 
     def _kernels(self, data: Mapping[str, object], kernel: Kernel, hosts: Hosts) -> None:
         """The hosts of an arm have its kernel."""
@@ -163,24 +148,24 @@ class Reader:
             for item in error.errors(include_url=False):
                 bad.append(item["loc"])
                 self._tell(spec, item, place)
-        for inner, text in _relations(spec, data, bad):
+        for inner, text in relations(spec, data, bad):
             self._at((*place, *inner), text)
         return found
 
     def _tell(self, spec: type, error: ErrorDetails, place: Place) -> None:
         inner, value = error["loc"], error["input"]
-        owner, key = _owner(spec, inner), str(inner[-1])
+        owner, key = field_at(spec, inner)
         match error["type"]:
             case _ if isinstance(value, Broken):
                 return
             case "missing":
                 self._missing((*place, *inner))
             case "unexpected_keyword_argument":
-                self._unknown((*place, *inner), _keys(owner))
+                self._unknown((*place, *inner), keys(owner))
             case "dataclass_type":
                 self._no_mapping((*place, *inner))
             case _:
-                self._at((*place, *inner), _words(owner, key, error))
+                self._at((*place, *inner), words(owner, key, error))
 
     def _mapping(self, value: object, place: Place) -> Mapping[str, object] | None:
         if isinstance(value, dict):
@@ -198,10 +183,6 @@ class Reader:
     def _unknown(self, place: Place, known: Collection[str]) -> None:
         self._at(place, f"unknown key{suggestion(str(place[-1]), known)}")
 
-    def _entry(self, place: Place, text: str) -> None:
-        """A fault of an entry of a list, at its own line."""
-        self._fault(place, f"{title(place[:-2])}: {place[-2]}: {text}")
-
     def _at(self, place: Place, text: str) -> None:
         """A fault of the value of a key."""
         self._fault(place, f"{title(place[:-1])}: {place[-1]}: {text}")
@@ -213,71 +194,15 @@ class Reader:
 
 def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:
     """pydantic's validator of a dataclass; keys that no field has are faults."""
-    for part in (spec, *_parts(spec).values()):
+    for part in (spec, *parts(spec).values()):
         with_config(ConfigDict(extra="forbid"))(part)
     return TypeAdapter(spec)
 
 
-def _parts(spec: type) -> dict[str, type]:
-    """The fields that are dataclasses themselves."""
-    return {
-        name: part
-        for name, hint in get_type_hints(spec).items()
-        for part in (hint, *get_args(hint))
-        if isinstance(part, type) and is_dataclass(part)
-    }
-
-
-def _keys(spec: type) -> tuple[str, ...]:
-    """The keys that a mapping may have in the file."""
-    names = tuple(field.name for field in fields(spec))
-    return ("kind", *(name for name in names if name != "name")) if issubclass(spec, HostSpec) else names
-
-
-def _owner(spec: type, place: Place) -> type:
-    """The dataclass of the field at this place."""
-    for step in place[:-1]:
-        spec = _parts(spec)[str(step)]
-    return spec
-
-
-def _relations(spec: type, data: Mapping[str, object], bad: Collection[Place]) -> Iterator[tuple[Place, str]]:
-    """What is wrong between the keys of a mapping; the values at the places `bad` are."""
-    either = getattr(spec, "either", ())
-    if either and sum(name in data for name in either) != 1:
-        yield either[:1], getattr(spec, "neither", "")
-    if issubclass(spec, HostSpec):
-        given = {key: value for key, value in data.items() if (key,) not in bad}
-        yield from (((key,), text) for key, text in spec.conflicts(given))
-    for key, part in _parts(spec).items():
-        if isinstance(inner := data.get(key), dict):
-            below = [place[1:] for place in bad if place[:1] == (key,)]
-            yield from (((key, *place), text) for place, text in _relations(part, inner, below))
-
-
-def _words(spec: type, key: str, error: ErrorDetails) -> str:
-    """What is wrong with the value of a key."""
-    value, hint = error["input"], get_type_hints(spec)[key]
-    metadata = next(field.metadata for field in fields(spec) if field.name == key)
-    match error["type"]:
-        case "greater_than_equal" | "less_than_equal":
-            minimum, maximum = metadata["ge"], metadata["le"]
-            decimals = "g" if float in (hint, *get_args(hint)) else ""
-            return f"{value} is not between {minimum:{decimals}} and {maximum:{decimals}}"
-        case "enum":
-            return _unknown_word(value, _members(hint))
-        case "string_pattern_mismatch" if value:
-            return f"must be {metadata.get('wanted', PLAIN_WORDS)}"
-    return WANTED.get(error["type"], error["msg"])
-
-
-def _members(hint: object) -> list[str]:
-    """The words of the closed set in a type."""
-    sets = (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, StrEnum))
-    return [str(member) for each in sets for member in each]
-
-
-def _unknown_word(value: object, known: Collection[str]) -> str:
-    if not isinstance(value, str) or not value:
-        return "must be a text"
-    return f"unknown: {value!r}{suggestion(value, known)}"
+def _entry_fault(item: object, before: list[object], known: Collection[str]) -> str:
+    """What is wrong with an entry of a list of names; empty if nothing is."""
+    if not isinstance(item, str) or not item:
+        return "every entry must be a name"
+    if item in before:
+        return f"{item!r} is there twice"
+    return "" if item in known else unknown_word(item, known)

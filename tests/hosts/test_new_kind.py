@@ -26,7 +26,6 @@ from support.played_machines import Playing, ready
 
 from kmlbench.hosts.base import Claim, Size
 from kmlbench.hosts.spec import HostSpec, number, rule, text
-from kmlbench.hosts.spec import HostSpec, number, rule, text
 from kmlbench.model import Kernel
 
 
@@ -40,6 +39,7 @@ class BoxSpec(HostSpec):
     name: str
     kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
     memory_mb: int = field(metadata=number("its memory in MiB", 16, 4096))
+    doors: tuple[int, ...] = field(default=(), metadata=rule("the numbers of its doors"))
     shape: str = field(default="cube", metadata=text("its shape", pattern="cube|ball", wanted="cube or ball"))
 
     @property
@@ -113,6 +113,9 @@ def test_its_faults_have_lines_and_words(hosts: Path, capsys: pytest.CaptureFixt
     told = capsys.readouterr().err
     assert "hosts.yaml:2: host 'a': memory_mb: 8 is not between 16 and 4096" in told
     assert "hosts.yaml:3: host 'b': shap: unknown key; did you mean 'shape'?" in told
+    hosts.write_text(HOSTS.replace("shape: cube", "doors: [1, x]"))
+    assert run_benchmark(["--dry-run", "--hosts", str(hosts)]) == 2
+    assert "hosts.yaml:3: host 'b': doors: 1: Input should be a valid integer" in capsys.readouterr().err
     hosts.write_text(HOSTS.replace("shape: cube", "shape: egg"))
     assert run_benchmark(["--dry-run", "--hosts", str(hosts)]) == 2
     assert "hosts.yaml:3: host 'b': shape: must be cube or ball" in capsys.readouterr().err
