@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
 
-`load("results/latest")` gives the samples of a stored campaign as a tidy frame, `effects` what differs
-between its cells, `explain` why its workloads take less; `campaigns("results")` lists what is stored,
-`sample_files("results")` the files of their samples. The names are looked up when they are first used: the
-command line must not wait for pandas.
+`load("results/latest")` returns the samples of a stored campaign as a tidy DataFrame, `effects` the
+comparisons of its cells, `explain` why its workloads take less; `campaigns("results")` lists stored
+campaigns, `sample_files("results")` their Parquet files. The names are imported on first use, so that the
+command line does not wait for pandas.
 """
 
 from __future__ import annotations

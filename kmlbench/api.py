@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The effects that campaigns measured as a tidy frame, and what those campaigns were."""
+"""The public API: effects and explanations as tidy DataFrames, and the stored campaigns."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def effects(*paths: str | Path) -> pd.DataFrame:
     """Every comparison of every measure of the campaigns in `paths`, one row each.
 
     `change_percent` is that of the treated cell against the other, with its interval in `low` and `high`;
-    where there is none, `reason` says why. `verdict` is one of stats.Verdict for a margin of one percent,
-    and missing where there is no estimate. `control_percent` is the half-width of the newest A/A control
-    beside the campaign that fits it, missing where there is none.
+    if there is none, `reason` says why. `verdict` is one of stats.Verdict for a margin of one percent,
+    and missing if there is no estimate. `control_percent` is the half-width of the newest matching A/A
+    control in the same directory, missing if there is none.
 
     Raises InputError on damage.
     """
@@ -79,9 +79,9 @@ def campaigns(results: str | Path) -> pd.DataFrame:
 
 
 def sample_files(results: str | Path) -> list[str]:
-    """The paths of the samples of the campaigns below the directory `results`, for any Arrow engine to read.
+    """The Parquet files of the campaigns below the directory `results`, for any Arrow engine.
 
-    Links are left out. Raises InputError where there are none.
+    Links are left out. Raises InputError if there are none.
     """
     found = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
     if not found:
@@ -169,7 +169,7 @@ TYPES = {
 
 
 def explain(path: str | Path, *, cost_model: str | Path | None = None) -> pd.DataFrame:
-    """Why the workloads of the campaign in `path` take less in kernel mode, one row a quantity.
+    """Why the workloads of the campaign in `path` take less in kernel mode, one row per quantity.
 
     The quantities are those of analysis.explanation, with their stored units: nanoseconds (instructions under
     the instruction clock), shares of the CPU of the cell compared with, calls per CPU second. Where there is

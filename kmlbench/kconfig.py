@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configurations as text: what was asked for, what came out, and how the two kernels differ."""
+"""Kernel configurations as text: options requested, options lost, and how the two kernels differ."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def options(text: str) -> dict[str, str]:
 
 
 def lost(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, ...]:
-    """The wanted options that a configuration does not have, each as "OPTION=wanted (is got)"."""
+    """The wanted options that a configuration lacks, each as "OPTION=wanted (is got)"."""
     return tuple(
         f"{name}={value} (is {got.get(name, 'n')})"
         for name, value in wanted.items()
@@ -36,7 +36,7 @@ def lost(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def differences(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the options that two configurations do not share, in order; absent is "n"."""
+    """The names of the options that differ between two configurations, in order; absent is "n"."""
     names = sorted(one.keys() | other.keys())
     return tuple(name for name in names if one.get(name, "n") != other.get(name, "n"))
 
@@ -51,7 +51,7 @@ def require_asked_for(fragment: str, built: str) -> None:
     if missing := lost(options(fragment), options(built)):
         raise BuildError(
             "options got lost while the kernel was configured:\n  " + "\n  ".join(missing),
-            remedy="an option whose dependencies are not met falls away: name them in kernel/configs",
+            remedy="an option with unmet dependencies is dropped: add these to kernel/configs",
         )
 
 
@@ -61,5 +61,5 @@ def require_same_but_kml(stock: str, kml: str) -> None:
         raise BuildError(
             "the configurations of the two kernels differ in more than Kernel Mode Linux: "
             + ", ".join(names),
-            remedy="put what both need into kernel/configs/common.config",
+            remedy="move what both need to kernel/configs/common.config",
         )

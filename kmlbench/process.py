@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands on this machine: the one place, beside kmlbench.hosts, that starts processes."""
+"""Commands on this machine: the only place, besides kmlbench.hosts, that starts processes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TAIL_LINES = 20
 
 TERMINATION_GRACE_S = 10.0
 
-# Waits for a command, and kills its whole process group when the controller ($1) is gone: USR1 comes when it
-# dies, and one that was quicker than setpriv is no parent any more. TERM is for the command alone.
+# Waits for a command, and kills its whole process group once the controller ($1) is gone: USR1 arrives when
+# it dies; if it died before setpriv, it is no longer our parent. TERM is for the command alone.
 _GUARD = """
 trap 'kill -KILL 0' USR1
 trap : TERM
@@ -49,7 +49,7 @@ def run(
     empty in the result. The command and its children die with this process, with the calling thread, and
     at the deadline.
 
-    Raises MachineError when the program is missing, CommandTimeout after `timeout_s` seconds.
+    Raises MachineError if the program is missing, CommandTimeout after `timeout_s` seconds.
     """
     command = (*_tied(), require(argv[0]), *argv[1:])
     started = time.monotonic()
@@ -82,28 +82,30 @@ def check(
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> CommandResult:
-    """As `run`, but a non-zero exit raises BuildError with the end of what the command said."""
+    """As `run`, but a non-zero exit raises BuildError with the end of the command's output."""
     result = run(argv, timeout_s=timeout_s, cwd=cwd, env=env, log=log)
     if result.returncode != 0:
         said = tail(log) if log else _last_lines(result.stdout + result.stderr)
         raise BuildError(
             f"`{shlex.join(argv)}` ended with {result.returncode}:\n{said}",
-            remedy=f"read {log}" if log else "mend the cause above and run the same again",
+            remedy=f"read {log}" if log else "fix the cause above and run the command again",
         )
     return result
 
 
 def require(program: str) -> str:
-    """The path of `program`. Raises MachineError when this machine does not have it."""
+    """The path of `program`. Raises MachineError if it is not installed."""
     # A user's PATH often leaves out the directories of mke2fs and chroot.
     path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if path is None:
-        raise MachineError(f"the program {program} is not on this machine", remedy="run `make setup`")
+        raise MachineError(
+            f"the program {program} is not installed on this machine", remedy="run `make setup`"
+        )
     return path
 
 
 def tail(path: Path, *, lines: int = TAIL_LINES) -> str:
-    """The last lines of a text file, or a word that it is empty."""
+    """The last lines of a text file, or a note that it is empty."""
     return _last_lines(path.read_text(errors="replace"), lines=lines) if path.exists() else "(no output)"
 
 
@@ -112,7 +114,7 @@ def _last_lines(text: str, *, lines: int = TAIL_LINES) -> str:
 
 
 def _tied() -> tuple[str, ...]:
-    """What makes a command and its children die with the thread that starts it, even by SIGKILL."""
+    """Arguments that make a command and its children die with the thread that starts it, even by SIGKILL."""
     return (require("setpriv"), "--pdeathsig", "USR1", "--", "/bin/sh", "-c", _GUARD, "sh", str(os.getpid()))
 
 
@@ -124,7 +126,7 @@ def _finish(
     except subprocess.TimeoutExpired as error:
         raise CommandTimeout(
             f"`{shlex.join(argv)}` did not end within {timeout_s:.0f} s",
-            remedy="a busy machine is the usual reason: run the same again with nothing else running",
+            remedy="the usual reason is a busy machine: run it again with nothing else running",
         ) from error
     finally:
         _end_group(process)

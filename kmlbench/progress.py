@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long steps tell what they are doing. Only `kmlbench.cli.main` turns this into something to look at."""
+"""Progress of long steps. Only `kmlbench.cli` displays it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kmlbench.model import Boot, Campaign, Outcome, Prefix, Trial
 
 
 class Progress(Protocol):
-    """Something that long steps report to."""
+    """What long steps report to."""
 
     def stage(self, name: str, *, total: int | None = None) -> None:
         """A new stage begins; `total` is its number of units where that can be known."""
 
     def advance(self, count: int = 1) -> None:
-        """`count` more units of the present stage are done."""
+        """`count` more units of the current stage are done."""
 
     def note(self, text: str) -> None:
         """One line that the user should see and keep."""
 
     def tell(self, event: Event) -> None:
-        """Something happened in a campaign. From any thread, one at a time."""
+        """An event of a campaign. From any thread, one at a time."""
 
 
 class Silent:
@@ -45,7 +45,7 @@ class Silent:
 
 
 class Stage(StrEnum):
-    """What a pair of hosts does when it runs no trial."""
+    """What a pair of hosts is doing outside of trials."""
 
     BOOT = "boot"
     INSPECT = "inspect"
@@ -55,7 +55,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What is to be run, before anything is started. `estimate_s` is a guess in seconds of this machine."""
+    """What will run, before anything is started. `estimate_s` is in seconds of this machine's time."""
 
     trials: tuple[Trial, ...]
     seed: int
@@ -64,7 +64,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The campaign in `directory` begins, or goes on where `before` had got to."""
+    """The campaign in `directory` starts, or resumes after `before`."""
 
     record: Campaign
     directory: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""With what a campaign was run: the project's commit and the versions of the tools."""
+"""What a campaign was run with: the project's commit and the versions of the tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kmlbench.errors import MachineError
 from kmlbench.paths import PROJECT
 from kmlbench.process import QEMU
 
-# What measures. What its user gives to it, hosts.yaml among others, is in the record of each campaign.
+# The program. The user's input, such as hosts.yaml, is in the record of each campaign.
 PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")
 
 CHANGED, UNKNOWN = "-dirty", "unknown"
@@ -33,7 +33,7 @@ def git_commit() -> str:
     "unknown" outside of git.
     """
     if not (PROJECT / ".git").exists():
-        # git would describe whatever repository the package lies in.
+        # git would describe any repository around the package.
         return UNKNOWN
     try:
         commit = _git("rev-parse", "HEAD").strip()
@@ -51,16 +51,16 @@ def commit_of(recorded: str) -> str | None:
 
 
 def has_changes(recorded: str) -> bool:
-    """Whether the program was more than its commit."""
+    """Whether the program had uncommitted changes."""
     return CHANGED in recorded
 
 
 def checkout(recorded: str) -> str:
-    """How to have that program again, as a remedy; empty where its commit is not known."""
+    """How to get that version again, as a remedy; empty if its commit is not known."""
     commit = commit_of(recorded)
     if commit is None:
         return ""
-    changes = ", then make the changes again that are not in that commit" if has_changes(recorded) else ""
+    changes = ", then redo the changes that are not in that commit" if has_changes(recorded) else ""
     return f"git checkout {commit}{changes}"
 
 

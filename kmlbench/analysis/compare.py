@@ -56,13 +56,13 @@ def compare(first: StoredCampaign, second: StoredCampaign) -> Both:
     measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
     if not measures:
         raise InputError(
-            f"{first.directory.name} and {second.directory.name} measured nothing that is the same",
+            f"{first.directory.name} and {second.directory.name} have no measure in common",
             remedy="compare campaigns that share a workload and completed trials of it",
         )
     groups = tuple(_group(measure, sources, cells=not differing) for measure in measures)
     notes = [f"{name}: {ours[name]} against {theirs[name]}" for name in differing]
     if differing:
-        notes.append("cells of campaigns that did other work are not compared, only effects")
+        notes.append("the amount of work differs: cells are not compared, only effects")
     return Both(groups=groups, notes=(*notes, *_facts(first, second)))
 
 
@@ -72,14 +72,14 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
     if ours.platform != theirs.platform:
         raise InputError(
             f"{names} ran on different platforms, {ours.platform} and {theirs.platform}",
-            remedy="a figure means something else on each: compare campaigns of one platform",
+            remedy="figures mean different things on each: compare campaigns of one platform",
         )
     if (ours.id, ours.started_utc) == (theirs.id, theirs.started_utc):
         raise InputError(f"{names} are the same campaign", remedy="name two")
     if ours.control != theirs.control:
         raise InputError(
-            f"of {names} one is an A/A control",
-            remedy="hold it beside the other with `kmlbench report DIR --control CONTROL`",
+            f"one of {names} is an A/A control",
+            remedy="show it with the other one by `kmlbench report DIR --control CONTROL`",
         )
 
 

@@ -13,11 +13,11 @@ from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import InputError
 from kmlbench.model import Campaign
 from kmlbench.plan.comparisons import WORK, work
-from kmlbench.results import codec, fields, reader
+from kmlbench.results import codec, reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import Interval
 
-# What decides how noisy a machine is. A fact that neither campaign recorded does not tell them apart.
+# What determines the noise of a machine. A fact that neither campaign recorded counts as equal.
 MACHINE = (
     "accelerator",
     "controller_cpu",
@@ -45,26 +45,26 @@ def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
 
 
 def named(directory: Path, stored: StoredCampaign) -> Noise:
-    """The noise of the control in `directory`. Raises InputError where it is none, or of another machine."""
+    """The noise of the control in `directory`. Raises InputError if it is not one, or of another machine."""
     control = reader.read(directory)
     if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
         raise InputError(
-            f"{directory} is no control of {stored.directory.name}: {reason}",
+            f"{directory} is not a control for {stored.directory.name}: {reason}",
             remedy="name a campaign of `run-benchmark --control` with the same machine and options",
         )
     return noise(control, stored)
 
 
 def at(place: str, stored: StoredCampaign) -> Noise:
-    """The noise of the control that a report of `stored` says it used; beside the campaign if it moved.
+    """The noise of the control that a report of `stored` names; looked for beside the campaign if it moved.
 
-    Raises InputError where it is at neither place, or no control of the campaign any more.
+    Raises InputError if it is in neither place, or no longer matches the campaign.
     """
     for directory in (stored.directory / place, stored.directory.parent / Path(place).name):
         if _is_there(directory):
             return replace(named(directory, stored), place=place)
     raise InputError(
-        f"{stored.directory / place}: the A/A control that the report holds beside the campaign is not there",
+        f"{stored.directory / place}: the A/A control that the report names is missing",
         remedy="copy it back, or run `kmlbench report DIR` to derive the report without it",
     )
 
@@ -78,9 +78,9 @@ def _is_there(directory: Path) -> bool:
 
 
 def find(stored: StoredCampaign) -> Noise | None:
-    """The noise of the newest fitting control beside a campaign; None where there is none, or it is one.
+    """The noise of the newest matching control beside a campaign; None if there is none, or for a control.
 
-    A neighbour that is damaged is passed over, for the report is not about it; so is one without any
+    A damaged neighbour is ignored, since the report is not about it; so is one without any
     interval, such as a control that was interrupted in its first block.
     """
     if stored.campaign.control:
@@ -99,7 +99,7 @@ def find(stored: StoredCampaign) -> Noise | None:
 def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
     for path in stored.directory.parent.glob("*/campaign.json"):
         try:
-            campaign = codec.read_campaign(fields.load(path.read_text(encoding="utf-8")))
+            campaign = codec.read_campaign(path.read_text(encoding="utf-8"))
         except (ValueError, OSError):
             continue
         if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):
@@ -107,17 +107,17 @@ def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
 
 
 def _unfit(control: Campaign, campaign: Campaign) -> str:
-    """Why a campaign is no control of another, or nothing."""
+    """Why a campaign does not match another as its control, or nothing."""
     if not control.control:
-        return "it is no A/A control"
+        return "it is not an A/A control"
     if control.platform != campaign.platform:
         return f"it ran on {control.platform}, not on {campaign.platform}"
     ours, theirs = work(campaign.options), work(control.options)
     differing = [name for name in WORK if ours[name] != theirs[name]]
-    return f"it had another {' and '.join(differing)}" if differing else ""
+    return f"different {' and '.join(differing)}" if differing else ""
 
 
 def _other_machine(control: StoredCampaign, stored: StoredCampaign) -> str:
     ours, theirs = (next((boot.facts for boot in one.facts), {}) for one in (stored, control))
     differing = [name for name in MACHINE if ours.get(name) != theirs.get(name)]
-    return f"{' and '.join(differing)} differ" if differing else ""
+    return f"different {' and '.join(differing)}" if differing else ""

@@ -13,9 +13,13 @@ kml:/usr may. One number gives no interval. A file made by hand needs no checksu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from kmlbench.analysis import measurements, syscall_costs
 from kmlbench.analysis.platforms import meaning
@@ -23,9 +27,9 @@ from kmlbench.analysis.syscall_costs import KINDS, Savings
 from kmlbench.errors import InputError
 from kmlbench.model import Platform, Variant
 from kmlbench.plan.comparisons import KML_TRUSTED, KML_USR, STOCK_USR, Comparison
-from kmlbench.results import fields
-from kmlbench.results.fields import Record
+from kmlbench.results import lines
 from kmlbench.results.reader import StoredCampaign
+from kmlbench.results.samples import LEAST_SIZE, MOST_SIZE
 
 FORMAT, WHAT = 1, "kmlbench costs"
 
@@ -36,6 +40,27 @@ PRICED_CELLS = (*REQUIRED, KML_USR)
 REMEDY = "make the file with `kmlbench costs DIR` of a campaign with `syscalls` on the machine in question"
 
 Costs = Mapping[Variant, Mapping[str, tuple[float, ...]]]
+
+
+# Every call costs something, and no number may be too large or small to compute with.
+_Costs = Annotated[tuple[Annotated[float, Meta(ge=LEAST_SIZE, le=MOST_SIZE)], ...], Meta(min_length=1)]
+
+
+class _Header(Struct, frozen=True, kw_only=True):
+    format: int
+    what: str
+
+
+class _Record(_Header, frozen=True, kw_only=True):
+    name: str
+    measured_utc: str
+    platform: str
+    cpu_model: str
+    costs_ns: dict[str, dict[str, object]]
+
+
+_HEADER = msgspec.json.Decoder(_Header)
+_RECORD = msgspec.json.Decoder(_Record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,49 +144,39 @@ def of(stored: StoredCampaign) -> CostModel:
 
 def text(model: CostModel) -> str:
     """The content of the file: one sealed line."""
-    costs = {
-        str(cell): {kind: list(values) for kind, values in kinds.items()}
-        for cell, kinds in model.costs.items()
-    }
-    record = {
-        "format": FORMAT,
-        "what": WHAT,
-        "name": model.name,
-        "measured_utc": model.measured_utc,
-        "platform": model.platform,
-        "cpu_model": model.cpu_model,
-        "costs_ns": costs,
-    }
-    return fields.seal(record) + "\n"
+    record = _Record(
+        format=FORMAT,
+        what=WHAT,
+        name=model.name,
+        measured_utc=model.measured_utc,
+        platform=model.platform,
+        cpu_model=model.cpu_model,
+        costs_ns={str(cell): {**kinds} for cell, kinds in model.costs.items()},
+    )
+    return lines.seal(record) + "\n"
 
 
 def read(path: Path) -> CostModel:
     """The costs in a file. Raises InputError that names what is wrong with it."""
     try:
-        return _read(fields.load(path.read_bytes().decode()))
+        return _read(path.read_bytes().decode())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=REMEDY) from error
     except ValueError as error:
         raise InputError(f"{path}: {error}", remedy=REMEDY) from error
 
 
-def _read(record: Record) -> CostModel:
-    if fields.text(record, "what") != WHAT or fields.integer(record, "format") != FORMAT:
-        raise ValueError(f'it is no file of "{WHAT}", format {FORMAT}')
-    costs = fields.mapping(record, "costs_ns")
-    known = {str(cell): cell for cell in PRICED_CELLS}
-    if unknown := sorted(set(costs) - set(known)):
-        raise ValueError(f'field "costs_ns" has unknown cells: {", ".join(unknown)}')
-    found = {cell: _cell(costs, name) for name, cell in known.items() if cell in REQUIRED or name in costs}
-    counts = {len(values) for kinds in found.values() for values in kinds.values()}
-    if len(counts) > 1:
-        raise ValueError(f'field "costs_ns" has lists of several lengths: {sorted(counts)}')
+def _read(content: str) -> CostModel:
+    header = lines.load(content, _HEADER)
+    if (header.what, header.format) != (WHAT, FORMAT):
+        raise ValueError(f'not a file of "{WHAT}", format {FORMAT}')
+    record = lines.load(content, _RECORD)
     return CostModel(
-        name=fields.text(record, "name"),
-        measured_utc=fields.text(record, "measured_utc"),
-        platform=_platform(fields.text(record, "platform")),
-        cpu_model=fields.text(record, "cpu_model"),
-        costs=found,
+        name=record.name,
+        measured_utc=record.measured_utc,
+        platform=_platform(record.platform),
+        cpu_model=record.cpu_model,
+        costs=_costs(record.costs_ns),
     )
 
 
@@ -172,21 +187,29 @@ def _platform(name: str) -> str:
     return name
 
 
-def _cell(costs: Record, name: str) -> dict[str, tuple[float, ...]]:
-    try:
-        kinds = fields.mapping(costs, name)
-        if unknown := sorted(set(kinds) - set(KINDS)):
-            raise ValueError(f"unknown kinds: {', '.join(unknown)}; known: {', '.join(KINDS)}")
-        return {kind: _values(kinds, kind) for kind in KINDS}
-    except ValueError as error:
-        raise ValueError(f'field "costs_ns", {name}: {error}') from error
-
-
-def _values(kinds: Record, kind: str) -> tuple[float, ...]:
-    values = kinds.get(kind)
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-        raise ValueError(f'"{kind}" has no list of costs')
-    found = tuple(fields.measured({kind: value}, kind) for value in values)
-    if min(found) <= 0:
-        raise ValueError(f'"{kind}" has a cost of {min(found):g}: a call costs something')
+def _costs(costs: Mapping[str, Mapping[str, object]]) -> Costs:
+    """The costs by cell. Raises ValueError unless all cells have all kinds, with as many numbers each."""
+    known = {str(cell): cell for cell in PRICED_CELLS}
+    _require_names("cells", costs, needed=map(str, REQUIRED), known=known)
+    for name, kinds in costs.items():
+        _require_names(f"kinds in {name}", kinds, needed=KINDS, known=KINDS)
+    found: Costs = {
+        known[name]: {
+            kind: lines.convert(kinds[kind], _Costs, place=f"costs_ns.{name}.{kind}") for kind in KINDS
+        }
+        for name, kinds in costs.items()
+    }
+    counts = {len(values) for kinds in found.values() for values in kinds.values()}
+    if len(counts) > 1:
+        raise ValueError(f'field "costs_ns" has lists of several lengths: {sorted(counts)}')
     return found
+
+
+def _require_names(what: str, found: Iterable[str], *, needed: Iterable[str], known: Collection[str]) -> None:
+    names = set(found)
+    if unknown := sorted(names - set(known)):
+        raise ValueError(
+            f'field "costs_ns" has unknown {what}: {", ".join(unknown)}; known: {", ".join(known)}'
+        )
+    if lacking := [name for name in needed if name not in names]:
+        raise ValueError(f'field "costs_ns" lacks {what}: {", ".join(lacking)}')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How a running campaign stands: what each pair of hosts does, the time left, and the main ratio so far.
+"""The state of a running campaign: what each pair of hosts is doing, the time left, the main ratio so far.
 
-It is told what happens and decides nothing: the rule that may end a campaign (plan.stopping) looks at
+It receives events and decides nothing: the rule that may end a campaign (plan.stopping) looks at
 the outcomes by itself. The ratio is the report's own, of the trials that have ended; before the end its
-interval is no verdict (docs/decisions/0067).
+interval is not a verdict (docs/decisions/0030).
 """
 
 from __future__ import annotations

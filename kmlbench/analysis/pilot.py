@@ -71,8 +71,8 @@ def block_s(stored: StoredCampaign) -> float | None:
     ended = {outcome.trial for outcome in stored.outcomes}
     if {trial.block for trial in planned} <= {trial.block for trial in planned if trial not in ended}:
         raise InputError(
-            f"{stored.directory}: no block of this campaign ended: it is no pilot",
-            remedy="name a campaign with at least two whole blocks",
+            f"{stored.directory}: no block of this campaign ended, so it cannot be a pilot",
+            remedy="name a campaign with at least two complete blocks",
         )
     block = [trial for trial in planned if trial.block == planned[0].block]
     trials_s, beside_s = _trials_s(stored), _beside_s(stored)
@@ -124,7 +124,8 @@ def _moment(directory: Path, utc: str) -> float:
         return datetime.fromisoformat(utc).timestamp()
     except ValueError as error:
         raise InputError(
-            f'{directory}: "{utc}" is no time', remedy="restore campaign.json and outcomes.jsonl from a copy"
+            f'{directory}: "{utc}" is not a time',
+            remedy="restore campaign.json and outcomes.jsonl from a copy",
         ) from error
 
 

@@ -14,7 +14,7 @@ from kmlbench.model import Platform
 class Meaning:
     """What figures of a platform are.
 
-    `warning` is the one sentence that must stand beside every answer. `quantity`, `less` and `more`
+    `warning` is the sentence that must be shown with every answer. `quantity`, `less` and `more`
     complete "took 3 % less CPU time". `claim` is false where a ratio says nothing about speed at all.
     `units` renames stored units for the reader; a metric's own name there goes before its unit's.
     """
@@ -34,9 +34,9 @@ _HARDWARE = Meaning(
     less="less CPU time",
     more="more CPU time",
     claim=True,
-    warning="These are figures of this hardware; another processor pays other prices.",
-    can="Seconds, nanoseconds and cycles are those of this hardware, with its caches and its mitigations.",
-    cannot="What another processor pays for SYSCALL, SWAPGS and IRET, and hence what it would gain.",
+    warning="These are figures of this hardware; costs differ on another processor.",
+    can="Seconds, nanoseconds and cycles of this hardware, with its caches and mitigations.",
+    cannot="What SYSCALL, SWAPGS and IRET cost on another processor, and hence what it would gain.",
     units={},
 )
 
@@ -45,7 +45,7 @@ _INSTRUCTIONS = Meaning(
     less="fewer instructions",
     more="more instructions",
     claim=True,
-    warning="This is a count of instructions, which says nothing about time: it is no speed-up.",
+    warning="This is a count of instructions, which says nothing about time: it is not a speed-up.",
     can=(
         "The guest's clock advances by one nanosecond with every instruction executed. While the guest is "
         "busy, its nanoseconds are instructions and its CPU seconds are 10⁹ instructions each: repeatable, "
@@ -90,7 +90,7 @@ _MEANINGS: Mapping[Platform, Meaning] = {
 
 
 def meaning(platform: str) -> Meaning:
-    """What figures of `platform` mean. Raises InputError for a platform that nobody knows."""
+    """What figures of `platform` mean. Raises InputError for an unknown platform."""
     try:
         return _MEANINGS[Platform(platform)]
     except ValueError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the builds leave behind: manifests of kernels and guest images, as data."""
+"""The results of builds: kernels and guest images, as data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages of the two kernels for real machines, from a configuration that the user names."""
+"""Debian packages of the two kernels for real machines, from the user's configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BUILD_TIMEOUT_S = 24 * 3600.0
 
 STEP_TIMEOUT_S = 600.0
 
-# What bindeb-pkg and the source ask for, as Debian packages.
+# The build dependencies of bindeb-pkg and the source, as Debian packages.
 NEEDED = (
     *("bc", "binutils", "bison", "cpio", "debhelper", "dpkg-dev", "flex", "gcc", "kmod", "libelf-dev"),
     *("libssl-dev", "make", "openssl", "patch", "rsync", "xz-utils"),
@@ -60,7 +60,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user wants built: the text of a full configuration, or, if `lean`, the project's fragment."""
+    """The requested configuration: a full one, or, if `lean`, the project's fragment."""
 
     text: str
     lean: bool = False
@@ -76,8 +76,8 @@ class PackageArtifact:
     """The packages of one kernel in the cache.
 
     `release` is what `uname -r` will say, `files` the .deb files (the image first), `config` the
-    configuration it was built with, `changes` a text that names the options that are not as the user gave
-    them, one a line.
+    configuration it was built with, `changes` a text that lists the options that differ from the user's
+    configuration, one per line.
     """
 
     kernel: Kernel
@@ -89,7 +89,7 @@ class PackageArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """Where one build happens, and the log of it, which outlives a failure."""
+    """The directory of one build, and its log, which is kept after a failure."""
 
     source: Path
     objects: Path
@@ -117,7 +117,7 @@ def require_tools(wanted: Request) -> None:
 def ensure(kernel: Kernel, wanted: Request, *, cache: Cache, progress: Progress) -> PackageArtifact:
     """The packages of one kernel from the cache, built first if anything that goes into them has changed.
 
-    Raises BuildError when the configuration cannot be had or the build fails, MachineError when this
+    Raises BuildError if the configuration is impossible or the build fails, MachineError if this
     machine lacks something.
     """
     log = cache.root / "logs" / f"deb-{kernel}.log"
@@ -157,14 +157,14 @@ def content(kernel: Kernel, wanted: Request) -> dict[str, str]:
 
 
 def need_gib(wanted: Request) -> float:
-    """How much free disk a build of one of the two kernels wants, in GiB."""
+    """How much free disk a build of one of the two kernels needs, in GiB."""
     if wanted.options.get("CONFIG_MODULES") != "y":
         return LEAN_GIB
     return DEBUG_GIB if wanted.options.get("CONFIG_DEBUG_INFO") == "y" else MODULES_GIB
 
 
 def copy(artifact: PackageArtifact, output: Path) -> tuple[Path, ...]:
-    """Copy the packages to a directory, which is made if it is missing. Raises MachineError."""
+    """Copy the packages to a directory, which is created if missing. Raises MachineError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         changes = output / f"changes-{artifact.release}.txt"
@@ -173,7 +173,7 @@ def copy(artifact: PackageArtifact, output: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise MachineError(
             f"the packages could not be copied to {output}: {error.strerror}",
-            remedy="name another directory with --output; what was built stays in the cache",
+            remedy="name another directory with --output; the packages stay in the cache",
         ) from error
 
 
@@ -184,7 +184,7 @@ def _missing(packages: list[str]) -> list[str]:
 
 
 def _prepare(kernel: Kernel, wanted: Request, tree: _Tree, *, progress: Progress) -> None:
-    """The configured source; tells what of the user's configuration had to be changed."""
+    """The configured source; reports the changes to the user's configuration."""
     unpack(tree.source.parent)
     tree.objects.mkdir()
     if kernel is Kernel.KML:
@@ -201,7 +201,7 @@ def _lines(log: Path) -> int | None:
 
 
 def _configure(kernel: Kernel, wanted: Request, tree: _Tree) -> tuple[configuration.Change, ...]:
-    """Configure the tree and check it; what was changed of the user's configuration."""
+    """Configure the tree and check it; the changes to the user's configuration."""
     adopted = _adopt(wanted, tree, {})
     overlay = configuration.settings(kernel, adopted)
     built = _adopt(wanted, tree, overlay)
@@ -214,7 +214,7 @@ def _configure(kernel: Kernel, wanted: Request, tree: _Tree) -> tuple[configurat
 
 
 def _adopt(wanted: Request, tree: _Tree, overlay: Mapping[str, str]) -> dict[str, str]:
-    """The full configuration that this source makes of the user's with `overlay` set over it."""
+    """The full configuration that this source makes from the user's, with `overlay` on top."""
     # Of two lines for one option, Kconfig takes the last.
     text = f"{wanted.text}\n{configuration.fragment(overlay)}"
     if wanted.lean:
@@ -240,7 +240,7 @@ def _make(tree: _Tree, target: str, *, jobs: int, variables: Mapping[str, str] |
 
 
 def _keep(tree: _Tree, directory: Path) -> None:
-    """Leave the packages and what they were made from; linux-libc-dev would replace the distribution's."""
+    """Keep the packages and their configuration; linux-libc-dev would replace the distribution's."""
     (tree.objects / ".config").rename(directory / "config")
     (tree.objects / "include/config/kernel.release").rename(directory / "release")
     shutil.copyfile(tree.log, directory / builder.LOG)
@@ -250,4 +250,4 @@ def _keep(tree: _Tree, directory: Path) -> None:
         elif file.suffix in {".buildinfo", ".changes"} or file.name.startswith("linux-libc-dev"):
             file.unlink()
     if not list(directory.glob(f"{IMAGE}*.deb")):
-        raise BuildError("the build made no linux-image package", remedy=f"read {tree.log}")
+        raise BuildError("the build produced no linux-image package", remedy=f"read {tree.log}")

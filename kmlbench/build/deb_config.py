@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What becomes of a user's kernel configuration before it is built as a pair, and why. Pure."""
+"""How a user's kernel configuration is changed to build the pair, and why. Pure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SIGNING_KEY = "CONFIG_MODULE_SIG_KEY"
 
 KEYS = ("CONFIG_SYSTEM_TRUSTED_KEYS", "CONFIG_SYSTEM_REVOCATION_KEYS", SIGNING_KEY)
 
-# Made by the build.
+# Created by the build.
 OWN_KEY = "certs/signing_key.pem"
 
 # Keys that a build finds wherever it runs: its own, absolute names, those of a token.
 _FOUND = (OWN_KEY, "/", "pkcs11:")
 
-# Kconfig sets these from the tools that it finds; nobody asks for them.
+# Kconfig sets these from the tools that it finds.
 _TOOLS = re.compile(
     r"CONFIG_(CC|GCC|LD|LLD|AS|CLANG|RUSTC?|BINDGEN|PAHOLE|TOOLS)_(HAS|IS|VERSION|CAN|SUPPORTS|NO|LLVM)\w*"
     r"|CONFIG_(GCC|HAVE|ARCH|PLUGIN)_\w+|CONFIG_(CLANG|LLD)_VERSION"
@@ -41,13 +41,13 @@ _OPENERS = {b"\x1f\x8b": gzip.decompress, b"\xfd7": lzma.decompress, b"BZ": bz2.
 
 
 class Cause(StrEnum):
-    """Why an option is not what the user's configuration says."""
+    """Why an option differs from the user's configuration."""
 
-    PAIR = "it is the name of this kernel of the pair"
-    REQUIRED = "KERNEL_MODE_LINUX needs it, and both kernels of a pair get the same"
-    KEYS = "it names a file of another build; modules are signed with a key of this one"
+    PAIR = "the name of this kernel of the pair"
+    REQUIRED = "KERNEL_MODE_LINUX requires it, and both kernels of a pair get the same"
+    KEYS = "it names a file of another build; modules are signed with this build's key"
     FOLLOWS = "it depends on an option that was changed"
-    SOURCE = "this source or this machine's compiler knows it otherwise"
+    SOURCE = "it differs in this source or with this machine's compiler"
 
 
 _COUNTED = (Cause.FOLLOWS, Cause.SOURCE)
@@ -55,7 +55,7 @@ _COUNTED = (Cause.FOLLOWS, Cause.SOURCE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One option that is built otherwise than the user's configuration says; absent is "n"."""
+    """One option that differs from the user's configuration; absent is "n"."""
 
     name: str
     before: str
@@ -79,7 +79,7 @@ def read(path: Path) -> str:
     if kconfig.options(text).get("CONFIG_X86_64") != "y":
         raise InputError(
             f"{path} is not the configuration of an x86-64 kernel (it lacks CONFIG_X86_64=y)",
-            remedy="name one, such as /boot/config-$(uname -r), or say `lean`",
+            remedy="name one, such as /boot/config-$(uname -r), or use `lean`",
         )
     return text
 
@@ -90,7 +90,7 @@ def required() -> dict[str, str]:
 
 
 def settings(kernel: Kernel, configuration: Mapping[str, str]) -> dict[str, str]:
-    """What is set over the user's configuration for this kernel of the pair."""
+    """What overrides the user's configuration for this kernel of the pair."""
     wanted = {**required(), **_keys(configuration), "CONFIG_LOCALVERSION_AUTO": "n"}
     wanted[NAME] = f'"-kmlbench-{kernel}"'
     if kernel is Kernel.KML:
@@ -106,11 +106,11 @@ def fragment(wanted: Mapping[str, str]) -> str:
 def changes(
     user: Mapping[str, str], adopted: Mapping[str, str], built: Mapping[str, str], wanted: Mapping[str, str]
 ) -> tuple[Change, ...]:
-    """Every option that differs between what the user gave and what is built, in order of the causes.
+    """Every option that differs between the user's configuration and the built one, by cause.
 
-    `adopted` is the user's configuration as this source completes it before anything is set over it,
-    `wanted` what was set. An option that the user's configuration does not name is no change of it,
-    unless something set it.
+    `adopted` is the user's configuration as completed by this source before anything overrides it,
+    `wanted` the overrides. An option that the user's configuration does not name is not a change,
+    unless an override set it.
     """
     found = []
     for name in kconfig.differences(user, built):
@@ -122,16 +122,16 @@ def changes(
 
 
 def require_kept(wanted: Mapping[str, str], built: Mapping[str, str]) -> None:
-    """Raises BuildError naming each option that something else in the configuration overruled."""
+    """Raises BuildError naming each option that something else in the configuration overrides."""
     if missing := kconfig.lost(wanted, built):
         raise BuildError(
             "the configuration does not allow what Kernel Mode Linux needs:\n  " + "\n  ".join(missing),
-            remedy="look for what selects the option or what it depends on, and change that there",
+            remedy="find what selects the option or what it depends on, and change that",
         )
 
 
 def summary(changes: Sequence[Change]) -> tuple[str, ...]:
-    """Changes as text, shortened for the user: each that was set, and how many there are of the others."""
+    """Changes as text, shortened: each override, and the number of the others."""
     shown = [str(change) for change in changes if change.cause not in _COUNTED]
     for cause in _COUNTED:
         if count := sum(change.cause is cause for change in changes):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The guest image: a Debian tree with a database server, the project's programs, and /trusted.
 
-Two levels of the cache: "debian" is what the mirror gave on the day it was built, and stays until
-`refresh`; "image" is that tree with everything of the project's, and follows every change of recipe.
+Two levels of the cache: "debian" is what the mirror had on the day it was built, and stays until
+`refresh`; "image" is that tree with the project's files, and follows every change of the recipe.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ NEED_MEMORY_GIB = 2.0
 
 
 def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
-    """The image with `server`, built if the cache does not have it.
+    """The image with `server`, built if it is not in the cache.
 
-    `mirror` is only used when Debian's packages are fetched; without it, the machine's own is.
-    Raises BuildError with the end of the log, MachineError when this machine lacks something.
+    `mirror` is only used to fetch Debian's packages; by default, that of the machine's apt is used.
+    Raises BuildError with the end of the log, MachineError if this machine lacks something.
     """
     debian = cache.ensure(
         "debian",
@@ -63,7 +63,7 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
 
 
 def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
-    """The image if the cache has it; builds nothing."""
+    """The image if it is in the cache; builds nothing."""
     debian = cache.path("debian", _debian_key(server))
     key = _image_key(server, debian) if debian.exists() else {}
     entry = cache.path("image", key)
@@ -82,7 +82,7 @@ def _artifact(server: Server, key: Mapping[str, str], entry: Path) -> ImageArtif
 
 
 def refresh(server: Server, *, cache: Cache) -> None:
-    """Forget Debian's packages, so that the next `ensure` fetches today's."""
+    """Drop Debian's packages from the cache, so that the next `ensure` fetches today's."""
     cache.forget("debian", _debian_key(server))
 
 
@@ -94,7 +94,7 @@ def listed(name: str, server: Server) -> tuple[str, ...]:
 
 
 def initialiser(server: Server) -> str:
-    """The shell script that makes the pristine data of `server` in the directory $1."""
+    """The shell script that creates the pristine data of `server` in the directory $1."""
     return (RECIPE / server / "initialise").read_text()
 
 
@@ -183,19 +183,19 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
 
 
 def privately() -> tuple[str, ...]:
-    """What runs a command as root of namespaces of its own, where mounts and children end with it."""
+    """Arguments that run a command as root in its own namespaces; its mounts and children end with it."""
     ordinary = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
     return ("unshare", *ordinary, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 def require_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
-    """The trees are made in memory. Raises MachineError when there is too little of it."""
+    """The trees are assembled in memory. Raises MachineError if there is too little of it."""
     fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
     available_gib = int(fields["MemAvailable"].split()[0]) / (1 << 20)
     if available_gib < NEED_MEMORY_GIB:
         raise MachineError(
             f"{available_gib:.1f} GiB of memory are free, {NEED_MEMORY_GIB:.1f} GiB are needed for the image",
-            remedy="end other programs, or add swap",
+            remedy="close other programs, or add swap",
         )
 
 
@@ -204,7 +204,7 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def fresh_log(cache: Cache, name: str) -> Path:
-    """Outside of the entry, so that the log of a failed build is there to read."""
+    """Outside of the entry, so that the log of a failed build is kept."""
     log = cache.root / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ STEP_TIMEOUT_S = 600.0
 
 NEED_GIB = 4.0
 
-# One source and configuration give one binary: no clock, user or host name in it.
+# Reproducible builds: no time, user or host name in the binary.
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
     "KBUILD_BUILD_USER": "kmlbench",
@@ -47,7 +47,7 @@ TARGETS = ("bzImage", "vmlinux")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """Where one build happens: the unpacked source, the objects, and the log of it all."""
+    """The directories of one build: the unpacked source, the objects, and the log."""
 
     source: Path
     objects: Path
@@ -57,8 +57,8 @@ class _Tree:
 def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifact:
     """The kernel from the cache, built first if anything that goes into it has changed.
 
-    Raises BuildError when a patch does not apply, an option got lost, the two configurations differ in
-    more than KML's own options, or the build fails; MachineError when a tool or the source is missing.
+    Raises BuildError if a patch does not apply, an option got lost, the two configurations differ in
+    more than KML's own options, or the build fails; MachineError if a tool or the source is missing.
     """
     key = content(kernel)
 
@@ -69,7 +69,7 @@ def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifac
 
 
 def built(kernel: Kernel, *, cache: Cache) -> KernelArtifact | None:
-    """The kernel if the cache has it; builds nothing. Raises MachineError as `ensure`."""
+    """The kernel if it is in the cache; builds nothing. Raises MachineError as `ensure`."""
     entry = cache.path("kernel", content(kernel))
     return _artifact(kernel, entry) if entry.exists() else None
 
@@ -100,7 +100,7 @@ def content(kernel: Kernel) -> dict[str, str]:
 
 
 def source_version() -> str:
-    """The Debian package of the source with its version. Raises MachineError when it is not installed."""
+    """The Debian package of the source with its version. Raises MachineError if it is not installed."""
     package = (KERNEL / "base").read_text().strip()
     result = process.run(
         ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
@@ -116,7 +116,7 @@ def patches() -> list[Path]:
 
 
 def fragment(kernel: Kernel) -> str:
-    """The options that this kernel asks for, in the syntax of a kernel configuration."""
+    """The options requested for this kernel, in the syntax of a kernel configuration."""
     return "".join((KERNEL / "configs" / name).read_text() for name in (*COMMON, f"{kernel}.config"))
 
 
@@ -165,12 +165,12 @@ def apply(series: list[Path], source: Path) -> None:
         if result.returncode != 0:
             raise BuildError(
                 f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
-                remedy="carry the patch over to this source version (kernel/README.md says how)",
+                remedy="port the patch to this source version (see kernel/README.md)",
             )
 
 
 def _configure(kernel: Kernel, tree: _Tree) -> None:
-    """Configure the tree, and check the result against what was asked for and against the other kernel."""
+    """Configure the tree, and check the result against the requested options and the other kernel."""
     built = _configuration(kernel, tree)
     kconfig.require_asked_for(fragment(kernel), built)
     if kernel is Kernel.KML:
@@ -192,7 +192,7 @@ def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | Non
 
 def lines_of_an_earlier_build(kernels_built: Path) -> int | None:
     """How many lines the log of another kernel has; the two kernels compile the same files."""
-    # An entry that is still being built is hidden.
+    # An entry under construction is hidden.
     logs = sorted(kernels_built.glob(f"[!.]*/{LOG}"))
     return len(logs[-1].read_text(errors="replace").splitlines()) if logs else None
 
@@ -219,7 +219,7 @@ def counting_lines(log: Path, progress: Progress, *, interval_s: float = 1.0) ->
 
 
 def _keep(tree: _Tree, directory: Path) -> None:
-    """Leave only what a guest and a debugger need."""
+    """Keep only what a guest and a debugger need."""
     (tree.objects / "arch/x86/boot/bzImage").rename(directory / "bzImage")
     (tree.objects / "vmlinux").rename(directory / "vmlinux")
     (tree.objects / "System.map").rename(directory / "System.map")

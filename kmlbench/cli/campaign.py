@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `run-benchmark` does once it is known what: begin a campaign or go on with one, then report."""
+"""Running or resuming a campaign, then its report."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def begin(
 
 
 def resume(arguments: argparse.Namespace, progress: Progress) -> int:
-    """Go on with the campaign that `arguments` name; the exit code."""
+    """Resume the campaign that `arguments` name; the exit code."""
     path = resumption.find(arguments.resume, arguments.results)
     stored = reader.read(path)
     resumption.restore(arguments, stored.campaign)
@@ -117,12 +117,12 @@ def _record(
 
 
 def _exact(number: float) -> str:
-    """A number as a resumption can read it again, to the last bit."""
+    """A number that a resumption reads back exactly."""
     return repr(number).removesuffix(".0")
 
 
 def _finish(directory: Path, failed: int, progress: Progress) -> int:
-    """Write the report and tell its path; the exit code."""
+    """Write the report and announce its path; the exit code."""
     progress.stage("report")
     written = write.write(directory)
     if failed:

@@ -20,7 +20,7 @@ from kmlbench.workloads.registry import ADAPTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """The cell of a control and the relative half-width at which to stop, each None where not asked for."""
+    """The cell of a control and the relative half-width at which to stop; each None if not requested."""
 
     control: Variant | None
     half_width: float | None
@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
-    """What the options say; what is wrong with them is added to `faults`."""
+    """The design that the options describe; their faults are added to `faults`."""
     return Design(
         control=_cell(arguments.control, faults),
         half_width=_half_width(arguments.stop_at, faults),
@@ -76,11 +76,11 @@ def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
 
 
 def check(design: Design, spec: CampaignSpec) -> None:
-    """Raises InputError for a rule that would never be asked."""
+    """Raises InputError for a rule that would never be evaluated."""
     if design.half_width is not None and spec.blocks <= stopping.FIRST:
         raise InputError(
             f"--stop-at: the first look is after {stopping.FIRST} blocks, and the campaign has {spec.blocks}",
-            remedy=f"give --blocks the most that it may take, {stopping.FIRST + stopping.EVERY} or more",
+            remedy=f"set --blocks to the maximum, {stopping.FIRST + stopping.EVERY} or more",
         )
 
 

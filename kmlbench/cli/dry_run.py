@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `--dry-run` says beside the trials: the hosts, what becomes of them first, what would be answered."""
+"""What `--dry-run` prints besides the trials: the hosts, what happens to them first, the question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GUESS = "the time is a guess from guests on two cores without KVM"
 
 
 def machines(settings: Config, planned: Planned) -> Iterator[str]:
-    """The hosts and what becomes of them, the order. Nothing is asked: only files here are looked at."""
+    """The hosts and what happens to them, the order. No host is contacted: only local files are read."""
     pairs = setup.pairs(settings, setup.booted(planned.trials))
     for number, pair in enumerate(pairs):
         hosts = ", ".join(f"the {name} kernel on {host.place}" for name, host in pair.items())
@@ -32,11 +32,11 @@ def machines(settings: Config, planned: Planned) -> Iterator[str]:
     yield from first.outlook(settings.campaign.server, pairs[0])
     yield GUESS if first.size is None else f"{GUESS}, and does not count what is built first"
     if settings.campaign.seed is None:
-        yield f"this order was drawn, and a run draws its own: --seed {planned.seed} gives this very order"
+        yield f"this order was drawn at random, and a run draws another: --seed {planned.seed} gives this one"
 
 
 def question(plan: tuple[Trial, ...], *, control: bool, rule: Stopping | None) -> Iterator[str]:
-    """What the whole plan would answer, and when it may end early."""
+    """The question that the plan answers, and when it may end early."""
     asked = primary(plan, control=control)
     yield f"the question: {asked}, by {stopping.METRIC} of {main_workload(plan)}"
     if rule is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The two commands: their arguments, what shows their progress, and how they end.
+"""The two commands: arguments, progress, exit codes.
 
-What prints or exits is in this package alone. What a command needs is imported once its arguments are read.
+Only this package prints or exits. What a command needs is imported after its arguments are parsed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kmlbench.cli import programs
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
 from kmlbench.cli.output import guarded
 from kmlbench.cli.parser import JSON, parse, printable
-from kmlbench.errors import KmlbenchError, MachineError
+from kmlbench.errors import MEANINGS, KmlbenchError, MachineError
 from kmlbench.progress import Progress
 from kmlbench.workloads import files
 
@@ -51,7 +51,7 @@ def _run_for_people(words: Sequence[str]) -> int:
 
 
 def _run_for_programs(words: Sequence[str]) -> int:
-    """`run-benchmark --json`, whose last line tells how it ended, whatever ended it."""
+    """`run-benchmark --json`, whose last line is always `end`."""
     lines = import_module("kmlbench.cli.progress.jsonlines").on_standard_output()
     try:
         code, error = _ended(
@@ -65,7 +65,7 @@ def _run_for_programs(words: Sequence[str]) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) -> int:
-    """Do what `words` say; the exit code."""
+    """Run the command; the exit code."""
     arguments = parse(parser, words)
     with interruptible() as interruption, watch(interruption) as progress:
         code: int = arguments.run(arguments, progress)
@@ -81,13 +81,13 @@ def _shown(interruption: Interruption) -> AbstractContextManager[Progress]:
 
 
 def _ended(program: str, act: Callable[[], int | None]) -> tuple[int, str]:
-    """The exit code of what `act` does, and what went wrong, which standard error has been told."""
+    """The exit code of `act`, and its error, which is already on standard error."""
     try:
         return act() or 0, ""
     except KmlbenchError as error:
         return error.exit_code, _complain(f"{program}: {error}")
     except BrokenPipeError:
-        return HUNG_UP, "whoever read the output has gone"
+        return HUNG_UP, MEANINGS[HUNG_UP]
     except KeyboardInterrupt as interrupt:
         told = str(interrupt)
         return INTERRUPTED, _complain(f"{program}: interrupted{f'; {told}' if told else ''}")

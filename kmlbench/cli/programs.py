@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The parsers of the two commands.
 
-A verb of `kmlbench` is a line in VERBS and a module of its name in `cli.commands`, which is imported when the
-verb is used: no verb waits for what another one needs.
+A verb of `kmlbench` is a line in VERBS and a module of that name in `cli.commands`, imported when the verb
+is used, so that no verb pays for another one's imports.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ COMMANDS = "kmlbench.cli.commands"
 VERBS = {
     "kernel": "build the kernels of the experiment",
     "guest": "build, boot and use guests",
-    "host": "prepare, check and clean machines of yours",
-    "doctor": "say what of this machine and each host bears on a result, and change nothing",
+    "host": "prepare, check and clean your machines",
+    "doctor": "check what affects a result on this machine and each host, and change nothing",
     "report": "write the report of a stored campaign again",
     "costs": "print what system calls cost in a campaign with `syscalls`",
     "plan": "how many blocks a half-width needs, from a pilot campaign",
     "compare": "compare two campaigns of one platform",
     "verify": "derive every number of a stored campaign again and compare",
-    "completion": "print what completes the commands in a shell",
+    "completion": "print the shell completion of both commands",
     "manual": "print the manual page of a command",
 }
 
 
 def kmlbench_parser(words: Collection[str] = VERBS) -> argparse.ArgumentParser:
-    """The parser of `kmlbench`; of the verbs that are not among `words` it knows the names only."""
+    """The parser of `kmlbench`; of verbs that are not in `words` it only knows the names."""
     parser = Parser(prog="kmlbench", description="Kernels, guests and reports of Kernel Mode Linux.")
     parser.add_argument("--version", action=Version)
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the options of `run-benchmark` and its hosts.yaml say together, with the faults of both."""
+"""The options of `run-benchmark` together with hosts.yaml, and the faults of both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HELP = "see `run-benchmark --help`"
 
 
 def read(arguments: argparse.Namespace) -> tuple[Config, Design]:
-    """hosts.yaml with the options in place of its defaults. Raises InputError with the faults of all."""
+    """hosts.yaml with its defaults overridden by the options. Raises InputError with the faults of both."""
     faults = Faults(found=list(arguments.faults))
     clock = _clock(arguments.clock, faults)
     chosen = design.parse(arguments, faults)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What is known about a machine and what that means for a result."""
+"""What affects a result on a machine: questions, findings, remedies."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The conditions under which a machine measures: what each means for a result, how to change it. Pure."""
+"""The conditions on a machine: what each means for a result, and how to change it. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ STEADY_CLOCKS = ("tsc", "kvm-clock")
 
 
 def conditions(said: Mapping[str, str]) -> tuple[Finding, ...]:
-    """The findings that every machine has, from what kmlbench.doctor.questions asked."""
+    """The findings for every machine, from the answers to kmlbench.doctor.questions."""
     return tuple(find(said) for find in _FINDERS)
 
 
 def _kernel(said: Mapping[str, str]) -> Finding:
-    return told("kernel", said.get("release"), "both hosts need one source and configuration, but for KML")
+    return told(
+        "kernel", said.get("release"), "both hosts need the same source and configuration, except for KML"
+    )
 
 
 def _mitigations(said: Mapping[str, str]) -> Finding:
@@ -35,31 +37,27 @@ def _mitigations(said: Mapping[str, str]) -> Finding:
         return told("mitigations", None, _MITIGATIONS)
     return Finding(
         name="mitigations",
-        value="off"
-        if off
-        else f"without {', '.join(open_ones)}"
-        if open_ones
-        else "as the kernel chose them",
+        value="off" if off else f"without {', '.join(open_ones)}" if open_ones else "the kernel's defaults",
         state=State.MATTERS if off or open_ones else State.GOOD,
         meaning=_MITIGATIONS,
-        change="newest microcode, no mitigations= on the command line; or say so beside each figure"
+        change="install the newest microcode and drop mitigations=, or state it with each figure"
         if off or open_ones
         else "",
     )
 
 
-_MITIGATIONS = "they are a large part of what a system call costs, and so of what kernel mode saves"
+_MITIGATIONS = "they are a large part of the cost of a system call, and so of what kernel mode saves"
 
 
 def _governor(said: Mapping[str, str]) -> Finding:
     value = said.get("governors")
     if value is None:
-        return told("governor", None, "without one, the firmware or the hypervisor sets the frequency")
+        return told("governor", None, "without a governor, the firmware or the hypervisor sets the frequency")
     return Finding(
         name="governor",
         value=value,
         state=State.GOOD if value == "performance" else State.MATTERS,
-        meaning="another governor than performance changes the frequency with the load, so times spread",
+        meaning="any governor but performance changes the frequency with the load, so times vary",
         change="" if value == "performance" else "cpupower frequency-set --governor performance",
     )
 
@@ -67,7 +65,9 @@ def _governor(said: Mapping[str, str]) -> Finding:
 def _turbo(said: Mapping[str, str]) -> Finding:
     intel, other = said.get("no_turbo"), said.get("boost")
     on = {("0", None): True, ("1", None): False, (None, "1"): True, (None, "0"): False}.get((intel, other))
-    meaning = "turbo depends on temperature and on how many processors work: times drift within a campaign"
+    meaning = (
+        "turbo depends on temperature and on the number of active processors: times drift within a campaign"
+    )
     if on is None:
         return told("turbo", None, meaning)
     path, off = ("intel_pstate/no_turbo", 1) if intel is not None else ("cpufreq/boost", 0)
@@ -103,16 +103,16 @@ def _swap(said: Mapping[str, str]) -> Finding:
         value="none" if count == "0" else f"{count} areas",
         state=State.GOOD if count == "0" else State.MATTERS,
         meaning=_SWAP,
-        change="" if count == "0" else "swapoff --all for the time of the campaign",
+        change="" if count == "0" else "swapoff --all during the campaign",
     )
 
 
-_SWAP = "the server's data lie in memory; once they are swapped, a trial measures the disk"
+_SWAP = "the server's data is in memory; once it is swapped out, a trial measures the disk"
 
 
 def _load(said: Mapping[str, str]) -> Finding:
     words = said.get("ticks", "").split()
-    meaning = "what else runs takes caches and time; under the instruction clock it takes only patience"
+    meaning = "other load takes cache and CPU time; under the instruction clock it only takes longer"
     if len(words) != 4 or not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
         return told("load", None, meaning)
     busy, idle = int(words[2]) - int(words[0]), int(words[3]) - int(words[1])
@@ -123,7 +123,7 @@ def _load(said: Mapping[str, str]) -> Finding:
         value=f"{percent:.0f} % of all processors busy{'' if quiet else most}",
         state=State.GOOD if quiet else State.MATTERS,
         meaning=meaning,
-        change="" if quiet else "end what else runs, timers (systemctl list-timers) among it",
+        change="" if quiet else "stop other programs, including timers (systemctl list-timers)",
     )
 
 
@@ -137,16 +137,18 @@ def _clock(said: Mapping[str, str]) -> Finding:
         value=f"{source}{'' if synchronised is None else f', set by NTP: {synchronised}'}",
         state=State.GOOD if good else State.MATTERS,
         meaning=_CLOCK,
-        change="" if good else "see why the kernel gave up tsc (dmesg | grep -i tsc), often the firmware",
+        change=""
+        if good
+        else "find out why the kernel rejected tsc (dmesg | grep -i tsc); often it is the firmware",
     )
 
 
-_CLOCK = "every read of a slower source than tsc is a system call or a slow register, in the server, too"
+_CLOCK = "reading any source but tsc is a system call or a slow register, also for the server"
 
 
 def _memory(said: Mapping[str, str]) -> Finding:
     value = said.get("memory", "")
-    meaning = f"server, data and client want {NEED_MIB} MiB, a guest what memory_mb says"
+    meaning = f"server, data and client need {NEED_MIB} MiB; a guest needs its memory_mb"
     if not re.fullmatch("[0-9]{1,15}", value):
         return told("memory", None, meaning)
     mib = int(value) >> 10
@@ -172,7 +174,7 @@ _FINDERS: Sequence[Callable[[Mapping[str, str]], Finding]] = (
 
 
 class State(StrEnum):
-    """What a finding means: fine; changes figures or their spread; no campaign can run; nobody said."""
+    """What a finding means: fine; affects figures or their spread; prevents campaigns; unknown."""
 
     GOOD = "good"
     MATTERS = "matters"
@@ -182,7 +184,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing about a machine: what it is, what that means for a result, and how to change it."""
+    """One fact about a machine: its value, what that means for a result, and how to change it."""
 
     name: str
     value: str
@@ -192,6 +194,6 @@ class Finding:
 
 
 def told(name: str, value: str | None, meaning: str) -> Finding:
-    """A finding without a judgement, or that nobody answered."""
+    """A finding without a judgement, or without an answer."""
     state = State.UNKNOWN if value is None else State.GOOD
     return Finding(name=name, value=value or "not told", state=state, meaning=meaning)

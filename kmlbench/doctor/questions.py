@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asks a machine, this one or a host, how it stands: one shell script that reads, and changes nothing."""
+"""Examines a machine, this one or a host, by one shell script that only reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_CHARACTERS = 2000
 
 _LINE = re.compile(r"([a-z0-9_-]{1,60})=(.+)")
 
-# One line for each answer, `name=value`; a question without an answer has an empty value, which is left out.
+# One line per answer, `name=value`; unanswered questions have an empty value and are left out.
 SCRIPT = r"""
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
@@ -65,18 +65,18 @@ Said = Mapping[str, str]
 
 
 def here() -> Said:
-    """What this machine says of itself."""
+    """The answers of this machine."""
     return parse(process.check(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S).stdout)
 
 
 def there(host: Host) -> Said:
-    """What a host says of itself. Raises HostError."""
+    """The answers of a host. Raises HostError."""
     result = host.run(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S)
     return parse(required(host, result, "examining it").stdout)
 
 
 def parse(text: str) -> Said:
-    """The answers by name. Lines that are none are left out: a host may say anything."""
+    """The answers by name. Other lines are ignored: a host may print anything."""
     matches = [match for line in text.split("\n") if (match := _LINE.fullmatch(line))]
     stripped = {match[1]: match[2].strip()[:MOST_CHARACTERS] for match in matches}
     return {name: value for name, value in stripped.items() if value}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all kinds of hosts have in common, once they are booted."""
+"""Shared by all kinds of hosts: what a boot of the plan needs and gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kmlbench.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A machine by its key, which is safe as a file's name, and as a reader knows it."""
+    """A machine by its key, which is safe as a file name, and by a name for people."""
 
     key: str
     name: str
@@ -24,7 +24,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booted:
-    """A host that answers, and what its controller knows of it (facts, as results.facts compares them)."""
+    """A reachable host, and what the controller knows about it (facts, as compared by results.facts)."""
 
     host: Host
     facts: Mapping[str, str]
@@ -35,7 +35,7 @@ Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a campaign needs to begin. `clock` is None for hosts that already run."""
+    """What a campaign needs to start. `clock` is None for SSH hosts."""
 
     machines: Machines
     platform: Platform
@@ -62,7 +62,7 @@ class Job:
 
 
 def by_pair(pairs: Sequence[Machines]) -> Machines:
-    """Gives each boot of the plan to the machines of its pair."""
+    """Runs each boot of the plan on the machines of its pair."""
 
     def boot(planned: Boot, directory: Path) -> AbstractContextManager[Booted]:
         return pairs[planned.pair](planned, directory)
@@ -71,7 +71,7 @@ def by_pair(pairs: Sequence[Machines]) -> Machines:
 
 
 def required(host: Host, result: CommandResult, doing: str) -> CommandResult:
-    """The result of a command that must end well. Raises HostError."""
+    """The result of a command that must succeed. Raises HostError."""
     if result.returncode:
         said = (result.stderr or result.stdout).strip()[-500:]
         raise HostError(f"{host.name}: {doing}: `{result.argv[0]}` ended with {result.returncode}: {said}")

@@ -33,7 +33,7 @@ VERSION_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
-    """What guests are made of: the kernels, the image, and how this machine runs them."""
+    """What guests are made from: the kernels, the image, and how this machine runs them."""
 
     kernels: Mapping[Kernel, KernelArtifact]
     image: ImageArtifact
@@ -101,10 +101,10 @@ class QemuHostSpec(HostSpec):
             if image.built(server, cache=cache) is None:
                 missing.append(f"the image with {server}")
         except MachineError as error:
-            yield f"whether kernels and image are built cannot be told: {error}"
+            yield f"cannot tell whether kernels and image are built: {error}"
         else:
             yield (
-                f"built first, as the cache does not have it: {', '.join(missing)}"
+                f"built first, since not in the cache: {', '.join(missing)}"
                 if missing
                 else "kernels and image are in the cache: nothing is built first"
             )
@@ -131,10 +131,10 @@ class QemuHostSpec(HostSpec):
 
 
 def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[Acceleration, Clock]:
-    """Who executes a guest, and what its clock counts.
+    """What executes a guest, and what its clock counts.
 
     Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not
-    asked when the description wants that.
+    called for a spec with that clock.
     """
     if host.clock is Clock.INSTRUCTIONS:
         return Acceleration.TCG, host.clock
@@ -162,7 +162,7 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
 
 
 def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:
-    """What the controller knows of a guest. Only `kernel_key` may differ between the two kernels."""
+    """What the controller knows about a guest. Only `kernel_key` may differ between the two kernels."""
     version = process.check((process.QEMU, "--version"), timeout_s=VERSION_TIMEOUT_S).stdout
     return {
         "accelerator": str(spec.acceleration),
@@ -190,7 +190,7 @@ def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
 
 
 def _arguments(spec: qemu.GuestSpec) -> str:
-    """QEMU's arguments without what names the guest, its kernel and its port, or draws its randomness."""
+    """QEMU's arguments without the names of guest and kernel, the port, and the seed."""
     arguments = list(qemu.qemu_argv(replace(spec, seed=0, name="guest"), port=0, console="console"))
     kernel = arguments.index("-kernel")
     del arguments[kernel : kernel + 2]

@@ -22,7 +22,7 @@ ALIKE = "a boot must be the same thing on both"
 
 REBOOTED = "the hosts are rebooted for each boot of the plan"
 
-CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs"
+CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the running kernel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +108,13 @@ class SshHostSpec(Login, HostSpec):
         return reach(self, deadline_s=deadline_s, name=self.name, sudo=self.sudo)
 
     def release(self) -> str:
-        """What it says its kernel is. Raises HostError when it does not answer."""
+        """Its kernel release. Raises HostError if it does not answer."""
         with self.connection() as host:
             return host.run(("uname", "-r"), timeout_s=CONNECT_DEADLINE_S).stdout.strip()
 
 
 def running(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
-    """A boot of the plan is a reboot where hosts.yaml allows it, else one connection."""
+    """A boot of the plan is a reboot if hosts.yaml allows it, else a connection."""
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
@@ -129,7 +129,7 @@ def running(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
 
 
 def _common_release(arm: Sequence[SshHostSpec]) -> str:
-    """The release of the kernel that all hosts of an arm run. Raises HostError if they run several."""
+    """The kernel release of all hosts of an arm. Raises HostError if they differ."""
     releases = {host.name: host.release() for host in arm}
     if len(set(releases.values())) > 1:
         listed = ", ".join(f"{name} runs {release}" for name, release in releases.items())

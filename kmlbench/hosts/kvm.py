@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Whether KVM really runs a guest on this machine: /dev/kvm may be there and not do it.
+"""Whether KVM works on this machine: /dev/kvm may exist and still fail to run a guest.
 
 So the real kernel and image are booted under KVM to the ready marker, with a deadline. The answer is
-remembered for this boot of the machine and this kernel.
+cached for this boot of the machine and this kernel.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What this machine can do, and a sentence that says why."""
+    """What this machine can do, and the reason in a sentence."""
 
     acceleration: Acceleration
     reason: str
@@ -54,7 +54,7 @@ def explain(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, devic
 
 
 def refused(device: Path = DEVICE) -> Answer | None:
-    """Why KVM need not even be tried; None when it has to be."""
+    """Why KVM need not be tried; None if it has to be."""
     if not device.exists():
         return Answer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
     if not os.access(device, os.R_OK | os.W_OK):
@@ -63,7 +63,7 @@ def refused(device: Path = DEVICE) -> Answer | None:
 
 
 def attempt(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
-    """Boot this kernel and image under KVM, and remember nothing."""
+    """Boot this kernel and image under KVM, without caching the answer."""
     spec = GuestSpec(
         name="acceleration-probe",
         kernel=kernel,
@@ -93,7 +93,7 @@ def _recall(memory: Path) -> Answer | None:
         stored = json.loads(memory.read_text())
         return Answer(acceleration=Acceleration(stored["acceleration"]), reason=str(stored["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # No answer, or half of one: ask again.
+        # No answer, or an incomplete one: try again.
         return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Logging in over SSH: the host key is known beforehand, the login is by key, patience has a deadline."""
+"""Logging in over SSH: with a pinned host key, a private key, and a deadline."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from kmlbench.hosts.spec import Beside, number, rule, text
 
 RETRY_S = 0.2
 
-# Paramiko logs each failed try with a traceback; the errors raised here say it once.
+# Paramiko logs each failed attempt with a traceback; the errors raised here report it once.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Where a host is, who logs in with which private key, and how the host is known.
+    """The address of a host, the user and private key to log in with, and its host key.
 
-    The host must show `host_key`, a public key, or one that the file `known_hosts` has for it.
+    The host must present `host_key`, a public key, or one that the file `known_hosts` has for it.
     """
 
     # Keys of hosts.yaml of which one is given, and what to do about it.
@@ -98,7 +98,7 @@ class Login:
             yield client
 
     def faults(self) -> Iterator[tuple[str, HostError]]:
-        """The fields whose key or file cannot be used, each with the reason. No host is asked."""
+        """The fields whose key or file cannot be used, each with the reason. No host is contacted."""
         known = "host_key" if self.known_hosts is None else "known_hosts"
         for name, read in (("key", self._private_key), (known, self._known_keys)):
             try:
@@ -141,7 +141,7 @@ class Login:
         )
 
     def _channel(self, gate: paramiko.SSHClient, timeout_s: float) -> paramiko.Channel:
-        """A stream to this host from the one that the connection goes through."""
+        """A stream to this host from the jump host."""
         transport = gate.get_transport()
         if transport is None:
             raise EOFError(f"{self.jump} closed the connection")
@@ -149,11 +149,11 @@ class Login:
         return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout_s)
 
     def _give_up(self, error: Exception, *, late: bool, deadline_s: float) -> None:
-        """Raises HostError for what no further try can mend."""
+        """Raises HostError for errors that retrying cannot fix."""
         if isinstance(error, paramiko.BadHostKeyException) or "not found in known_hosts" in str(error):
             raise HostError(
-                f"{self} shows another host key than the one that is known for it",
-                remedy="if the host was really made anew, put its new public key into hosts.yaml or into its "
+                f"{self} presents a different host key than expected",
+                remedy="if the host was really reinstalled, put its new public key into hosts.yaml or its "
                 "known_hosts; if not, something else answers at this address",
             ) from error
         if isinstance(error, paramiko.AuthenticationException):
@@ -164,11 +164,11 @@ class Login:
         if late:
             raise HostError(
                 f"{self} did not answer within {deadline_s:.0f} s: {_cause(error)}",
-                remedy="see whether the host runs and its SSH server listens there",
+                remedy="check that the host is up and that its SSH server listens there",
             ) from error
 
     def _known_name(self) -> str:
-        """How a known_hosts file spells this host."""
+        """This host's name in a known_hosts file."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
     # Reading a key, paramiko raises whatever the library below it does: a passphrase is a TypeError, a kind
@@ -192,8 +192,8 @@ class Login:
             kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
         except Exception as error:
             raise HostError(
-                f"the file of known hosts {path} cannot be used: {_cause(error)}",
-                remedy="name a file as ssh keeps it, or give host_key instead",
+                f"the known_hosts file {path} cannot be used: {_cause(error)}",
+                remedy="give an OpenSSH known_hosts file, or host_key instead",
             ) from error
         if not kept:
             through = f"-J {self.jump} " if self.jump else ""
@@ -216,13 +216,13 @@ class Login:
         if mode & 0o077:
             raise HostError(
                 f"others may read the private key {self.key} (mode {mode:04o})",
-                remedy=f"chmod 600 {self.key}; if others could read it until now, make a new one",
+                remedy=f"chmod 600 {self.key}; if others may have read it, create a new one",
             )
         return private
 
 
 def _cause(error: Exception) -> str:
-    """An error in words: those of the system where it is its error."""
+    """The text of an error; the system's own for an OSError."""
     match error:
         case NoValidConnectionsError(errors=tried):
             return ", ".join(dict.fromkeys(map(_cause, tried.values())))

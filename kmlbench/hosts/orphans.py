@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guests of campaigns whose controller is dead.
 
-A guest dies with its controller (hosts.machine.tied); this is for what went past that. QEMU's own arguments
-say whose guest it is: its console is logged below the raw output of its campaign.
+A guest dies with its controller (hosts.qemu_process.tied); this finds any that escaped. QEMU's arguments
+show whose guest it is: its console is logged below the raw output of its campaign.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEATH_S = 10.0
 
 
 def end_guests(results: Path) -> tuple[int, ...]:
-    """Kill the guests of dead campaigns below `results`; their process numbers."""
+    """Kill the guests of dead campaigns below `results`; their PIDs."""
     root = results.resolve()
     return tuple(pid for pid, campaign in _guests(root) if _end(pid, campaign, root))
 
@@ -37,7 +37,7 @@ def _guests(root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _campaign(pid: int, root: Path) -> Path | None:
-    """The campaign below `root` that a process is a guest of."""
+    """The campaign below `root` to which a guest's process belongs."""
     try:
         arguments = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
         here = (PROC / str(pid) / "cwd").resolve()
@@ -53,13 +53,13 @@ def _campaign(pid: int, root: Path) -> Path | None:
 
 
 def _end(pid: int, campaign: Path, root: Path) -> bool:
-    """Kill a guest unless its campaign still runs."""
+    """Kill a guest unless its campaign is still running."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return False
     with os.fdopen(descriptor) as process:
-        # Asked again: the descriptor holds on to whatever has the number now.
+        # Checked again: the descriptor refers to whatever has the PID now.
         if _campaign(pid, root) != campaign or writer.is_written(campaign):
             return False
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)

@@ -31,14 +31,14 @@ LAST_WORDS_S = 5.0
 
 SILENCE_S = 0.5
 
-# How a kernel's last words begin; a trace of any length follows.
+# How a kernel's last messages start; a trace of any length follows.
 GRAVE = re.compile(r"(?:Kernel panic|BUG: |Oops: )[^\r\n]{0,200}")
 
 CONSOLE_LINES, TRACE_LINES = 25, 500
 
 PANIC = "Kernel panic"
 
-# The controller ($0) may have died before setpriv asked to be told.
+# The controller ($0) may have died before setpriv took effect.
 _UNLESS_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 
 PORT_TAKEN = "Could not set up host forwarding rule"
@@ -46,7 +46,7 @@ PORT_TAKEN = "Could not set up host forwarding rule"
 
 @dataclass(slots=True, kw_only=True)
 class Machine:
-    """A QEMU process and this end of its console."""
+    """A QEMU process and our end of its console."""
 
     name: str
     port: int
@@ -58,7 +58,7 @@ class Machine:
     _listener: threading.Thread | None = None
 
     def wait_for(self, marker: str, *, deadline_s: float) -> None:
-        """Return when the console has said `marker`. Raises HostError when it cannot any more."""
+        """Return once `marker` is on the console. Raises HostError if that can no longer happen."""
         deadline = time.monotonic() + deadline_s
         while marker.encode() not in self._seen:
             if PANIC.encode() in self._seen:
@@ -73,28 +73,28 @@ class Machine:
                 raise self.failure(f"QEMU ended with {self.process.returncode} during boot")
 
     def listen(self) -> None:
-        """Read the console to its end in the background, once nobody waits for it any more.
+        """Keep reading the console in the background, to its end.
 
-        A console that nobody reads is full after some hundred characters; then the kernel waits 10 ms, with
+        A console that nobody reads is full after a few hundred characters; the kernel then waits 10 ms, with
         interrupts off, for each further one.
         """
         self._listener = threading.Thread(target=self._drain, daemon=True)
         self._listener.start()
 
     def stop(self) -> None:
-        """End the machine, by force if it does not go. Stopping a dead one does nothing."""
+        """Stop the machine, by force if necessary. Stopping a dead one does nothing."""
         self._hang_up()
         end(self.process.pid, waited=self._poll)
 
     def abandon(self) -> None:
-        """Let go of the console. The machine lives on, and its log goes on being written."""
+        """Detach from the console. The machine keeps running, and its log keeps being written."""
         self._hang_up()
-        # Python warns of a child that nobody waits for, which is the point here.
+        # Python warns about a child that nobody waits for, which is intended here.
         self.process.returncode = 0
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Add the end of the console to a HostError when the machine itself is the cause."""
+        """Add the end of the console to a HostError if the machine itself is the cause."""
         try:
             yield
         except CommandTimeout:
@@ -106,7 +106,7 @@ class Machine:
             raise self.failure(f"{error.args[0]}; QEMU has ended") from error
 
     def failure(self, cause: str) -> HostError:
-        """An error that shows what the machine said last."""
+        """An error with the end of the machine's console."""
         said = tail(self.log, lines=CONSOLE_LINES)
         complaint = self.errors.read_text(errors="replace").strip()
         grave = GRAVE.search(tail(self.log, lines=TRACE_LINES))
@@ -120,14 +120,14 @@ class Machine:
                 pass
 
     def _hear_out(self) -> None:
-        """Read until the console has nothing more to say, or has talked for long enough."""
+        """Read until the console is silent, or for a limited time."""
         deadline = time.monotonic() + LAST_WORDS_S
         while time.monotonic() < deadline and select.select([self.console], [], [], SILENCE_S)[0]:
             if not self._read():
                 return
 
     def _hang_up(self) -> None:
-        # The listener has to end first: once closed, its descriptor's number belongs to the next socket.
+        # The listener has to end first: once closed, its descriptor may be reused by the next socket.
         with suppress(OSError):
             self.console.shutdown(socket.SHUT_RDWR)
         if self._listener is not None:
@@ -135,7 +135,7 @@ class Machine:
         self.console.close()
 
     def _read(self) -> bool:
-        """More of the console. False at its end."""
+        """Read more of the console. False at its end."""
         received = self.console.recv(1 << 16)
         self._seen += received
         return bool(received)
@@ -152,7 +152,7 @@ class Machine:
 
 
 def tied() -> tuple[str, ...]:
-    """What makes a machine die with the thread that starts it, even by SIGKILL."""
+    """Arguments that make a machine die with the thread that starts it, even by SIGKILL."""
     guard = ("/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()))
     return (require("setpriv"), "--pdeathsig", "KILL", "--", *guard)
 
@@ -160,8 +160,8 @@ def tied() -> tuple[str, ...]:
 def start(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
     """Start a machine on a free port of the loopback interface.
 
-    `argv(port, chardev)` makes the arguments. Only QEMU itself can take the port, so when somebody else
-    was quicker, another port is tried. Raises HostError with QEMU's own words when it does not start.
+    `argv(port, chardev)` makes the arguments. Only QEMU itself can bind the port, so if it is taken
+    meanwhile, another port is tried. Raises HostError with QEMU's output if it does not start.
     """
     for _ in range(PORT_TRIES):
         machine = _launch(name, argv, directory=directory)
@@ -170,7 +170,7 @@ def start(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: 
         machine.stop()
         if PORT_TAKEN not in machine.errors.read_text(errors="replace"):
             raise machine.failure("QEMU did not start")
-    raise machine.failure("no free port was found on the loopback interface")
+    raise machine.failure("no free port on the loopback interface")
 
 
 def _launch(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
@@ -193,7 +193,7 @@ def _launch(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory
 
 
 def _is_listening(machine: Machine) -> bool:
-    """Whether QEMU got as far as its first byte on the console, which it opens before the port, or died."""
+    """Whether QEMU has bound its port: it has then written to the console, which it opens before the port."""
     readable, _, _ = select.select([machine.console], [], [], LISTEN_GRACE_S)
     return not readable or machine._read()
 
@@ -206,7 +206,7 @@ def _free_port() -> int:
 
 
 def end(pid: int, *, waited: Callable[[float], bool]) -> None:
-    """SIGTERM, and SIGKILL if `waited(seconds)` does not see the end. A process that is gone is fine."""
+    """SIGTERM, then SIGKILL if `waited(seconds)` is not true. A process that is already gone is fine."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.kill(pid, number)

@@ -21,7 +21,7 @@ ARMS = ("A", "B")
 
 CHANCE = "the same cell twice: nothing but chance"
 
-# The options of a campaign that decide how much work its trials do.
+# The options of a campaign that determine how much work its trials do.
 WORK = ("server", "scale", "loops", "rate")
 
 CELLS = (STOCK_USR, STOCK_TRUSTED, KML_USR, KML_TRUSTED)
@@ -39,10 +39,10 @@ class Comparison:
         return f"{self.treated} against {self.control}"
 
 
-PRIMARY = Comparison(treated=KML_TRUSTED, control=STOCK_USR, isolates="all of it: kernel and privilege")
+PRIMARY = Comparison(treated=KML_TRUSTED, control=STOCK_USR, isolates="everything: kernel and privilege")
 
 PLACEBO = Comparison(
-    treated=STOCK_TRUSTED, control=STOCK_USR, isolates="path and file placement: should be nothing"
+    treated=STOCK_TRUSTED, control=STOCK_USR, isolates="path and file placement: should show nothing"
 )
 
 COMPARISONS = (
@@ -91,7 +91,7 @@ def planned_comparisons(plan: Sequence[Trial], *, control: bool = False) -> tupl
 
 
 def primary(plan: Sequence[Trial], *, control: bool = False) -> Comparison:
-    """The comparison that answers a campaign's question, whether its cells are planned or not."""
+    """The comparison that answers a campaign's question, even if its cells are not planned."""
     return next(iter(planned_comparisons(plan, control=control)), PRIMARY) if control else PRIMARY
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which workload a campaign is about."""
+"""The main workload of a campaign."""
 
 from __future__ import annotations
 

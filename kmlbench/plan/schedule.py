@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The order of a campaign, from a seed alone. Pure: no input, no output.
 
-A block boots each kernel once. Inside a block the kernels, the prefixes and the workloads stand in a
-random order, the same workload order in every cell, so that a workload has the same predecessor in each
-of the cells that it is compared between. The workloads that need a server stand together, so that one
+A block boots each kernel once. Within a block the kernels, the prefixes and the workloads are in
+random order, with the same workload order in every cell, so that a workload has the same predecessor in
+all cells that are compared. The workloads that need a server are adjacent, so that one
 server start serves them (the decision "one server start" in docs/decisions says why). The next block is
 the reverse of it (ABBA): a drift that is linear over the two cancels. An even number of blocks is
 balanced, an odd one has one block unmatched.
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What the parts of a campaign take, in seconds of the controller's clock; `trial_s` at scale 1."""
+    """Durations of the parts of a campaign, in seconds of the controller's clock; `trial_s` at scale 1."""
 
     boot_s: float
     start_s: float
@@ -40,7 +40,7 @@ class Costs:
 def make(
     variants: Sequence[Variant], workloads: Mapping[str, bool], *, blocks: int, seed: int
 ) -> tuple[Trial, ...]:
-    """The trials of a campaign, in order. `workloads` tells of each workload whether it needs a server.
+    """The trials of a campaign, in order. `workloads` maps each workload to whether it needs a server.
 
     The same arguments give the same plan on every machine.
     """
@@ -57,7 +57,7 @@ def make(
 def distribute(plan: Sequence[Trial], *, pairs: int) -> tuple[Trial, ...]:
     """The plan over several pairs of hosts. A block and its reverse stay on one pair: each is balanced.
 
-    Pairs work at the same time; the trials of one pair keep their order.
+    Pairs work in parallel; the trials of one pair keep their order.
     """
     return tuple(replace(trial, pair=trial.block // 2 % pairs) for trial in plan)
 
@@ -121,7 +121,7 @@ def boots(plan: Sequence[Trial], workloads: Mapping[str, bool]) -> tuple[Boot, .
 
 
 def remaining(boots: Sequence[Boot], done: Collection[Trial]) -> tuple[Boot, ...]:
-    """What is left of the boots once these trials are done; each is what it was, with fewer trials."""
+    """The boots without these trials; boots with none left are dropped."""
     left = (replace(boot, groups=tuple(_left(boot.groups, done))) for boot in boots)
     return tuple(boot for boot in left if boot.groups)
 
@@ -155,5 +155,5 @@ def estimate(plan: Sequence[Trial], workloads: Mapping[str, bool], *, scale: flo
     return len(listed) * costs.boot_s + starts * costs.start_s + len(plan) * costs.trial_s * scale
 
 
-# Measured on two cores without KVM, with guests that count instructions; until this campaign knows better.
+# Measured on two cores without KVM, under the instruction clock; used until this campaign has its own.
 COSTS = Costs(boot_s=15.0, start_s=20.0, trial_s=9.0)

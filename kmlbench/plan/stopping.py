@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Ends a campaign when its interval is narrow enough, by a rule that is fixed before the first block.
 
-The rule looks at the width alone and never at the effect, after every second block (so that the order of
-trials is balanced) from the sixth on, and at the most when the plan ends. Looking again and again finds
-the moment at which the spread happens to look small; the intervals of such a campaign, at looks and in its
-report, are therefore taken at 97 %: then at most 5 % miss, whatever the spread (docs/decisions/0031).
+The rule looks only at the width, never at the effect, after every second block (so that the order of
+trials is balanced) from the sixth on, until the plan ends. Repeated looks find the moment at which the
+spread happens to look small; the intervals of such a campaign, at looks and in its report, are
+therefore taken at 97 %: then at most 5 % miss, whatever the spread (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def rule(half_width: float, *, workload: str, served: bool) -> Stopping:
 
 
 def confidence(campaign: Campaign) -> float:
-    """The level at which the intervals of a campaign must be taken to miss the truth in 5 % at the most."""
+    """The confidence level at which at most 5 % of a campaign's intervals miss the true value."""
     return CONFIDENCE if campaign.stopping is None else max(campaign.stopping.confidence, CONFIDENCE)
 
 
@@ -56,7 +56,7 @@ def ended_after(campaign: Campaign, outcomes: Collection[Outcome]) -> int | None
 
 
 def told(campaign: Campaign, outcomes: Collection[Outcome]) -> str:
-    """The rule in words, and what came of it; empty where there is none."""
+    """The rule in words, and its outcome; empty if there is none."""
     stopping = campaign.stopping
     if stopping is None:
         return ""
@@ -67,14 +67,14 @@ def told(campaign: Campaign, outcomes: Collection[Outcome]) -> str:
         f"fixed before the first block: to end when the interval of {stopping.workload} {stopping.metric} "
         f"({stopping.process}), {comparison}, is at most ±{stopping.half_width * 100:g} % wide, looked at "
         f"after {stopping.first} blocks and every {stopping.every} more; {came}. All intervals are taken at "
-        f"{stopping.confidence * 100:g} % to pay for the looks: at most 5 % miss"
+        f"{stopping.confidence * 100:g} % to correct for the looks: at most 5 % miss"
     )
 
 
 def _narrow(stopping: Stopping, by_block: Mapping[int, float], blocks: int) -> bool:
-    """Whether the interval over the first `blocks` blocks is as narrow as the rule asks.
+    """Whether the interval over the first `blocks` blocks is as narrow as the rule requires.
 
-    Blocks without both cells do not count, and equal ones show no width.
+    Blocks without both cells do not count, and equal blocks have no width.
     """
     logs = np.array([log for block, log in by_block.items() if block < blocks])
     if len(logs) < stopping.first or np.ptp(logs) <= bootstrap.FLAT:

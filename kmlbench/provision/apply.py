@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Prepares a machine of the user's for campaigns, checks it, and takes away again what was installed.
+"""Prepares an SSH host for campaigns, checks it, and removes what was installed.
 
-The manifest on the host (provision.manifest) is written before anything else and says what is ours: only that
-is ever replaced or removed, and only while it still has the content that it was given.
+The manifest on the host (provision.manifest) is written before anything else and lists our files: only these
+are ever replaced or removed, and only while their content is unchanged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NEW_DATA = f"{BASE}/.data"
 
 PARTIAL = ".kmlbench-partial"
 
-# Standard input: MODE SOURCE PATH, one file a line. A file appears whole, by a rename.
+# Standard input: MODE SOURCE PATH, one file per line. A file appears atomically, by a rename.
 _INSTALL = f"""
 set -eu
 while read -r mode source path; do
@@ -44,13 +44,13 @@ while read -r mode source path; do
 done
 """
 
-# Standard input: one path a line, after its mode.
+# Standard input: MODE PATH, one directory per line.
 _MAKE = 'set -eu; while read -r mode path; do mkdir -p --mode="$mode" -- "$path"; done'
 
-# Standard input: one path a line.
+# Standard input: one path per line.
 _REMOVE = "xargs --no-run-if-empty --delimiter='\\n' rm -f --"
 
-# Only looked for: to load it takes seconds in an emulated guest.
+# Only looked up: importing it takes seconds in an emulated guest.
 _HAS_PYMYSQL = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pymysql') is None)"
 
 _REMOVE_EMPTY = (
@@ -60,7 +60,7 @@ _REMOVE_EMPTY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What `clean` did: the files that are gone, those that were changed since, and directories in use."""
+    """What `clean` did: files removed, files kept because they were modified, and directories not empty."""
 
     removed: tuple[str, ...]
     changed: tuple[str, ...]
@@ -68,31 +68,31 @@ class Cleaned:
 
 
 def look(host: Host, wanted: Belongings) -> State:
-    """What is on the host. Raises HostError."""
+    """The state of the host. Raises HostError."""
     paths = {*wanted.directories, *wanted.sources, *(item.path for item in wanted.items), DATA}
     return State(manifest=installed(host), seen=survey(host, sorted(paths)))
 
 
 def installed(host: Host) -> Manifest | None:
-    """What the host says that we installed there. Raises HostError for a manifest that is damaged."""
+    """The manifest on the host. Raises HostError if it is damaged."""
     result = host.run(("cat", manifest.PATH), timeout_s=SHORT_TIMEOUT_S)
     return manifest.parse(result.stdout, host=host.name) if result.returncode == 0 else None
 
 
 def lacking(host: Host, wanted: Belongings, state: State) -> tuple[Lack, ...]:
-    """Everything that stands against preparing the host, which `prepare` will not mend. Changes nothing."""
+    """Everything that blocks preparing the host and that `prepare` cannot fix. Changes nothing."""
     return (*readiness.lacks(wanted, state), *readiness.conditions_lacking(_conditions(host)))
 
 
 def unproven(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
-    """Which programs of a host that is prepared do not run at the privilege of their cell."""
+    """Which programs of a prepared host do not run at the privilege level of their cell."""
     log = host.run(("sh", "-c", "dmesg | grep 'kml: ' | tail -n 1"), timeout_s=SHORT_TIMEOUT_S).stdout.strip()
     found = [readiness.unproven(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
     return tuple(lack for lack in found if lack is not None)
 
 
 def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
-    """Install what is missing. Raises HostError that lists every lack, before anything is changed."""
+    """Install what is missing. Raises HostError that lists every blocker, before anything is changed."""
     if found := lacking(host, wanted, state):
         raise HostError(
             f"{host.name} cannot be prepared, and nothing was changed:\n"
@@ -109,12 +109,12 @@ def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
         if changes.initialise:
             _write(host, _initialise(host, wanted, listed))
         if left := readiness.changes(wanted, look(host, wanted)).told:
-            raise HostError(f"{host.name}: after it was prepared there still is to do: {left[0]}")
+            raise HostError(f"{host.name}: not everything was installed; still missing: {left[0]}")
     return changes
 
 
 def clean(host: Host) -> Cleaned:
-    """Remove what the manifest lists and is as it was, then itself and what is empty of our directories."""
+    """Remove unmodified files that the manifest lists, then the manifest and our empty directories."""
     listed = installed(host)
     if listed is None:
         return Cleaned(removed=(), changed=(), in_use=())
@@ -139,7 +139,7 @@ def _level(host: Host, prefix: Prefix) -> int:
     except TrialError as error:
         raise HostError(
             f"{host.name}: {prefix.path('lib/kmlbench/cpl')} does not run: {error}",
-            remedy=f"see whether {prefix} is mounted noexec, and whether its C library is as new as here",
+            remedy=f"check whether {prefix} is mounted noexec, and whether its C library is too old",
         ) from error
 
 
@@ -156,7 +156,7 @@ def _conditions(host: Host) -> Conditions:
 
 
 def _listed(wanted: Belongings, state: State, changes: Changes) -> Manifest:
-    """What will be ours, on top of what already is."""
+    """The manifest after the installation: what is already ours, and what will be."""
     old = state.manifest or Manifest(server=wanted.server)
     sent = {item.path: item.sha256 for item in wanted.items if isinstance(item, Sent)}
     sums = {
@@ -180,7 +180,7 @@ def _write(host: Host, listed: Manifest) -> None:
 
 
 def _install(host: Host, changes: Changes) -> None:
-    """Files that are sent come in one archive, which lies beside the manifest until they are in place."""
+    """Files are sent in one archive, which lies next to the manifest until they are in place."""
     _run(host, "rm", "-rf", "--", STAGE)
     _run(host, "mkdir", "--mode=0700", "--", STAGE)
     sent = [item for item in changes.items if isinstance(item, Sent)]
@@ -208,7 +208,7 @@ def _archive(items: Sequence[Sent]) -> bytes:
 
 
 def _initialise(host: Host, wanted: Belongings, listed: Manifest) -> Manifest:
-    """Make the pristine data, and the manifest that has them, too."""
+    """Create the pristine data, and add them to the manifest."""
     _run(host, "rm", "-rf", "--", NEW_DATA)
     _run(host, "install", "--directory", "--owner=mysql", "--group=mysql", "--mode=0750", NEW_DATA)
     argv = ("sh", "-s", "--", NEW_DATA)
@@ -228,7 +228,7 @@ def _final(path: str) -> str:
 
 
 def _lines(host: Host, script: str, lines: Iterable[str]) -> list[str]:
-    """Run a script that reads lines; the lines that it says."""
+    """Run a script that reads lines; the lines that it prints."""
     text = "".join(f"{line}\n" for line in lines)
     result = host.run(("sh", "-c", script), timeout_s=TIMEOUT_S, stdin=text.encode())
     return required(host, result, "changing its files").stdout.splitlines()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a machine of the user's lacks for a campaign, and what would be done to it. Pure: does nothing."""
+"""What an SSH host lacks for a campaign, and the changes that would be made. Pure: does nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FREE_MIB = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """Something that a campaign needs and the host does not have, with what the user can do."""
+    """Something that a campaign needs and the host lacks, with a remedy."""
 
     what: str
     remedy: str
@@ -24,7 +24,7 @@ class Lack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What was found on a host: what is installed by us, and what is at the paths that matter."""
+    """The state of a host: what we installed, and what is at the paths that matter."""
 
     manifest: Manifest | None
     seen: Mapping[str, Seen]
@@ -32,7 +32,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What is missing, in the order in which it is made. `initialise`: the pristine data of the server."""
+    """What is missing, in the order of installation. `initialise`: the pristine data of the server."""
 
     directories: tuple[str, ...]
     items: tuple[Item, ...]
@@ -50,7 +50,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What a host said of itself that is no file. `free_mib` is the space below /run, in MiB."""
+    """What a host reports besides files. `free_mib` is the space below /run, in MiB."""
 
     has_server_user: bool
     has_pymysql: bool
@@ -58,39 +58,39 @@ class Conditions:
 
 
 def mode(directory: str) -> str:
-    """The mode that a directory of ours is made with."""
+    """The mode with which a directory of ours is created."""
     return MODES.get(directory, "0755")
 
 
 def changes(wanted: Belongings, state: State) -> Changes:
-    """What has to be done so that everything that is wanted is there."""
+    """The changes after which everything that is wanted is installed."""
     missing = tuple(path for path in wanted.directories if path not in state.seen)
     items = tuple(item for item in wanted.items if _content(item, wanted, state) != _found(item.path, state))
     return Changes(directories=missing, items=items, initialise=DATA not in state.seen)
 
 
 def lacks(wanted: Belongings, state: State) -> tuple[Lack, ...]:
-    """What stands against preparing the host, which prepare does not mend."""
+    """What blocks preparing the host and prepare cannot fix."""
     return (*_packages(wanted, state), *_writable(wanted, state), *_in_the_way(wanted, state))
 
 
 def conditions_lacking(found: Conditions) -> tuple[Lack, ...]:
-    """What else a campaign needs of the host."""
+    """What else a campaign needs on the host."""
     listed = []
     if not found.has_server_user:
-        what = "there is no user mysql, whom the server runs as"
+        what = "there is no user mysql to run the server as"
         listed.append(Lack(what=what, remedy="adduser --system --group --no-create-home mysql"))
     if not found.has_pymysql:
-        what = "/usr/bin/python3 has no pymysql, the second client"
+        what = "/usr/bin/python3 has no pymysql, which the second client needs"
         listed.append(Lack(what=what, remedy="apt-get install python3-pymysql"))
     if found.free_mib is not None and found.free_mib < FREE_MIB:
-        what = f"/run has {found.free_mib} MiB free; the server's data lies there, in {FREE_MIB} MiB"
+        what = f"/run has {found.free_mib} MiB free; the server's data needs {FREE_MIB} MiB there"
         listed.append(Lack(what=what, remedy="mount -o remount,size=2G /run"))
     return tuple(listed)
 
 
 def unproven(kernel: Kernel, prefix: Prefix, level: int, log: str) -> Lack | None:
-    """What is wrong when a program below `prefix` runs at this privilege level; `log` is what KML said."""
+    """What is wrong if a program below `prefix` runs at this privilege level; `log` is KML's last message."""
     wanted = 0 if (kernel, prefix) == (Kernel.KML, Prefix.TRUSTED) else 3
     if level == wanted:
         return None
@@ -114,7 +114,7 @@ def _told(item: Item) -> str:
 
 
 def _content(item: Item, wanted: Belongings, state: State) -> str:
-    """The SHA-256 that the file is to have; empty where its source is not there."""
+    """The SHA-256 that the file should have; empty if its source is missing."""
     if isinstance(item, Sent):
         return item.sha256
     sent = {other.path: other.sha256 for other in wanted.items if isinstance(other, Sent)}
@@ -138,9 +138,9 @@ def _writable(wanted: Belongings, state: State) -> Iterable[Lack]:
         if seen is None:
             continue
         if not seen.is_directory:
-            yield Lack(what=f"{path} is no directory", remedy="move it away")
+            yield Lack(what=f"{path} is not a directory", remedy="move it away")
         elif seen.owner != "root" or seen.others_write:
-            what = f"{path} belongs to {seen.owner}, mode {seen.mode & 0o7777:04o}: others may change it"
+            what = f"{path} belongs to {seen.owner}, mode {seen.mode & 0o7777:04o}: others can modify it"
             yield Lack(what=what, remedy=f"chown root {path}; chmod go-w {path}")
 
 
@@ -152,8 +152,8 @@ def _in_the_way(wanted: Belongings, state: State) -> Iterable[Lack]:
             seen.is_file and seen.sha256 in (_content(item, wanted, state), own.get(item.path))
         ):
             continue
-        what = f"{item.path} is there and is not what was installed or would be"
-        yield Lack(what=what, remedy="see what it is, and move it away")
+        what = f"{item.path} exists and is neither what was installed nor what would be"
+        yield Lack(what=what, remedy="inspect it, and move it away")
     if state.manifest and state.manifest.server is not wanted.server and DATA in state.seen:
         what = f"{BASE} was prepared for {state.manifest.server}, not for {wanted.server}"
-        yield Lack(what=what, remedy="kmlbench host clean, then prepare it again")
+        yield Lack(what=what, remedy="run kmlbench host clean, then prepare it again")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What belongs on a machine of the user's for a campaign: files, where each comes from, directories."""
+"""What is installed on an SSH host for a campaign: files, their sources, directories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRUSTED = str(Prefix.TRUSTED)
 
 DATA = f"{BASE}/data"
 
-# Below it, nobody but root may start a program: whoever can owns the machine.
+# Only root may start programs below it: anyone who can owns the machine.
 MODES = {TRUSTED: "0700"}
 
 PACKAGES: Mapping[str, str] = {
@@ -37,7 +37,7 @@ PACKAGES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A file that this machine made and sends; `sha256` is its content's."""
+    """A file that this machine made and sends; `sha256` is that of its content."""
 
     path: str
     local: Path
@@ -75,14 +75,14 @@ class Belongings:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The files of the host that are copied and that are not sent first."""
+        """The host's own files that are copied, without those that are sent first."""
         sent = {item.path for item in self.items if isinstance(item, Sent)}
         copied = (item.source for item in self.items if isinstance(item, Copied))
         return tuple(source for source in copied if source not in sent)
 
 
 def belongings(server: Server, stage: Path, *, trusted: Sequence[str], initialise: str) -> Belongings:
-    """What belongs on a host: the files of `stage`, a tree that lies as there, and below /trusted copies.
+    """What is installed on a host: the files of `stage`, laid out as on the host, and copies below /trusted.
 
     `trusted` holds paths relative to /usr; one that ends with "/*" stands for the files of the stage there.
     """

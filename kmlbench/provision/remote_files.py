@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What lies at some paths of a host: kind, mode, owner and content, in two questions."""
+"""What is at some paths of a host: kind, mode, owner and content, in two round trips."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUM_LINE = re.compile(r"([0-9a-f]{64})  (.*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Something at a path; `sha256` is empty for what has no content. A link's content is its target's."""
+    """A path's state; `sha256` is empty if it has no content. A link's content is that of its target."""
 
     mode: int
     owner: str
@@ -36,12 +36,12 @@ class Seen:
 
     @property
     def others_write(self) -> bool:
-        """Whether somebody other than its owner may change it."""
+        """Whether anyone other than its owner can modify it."""
         return bool(self.mode & 0o022)
 
 
 def survey(host: Host, paths: Sequence[str]) -> Mapping[str, Seen]:
-    """What is at each of these absolute paths; what is not there is left out. Raises HostError."""
+    """What is at each of these absolute paths; missing ones are left out. Raises HostError."""
     if not paths:
         return {}
     lines = _ask(host, "stat", "--format=%f|%U|%n", "--", *paths)
@@ -69,8 +69,8 @@ def _sums(host: Host, paths: Sequence[str]) -> Mapping[str, str]:
 
 
 def _ask(host: Host, *argv: str) -> list[str]:
-    """The lines of a command that ends with 1 when some of the paths are not there."""
+    """The lines of a command that exits with 1 if some of the paths are missing."""
     result = host.run(argv, timeout_s=TIMEOUT_S)
     if result.returncode not in (0, 1):
-        required(host, result, "looking at its files")
+        required(host, result, "inspecting its files")
     return result.stdout.split("\n")

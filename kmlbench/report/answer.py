@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report's first sentence: what the campaign says about its main question, and what it may not say."""
+"""The report's first sentence: what the campaign says about its main question, and its limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kmlbench.stats.intervals import MARGIN, Absent, Interval, Verdict
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """`sentence` answers, `verdict` says what kind of answer that is, `figures` is the ratio behind it,
-    `limit` what must be read beside it.
+    `limit` is the caveat that must be shown with it.
     """
 
     sentence: str
@@ -55,11 +55,11 @@ def answer(source: Source, platform: str) -> Answer:
 
 
 def false_alarms(source: Source) -> str:
-    """How many of all measures differ between two cells that should not; empty where none has an interval."""
+    """How many measures differ between two cells that should be equal; empty if none has an interval."""
     comparison, where = (
         (source.primary, "the arms")
         if source.control
-        else (PLACEBO, f"{PLACEBO.control} and {PLACEBO.treated}, where nothing should")
+        else (PLACEBO, f"{PLACEBO.control} and {PLACEBO.treated}, where none should")
     )
     ratios = [source.ratio(measure, comparison) for measure in {measure for measure, _ in source.values}]
     bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
@@ -97,7 +97,7 @@ def _control(ratio: Interval, workload: str, source: Source) -> str:
     if intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE:
         return (
             f"{subject}: a false alarm, the arms differ. By chance one control in "
-            "twenty has one; if the next has one too, the bench is at fault."
+            "twenty has one; if the next one has, too, the benchmark is at fault."
         )
     return f"{subject}: no false alarm."
 
@@ -117,7 +117,7 @@ def _sight(ratio: Interval) -> str:
         return ""
     return (
         f"With {ratio.blocks} blocks this machine cannot tell an effect within {format.half_width(width)} "
-        f"from nothing; the smallest it finds in four campaigns of five is {format.half_width(effect)}."
+        f"from none; the smallest that it detects in four of five campaigns is {format.half_width(effect)}."
     )
 
 
@@ -136,20 +136,20 @@ def _margin() -> str:
 
 
 def _missing(ratio: Interval) -> str:
-    # So narrow an interval leaves out zero or the margin, but where an end is within 0.0025 % of zero.
+    # An interval this narrow excludes zero or the margin, unless an end is within 0.0025 % of zero.
     half_width = MARGIN / 2
     found = pilot.plan(ratio, half_width=half_width)
     if isinstance(found, Absent):
         if ratio.blocks < 2:
-            return "One block gives no interval; two are the least."
-        return f"All {ratio.blocks} blocks gave the same ratio: nothing shows how far it varies."
-    assured = f", {pilot.told(found.assured)} to be sure in four of five cases" if found.likely else ""
+            return "One block gives no interval; it takes at least two."
+        return f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown."
+    assured = f", or {pilot.told(found.assured)} to reach it with 80 % probability" if found.likely else ""
     likely = f"{pilot.told(found.likely)} blocks like these"
-    return f"An interval of ±{half_width * 100:g} % decides: {likely}{assured}."
+    return f"An interval of ±{half_width * 100:g} % would decide; expect {likely}{assured}."
 
 
 def _no_claim(workload: str) -> str:
-    return f"{workload} ran in all cells that are shown below. No claim about speed: emulated time is noise."
+    return f"{workload} ran in all cells shown below. No claim about speed: emulated time is noise."
 
 
 def _figures(ratio: Interval, context: Meaning, platform: str) -> str:

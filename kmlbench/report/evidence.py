@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What stands behind a campaign's numbers: the proofs by cell, the holes, and how to run it again."""
+"""The evidence for a campaign's numbers: proofs by cell, missing trials, and how to run it again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALLS = ("syscalls_direct", "syscalls_trap")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRow:
-    """What the completed trials of one cell saw. `agrees`: every one saw what its cell says.
+    """What the completed trials of one cell recorded. `agrees`: all of them match the cell.
 
     `direct` is the share of system calls that were direct calls, where the kernel counted them.
     """
@@ -61,13 +61,14 @@ def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
     """The trials that failed and the ones that never ended, in the order of the plan."""
     failed = [_failure(one) for one in stored.failed]
     never = [
-        Hole(trial=one, state="never ended", cause="the campaign ended before it") for one in missing(stored)
+        Hole(trial=one, state="never ended", cause="the campaign ended before it did")
+        for one in missing(stored)
     ]
     return tuple(sorted((*failed, *never), key=lambda hole: hole.trial.position))
 
 
 def losses(stored: StoredCampaign) -> tuple[Hole, ...]:
-    """What resumptions repeated: trials that failed, and trials whose controller ended before they did."""
+    """What resumptions repeated: trials that failed, and trials that ended with their controller."""
     failed = [
         replace(hole, state=f"{hole.state}, before resumption {one.resumption + 1}")
         for one, hole in ((one, _failure(one)) for one in stored.superseded)
@@ -85,7 +86,7 @@ def losses(stored: StoredCampaign) -> tuple[Hole, ...]:
 
 
 def missing(stored: StoredCampaign) -> tuple[Trial, ...]:
-    """The trials that should have ended and did not: not those that a stopping rule spared."""
+    """The trials that should have ended and did not, without those that a stopping rule made unnecessary."""
     ended = stopping.ended_after(stored.campaign, stored.outcomes)
     return tuple(trial for trial in stored.missing if ended is None or trial.block < ended)
 
@@ -136,7 +137,7 @@ def _failure(failed: Failed) -> Hole:
     cause = failed.cause
     if len(cause) > LONGEST_CAUSE:
         cause = f"… {cause[-LONGEST_CAUSE:]}"
-    # A command's output may hold bytes that are no text; they are shown as \udcXX.
+    # A command's output may contain bytes that are not text; they are shown as \udcXX.
     shown = cause.encode(errors="backslashreplace").decode()
     return Hole(trial=failed.trial, state=f"failed: {failed.stage}", cause=shown)
 
@@ -158,7 +159,7 @@ def trials(stored: StoredCampaign) -> tuple[TrialFiles, ...]:
     return tuple(
         TrialFiles(
             trial=trial,
-            state=states.get(trial, "spared by the stopping rule"),
+            state=states.get(trial, "not needed, by the stopping rule"),
             raw=_address(stored, raw_path(stored.directory, trial)),
             boot=boots.get(trial.boot, ""),
         )
@@ -178,7 +179,7 @@ def _states(stored: StoredCampaign) -> Mapping[Trial, str]:
 
 
 def _boots(stored: StoredCampaign) -> Mapping[int, str]:
-    """Where the last boot of each number left its output: that of the last resumption, if any."""
+    """Where the last boot of each number left its output: that of the last resumption, if there was one."""
 
     def resumption(boot: BootFacts) -> int:
         return boot.resumption
@@ -190,5 +191,5 @@ def _boots(stored: StoredCampaign) -> Mapping[int, str]:
 
 
 def _address(stored: StoredCampaign, path: Path) -> str:
-    """The address of a directory as seen from the report; empty if nothing is there."""
+    """The address of a directory relative to the report; empty if it does not exist."""
     return quote(f"{path.relative_to(stored.directory).as_posix()}/") if path.is_dir() else ""

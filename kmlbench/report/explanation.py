@@ -26,29 +26,28 @@ Columns = tuple[tuple[str, Quantity, Callable[[Estimate], Cell]], ...]
 
 TITLES = dict(PROCESS_TITLES)
 
-RARE = 0.01  # calls that are a smaller part of a process's stand in one row
+RARE = 0.01  # kinds with a smaller share of a process's calls are combined in one row
 
 WORTH = f"{explanation.WORTH * 100:g} %"
 
 HOW = (
-    "Predicted is what the calls should save: the direct calls of the measured trial, as the kernel counted "
-    "them, times what a call saves, which this campaign's syscalls measured in both cells. Measured is the "
-    "difference of CPU. The residue is measured less predicted: what is not the price of calls, such as page "
-    "faults, interrupts and caches; below zero, kernel mode loses it elsewhere. Calls by the instruction "
-    "SYSCALL are taken to save nothing. Break-even is the rate of calls at which what they save is what is "
-    "lost elsewhere."
+    "Predicted is what the calls should save: the direct calls of the measured trial, as counted by the "
+    "kernel, times what a call saves, as measured by this campaign's syscalls in both cells. Measured is the "
+    "difference in CPU. The residue is measured less predicted: everything but the cost of calls, such as "
+    "page faults, interrupts and caches; below zero, kernel mode loses it elsewhere. Calls by the "
+    "instruction SYSCALL are assumed to save nothing. Break-even is the rate of calls at which they save "
+    "as much as is lost elsewhere."
 )
 
 NO_SYSCALLS = (
-    "This campaign did not measure what a call costs, so that nothing is predicted: "
-    "add syscalls to --workloads."
+    "This campaign did not measure what a call costs, so nothing is predicted: add syscalls to --workloads."
 )
 
 PROJECTION = (
-    "This is a projection and no measurement: the calls that this campaign counted, times costs that were "
-    "measured on another machine. It does not know what else kernel mode gains or loses there, and its "
-    "intervals are those of the costs alone. What share of the CPU time it is, only a campaign on that "
-    "machine can tell."
+    "This is a projection, not a measurement: the calls that this campaign counted, times costs "
+    "measured on another machine. It does not include what else kernel mode gains or loses there, and its "
+    "intervals are those of the costs alone. What share of CPU time that is, only a campaign on that "
+    "machine can show."
 )
 
 NOTHING = (
@@ -97,8 +96,8 @@ def _notes(source: Source) -> Iterable[str]:
         low, high = (format.plain(one, format.decimals(one)) for one in (min(ranges), max(ranges)))
         names, wanted = (" and ".join(some) for some in (lacking, [COUNTING + name for name in lacking]))
         yield (
-            f"What kinds of calls {names} made was not counted, so that all are priced as getpid; between "
-            f"the kinds, a call saves {low} to {high} {_unit(source.units, 'ns')} ({comparisons[0]}). "
+            f"The calls of {names} were not counted by kind, so all are priced as getpid; depending on "
+            f"the kind, a call saves {low} to {high} {_unit(source.units, 'ns')} ({comparisons[0]}). "
             f"{wanted} in --workloads would count them."
         )
 
@@ -128,14 +127,14 @@ def _rates(source: Source, workload: str, explained: Sequence[Explained]) -> Tab
 
 
 def _rate(found: Estimate) -> Cell:
-    """A rate that is none below zero: nothing is lost elsewhere."""
+    """A rate; below zero it is "any rate": nothing is lost elsewhere."""
     if isinstance(found, Absent) or found.estimate > 0:
         return format.value(found)
     return replace(format.value(found), text="any rate")
 
 
 def _calls(source: Source, workload: str) -> tuple[Table, ...]:
-    """The calls by name for the first comparison, which all of the report is about."""
+    """The calls by name for the first comparison, the report's main one."""
     comparison = explanation.explainable_comparisons(source)[0]
     unit = _unit(source.units, "ns")
     groups = [
@@ -161,7 +160,7 @@ def _kind_row(kind: Kind) -> Row:
 
 
 def _rare_apart(found: Sequence[Kind]) -> tuple[list[Kind], tuple[Row, ...]]:
-    """The kinds that matter, and a row for the others."""
+    """The common kinds, and one row for the others."""
     counts = [kind.calls.estimate if isinstance(kind.calls, Interval) else 0.0 for kind in found]
     kept = [kind for kind, count in zip(found, counts, strict=True) if count >= RARE * sum(counts)]
     left = len(found) - len(kept)
@@ -191,7 +190,7 @@ def _projection(source: Source, model: CostModel) -> PageSection:
     )
     return PageSection(
         identifier="projection",
-        title=f"Projection with the costs of “{model.name}”: no measurement",
+        title=f"Projection with the costs of “{model.name}”: not a measurement",
         note=" ".join([PROJECTION, *([] if tables else [NOTHING]), where]),
         tables=(*tables, _costs(source, model, unit)),
         pictures=(),

@@ -25,7 +25,7 @@ from kmlbench.stats.intervals import Interval
 
 SHOWN = tuple(name for name in STATISTICS if name != "mean")
 
-LEAST = 3  # fewer percentiles are no distribution: the table has them
+LEAST = 3  # with fewer percentiles there is no distribution to draw: the table has them
 
 ROW_INCHES, LEGEND_INCHES, SPREAD = 0.52, 0.35, 0.62
 

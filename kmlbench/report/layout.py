@@ -145,7 +145,7 @@ _HISTORY = (
 
 
 def article_ratio(metrics: Sequence[str]) -> Group:
-    """What the Linux Journal said in 2005 of a system call and a function, in columns of these metrics."""
+    """The Linux Journal's figures of 2005 for a system call and a function, in columns of these metrics."""
     cells = tuple(Cell(text="about 50" if metric == "call_ratio" else "–") for metric in metrics)
     label = "SYSCALL and SYSRET against a function's call and return"
     return Group(
@@ -154,7 +154,7 @@ def article_ratio(metrics: Sequence[str]) -> Group:
 
 
 def with_article(group: Group, metrics: Sequence[str]) -> Group:
-    """A group whose main comparison has the article's changes beside its own."""
+    """A group whose main comparison shows the article's changes next to its own."""
     *_, (_, _, changes) = _HISTORY
 
     def cell(one: Cell, metric: str) -> Cell:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How figures are drawn: every raw point, and the interval of every mean. Readable at 400 pixels of width."""
+"""Drawing of figures: every raw point, and the interval of every mean. Readable at a width of 400 pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.95
 
 FONT_POINTS = 10
 
-# Of one figure: more are drawn as one picture in it, which grows no further.
+# Points of a figure beyond which they are rasterised, to bound its size.
 MOST_POINTS = 2000
 
 PICTURE_DPI = 100
@@ -44,7 +44,7 @@ class Theme:
     comparison: str
 
 
-# Okabe and Ito's palette, which people with colour-blindness can tell apart; markers differ as well.
+# Okabe and Ito's palette for colour-blind readers; markers differ as well.
 LIGHT = Theme(
     ink="#1b1f24",
     faint="#c5cad1",
@@ -112,7 +112,7 @@ def draw(
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG on a transparent ground; the same figure gives the same text."""
+    """The figure as SVG on a transparent background; the same figure gives the same text."""
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "kmlbench", "svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", transparent=True, dpi=PICTURE_DPI, metadata={"Date": None})

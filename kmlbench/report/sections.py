@@ -20,38 +20,38 @@ from kmlbench.stats.intervals import Interval
 from kmlbench.workloads.syscall_counts import is_counting
 
 TICKS = (
-    "CPU is the exact run time that the scheduler keeps. User and System split it as the timer's ticks fell "
-    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse where the run is short, and "
-    "none where no tick fell."
+    "CPU is the exact run time kept by the scheduler. User and System are split by timer ticks "
+    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse for short runs, and "
+    "missing if there was no tick."
 )
 
-TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels; no fact tells that of a host
+TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels; the facts of a host do not include it
 
 TABLE_2 = "Table 2: CPU of the Wisconsin benchmark"
 
 ARTICLE_NOTE = (
-    "Below the cells of this campaign stands Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
-    "Only its percentages compare: machine, kernel, server, amount of work and unit are others."
+    "Below the cells of this campaign is Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
+    "Only its percentages are comparable: machine, kernel, server, amount of work and unit differ."
 )
 
 GETPID_NOTE = (
-    "SYSCALL: the instruction in the program itself; libc: the library's function; unknown call: a number "
-    "without a body, hence the price of entering and leaving. Clock: the guest's nanoseconds; rdtsc: the "
-    "processor's counter; counted: instructions, where a counter was there."
+    "SYSCALL: the instruction in the program itself; libc: the library's function; unknown call: an "
+    "unassigned number, hence the cost of entry and exit alone. Clock: the guest's nanoseconds; rdtsc: the "
+    "processor's counter; counted: instructions, if a counter was available."
 )
 
 CALLS_NOTE = (
-    "What system calls that MySQL makes cost, through libc, without the loop around them: one byte from "
-    "/dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a socket that "
-    "can be read, a futex that nobody waits for, a page of the page cache, a file in memory with nothing to "
+    "What the system calls that MySQL makes cost, through libc, without the loop around them: one byte from "
+    "/dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a readable "
+    "socket, a futex without waiters, a page from the page cache, a file in memory with nothing to "
     "sync. A function is a call and its return."
 )
 
-WALL_NOTE = "What includes waiting. The kernels can change CPU alone."
+WALL_NOTE = "These figures include waiting; the kernels themselves can only change CPU."
 
 LATENCY_NOTE = (
-    "From the beginning of an event to its end, as its client saw it; from the intended start where the "
-    "events had a pace. A percentile is that of one run; its mean and interval go over the runs."
+    "From the start of an event to its end, as seen by the client; from the intended start if the "
+    "events had a fixed rate. A percentile is that of one run; its mean and interval are over the runs."
 )
 
 
@@ -99,7 +99,7 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
 
 
 def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
-    """How few ticks tell System from User, where few do."""
+    """On how few ticks the split into User and System rests, where they are few."""
     cell = source.primary.control
     for workload in workloads:
         user, system = (
@@ -110,9 +110,9 @@ def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
             fell = TICKS_PER_S * system.estimate
             whole = TICKS_PER_S * (user.estimate + system.estimate)
             yield (
-                f"If the kernel ticks {TICKS_PER_S} times a second, as Debian's and the project's do, about "
-                f"{whole:.0f} ticks fell in a run of {workload} ({cell}), {fell:.0f} of them into System: "
-                f"in 95 of 100 runs chance alone keeps that within ±{196 / math.sqrt(fell):.0f} %."
+                f"At {TICKS_PER_S} ticks a second, as in Debian's and the project's kernels, a run of "
+                f"{workload} ({cell}) has about {whole:.0f} ticks, {fell:.0f} of them in System: by chance "
+                f"alone that number varies by ±{196 / math.sqrt(fell):.0f} % (95 %)."
             )
 
 
@@ -150,7 +150,7 @@ def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table,
 
 
 def _with_history(workload: str, kind: str, found: Table) -> Table:
-    """What the articles had, below the first group."""
+    """The articles' figures, below the first group."""
     first, *rest = found.groups
     if kind == "cpu" and is_wisconsin(workload):
         first = layout.with_article(first, found.metrics)

@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Columns that stand below one heading. All sections of a table have the same headings and metrics."""
+    """Columns under one heading. All sections of a table have the same headings and metrics."""
 
     title: str
     columns: tuple[Column, ...]
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rows below one heading."""
+    """Rows under one heading."""
 
     title: str
     rows: tuple[Row, ...]
@@ -64,7 +64,7 @@ class Table:
 
 
 def table(source: Source, workload: str, sections: Sequence[Section], *, caption: str) -> Table | None:
-    """The table of one workload without the columns and sections nobody measured; None: nothing is left."""
+    """The table of one workload, without what was not measured; None if nothing is left."""
     measured = [[_heading(source, workload, column) for column in section.columns] for section in sections]
     headings = [next((text for text in texts if text), None) for texts in zip(*measured, strict=True)]
     kept = [index for index, heading in enumerate(headings) if heading]

@@ -44,9 +44,9 @@ def write(
 ) -> Path:
     """Derive samples.parquet, figures/ and report.html from the campaign in `directory`; the report's path.
 
-    `beside` is the A/A control whose half-width stands beside every effect; without it the newest fitting
-    one in the same results directory is taken, if there is any. `cost_model` is a file of costs for the
-    projection; a copy stays beside the report as costs.json. What of the record is not there is told to
+    `beside` is the A/A control whose half-width is shown with every effect; by default the newest matching
+    one in the same results directory, if there is any. `cost_model` is a file of costs for the
+    projection; a copy is kept with the report as costs.json. Missing parts of the record are reported to
     `progress`. Raises InputError when the campaign or the file is damaged, MachineError when the files cannot
     be written.
     """
@@ -61,7 +61,7 @@ def write(
 def derive(
     stored: StoredCampaign, directory: Path, *, noise: Noise | None, costs: CostModel | None = None
 ) -> Path:
-    """The same, from a campaign that was read, into any directory."""
+    """The same, from a campaign already read, into any directory."""
     source = measurements.source(stored, noise=noise)
     with _writing(directory):
         frames.write_parquet(frames.samples(stored), directory / SAMPLES)
@@ -131,7 +131,7 @@ def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
 
 
 def _look(environment: Environment) -> dict[str, str]:
-    """Style and script of the page as they are: their hashes stand in its policy."""
+    """Style and script of the page, byte for byte: its policy has their hashes."""
     loader = environment.loader
     assert loader is not None  # this environment was made with one
     style, script = (loader.get_source(environment, name)[0] for name in ("report.css", "report.js"))
@@ -139,7 +139,7 @@ def _look(environment: Environment) -> dict[str, str]:
 
 
 def _policy(style: str, script: str) -> str:
-    """What the page may do: show itself, by this style and this script. No text of a host can load or run."""
+    """The page's policy: this style and this script, nothing else. Host output can neither load nor run."""
     styled, scripted = (
         b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -171,7 +171,7 @@ def _fresh(path: Path) -> Path:
 
 
 def _replace(path: Path, text: str) -> Path:
-    # A command's output may hold bytes that are no text; they are shown as \udcXX.
+    # A command's output may contain bytes that are not text; they are shown as \udcXX.
     write_whole(path, text.encode(errors="backslashreplace"))
     return path
 
@@ -183,5 +183,5 @@ def _writing(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise MachineError(
             f"the report could not be written to {directory}: {error.strerror or error}",
-            remedy="make the directory writable and leave it space, then run kmlbench report again",
+            remedy="make the directory writable and free some space, then run kmlbench report again",
         ) from error

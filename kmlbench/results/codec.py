@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The stored form of the nouns, format 1: what a line of outcomes.jsonl and campaign.json look like.
+"""The stored form of the nouns, format 1: what campaign.json, facts.json, argv.json and a line of
+outcomes.jsonl look like.
 
 Readers raise ValueError with the name of the field that is missing or of the wrong type; the caller knows
 the file and the line.
@@ -7,10 +8,17 @@ the file and the line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
 from kmlbench.model import (
     FORMAT,
     BootFacts,
     Campaign,
+    CommandResult,
     Completed,
     Failed,
     Kernel,
@@ -19,100 +27,13 @@ from kmlbench.model import (
     Process,
     Proof,
     Resumption,
-    Sample,
     Stopping,
     Trial,
     Variant,
 )
-from kmlbench.results import fields
-from kmlbench.results.fields import Record
-from kmlbench.results.samples import SampleReader
-
-
-def campaign_record(campaign: Campaign) -> Record:
-    """The content of campaign.json."""
-    return {
-        "format": campaign.format,
-        "id": campaign.id,
-        "started_utc": campaign.started_utc,
-        "title": campaign.title,
-        "platform": campaign.platform,
-        "control": campaign.control,
-        "seed": campaign.seed,
-        "options": dict(campaign.options),
-        "git_commit": campaign.git_commit,
-        "tools": dict(campaign.tools),
-        **({} if campaign.stopping is None else {"stopping": _stopping_record(campaign.stopping)}),
-        "plan": [trial_record(trial) for trial in campaign.plan],
-    }
-
-
-def read_campaign(record: Record) -> Campaign:
-    """The campaign in `record`. Raises ValueError, also for a format this version does not know."""
-    require_format(record)
-    return Campaign(
-        id=fields.text(record, "id"),
-        started_utc=fields.text(record, "started_utc"),
-        title=fields.text(record, "title"),
-        platform=fields.text(record, "platform"),
-        control=fields.flag(record, "control"),
-        seed=fields.integer(record, "seed"),
-        options=fields.texts(record, "options"),
-        plan=tuple(read_trial(trial) for trial in fields.mappings(record, "plan")),
-        git_commit=fields.text(record, "git_commit"),
-        tools=fields.texts(record, "tools"),
-        stopping=_read_stopping(fields.mapping(record, "stopping")) if "stopping" in record else None,
-    )
-
-
-def _stopping_record(rule: Stopping) -> Record:
-    return {
-        "half_width": rule.half_width,
-        "confidence": rule.confidence,
-        "first": rule.first,
-        "every": rule.every,
-        "workload": rule.workload,
-        "metric": rule.metric,
-        "process": str(rule.process),
-    }
-
-
-def _read_stopping(record: Record) -> Stopping:
-    rule = Stopping(
-        half_width=fields.number(record, "half_width"),
-        confidence=fields.number(record, "confidence"),
-        first=fields.integer(record, "first"),
-        every=fields.integer(record, "every"),
-        workload=fields.text(record, "workload"),
-        metric=fields.text(record, "metric"),
-        process=Process(fields.text(record, "process")),
-    )
-    if not (rule.half_width > 0 and 0 < rule.confidence < 1 and rule.first >= 2 and rule.every >= 1):
-        raise ValueError(f'field "stopping" is no rule: {dict(record)!r}')
-    return rule
-
-
-def facts_record(boot: BootFacts) -> Record:
-    """The content of facts.json."""
-    return {
-        "format": FORMAT,
-        "boot": boot.boot,
-        **({"resumption": boot.resumption} if boot.resumption else {}),
-        "kernel": str(boot.kernel),
-        "facts": dict(boot.facts),
-    }
-
-
-def read_facts(record: Record) -> BootFacts:
-    """The facts in `record`. Raises ValueError."""
-    require_format(record)
-    kernel = Kernel(fields.text(record, "kernel"))
-    return BootFacts(
-        boot=fields.natural(record, "boot"),
-        kernel=kernel,
-        facts=fields.texts(record, "facts"),
-        resumption=fields.natural(record, "resumption") if "resumption" in record else 0,
-    )
+from kmlbench.results import lines
+from kmlbench.results.lines import Count, Finite, Word
+from kmlbench.results.samples import SampleReader, SampleRecord
 
 
 class UnknownFormat(ValueError):
@@ -127,138 +48,283 @@ class UnknownFormat(ValueError):
         )
 
 
-def require_format(record: Record) -> None:
-    """Raise UnknownFormat unless `record` has the format that this version writes."""
-    found = fields.integer(record, "format")
+class _Format(Struct, frozen=True, kw_only=True):
+    format: int
+
+
+class _TrialRecord(Struct, frozen=True, kw_only=True):
+    position: Count
+    block: Count
+    boot: Count
+    kernel: Kernel
+    prefix: Prefix
+    workload: Word
+    # Campaigns of one pair of hosts did not name it.
+    pair: Count = 0
+
+
+class _StoppingRecord(Struct, frozen=True, kw_only=True):
+    half_width: Annotated[float, Meta(gt=0, le=1e300)]
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
+    first: Annotated[int, Meta(ge=2)]
+    every: Annotated[int, Meta(ge=1)]
+    workload: str
+    metric: str
+    process: Process
+
+
+class _CampaignRecord(_Format, frozen=True, kw_only=True):
+    id: str
+    started_utc: str
+    title: str
+    platform: str
+    control: bool
+    seed: int
+    options: dict[str, str]
+    git_commit: str
+    tools: dict[str, str]
+    stopping: _StoppingRecord | UnsetType = UNSET
+    plan: tuple[_TrialRecord, ...]
+
+
+class _FactsRecord(_Format, frozen=True, kw_only=True, omit_defaults=True):
+    boot: Count
+    resumption: Count = 0
+    kernel: Kernel
+    facts: dict[str, str]
+
+
+class _ProofRecord(Struct, frozen=True, kw_only=True):
+    kernel_release: str
+    cpl: int
+    client_kernel_mode: bool | None
+    server_kernel_mode: bool | None
+
+
+class _CompletedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="completed"):
+    trial: _TrialRecord
+    started_utc: str
+    elapsed_s: Finite
+    proof: _ProofRecord
+    samples: list[SampleRecord]
+
+
+class _FailedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="failed"):
+    trial: _TrialRecord
+    started_utc: str
+    elapsed_s: Finite
+    stage: str
+    cause: str
+
+
+class _LostBoot(Struct, frozen=True, kw_only=True):
+    boot: Count
+
+
+class _ResumptionRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="resumed"):
+    number: Count
+    started_utc: str
+    lost_trials: tuple[_TrialRecord, ...]
+    lost_boots: tuple[_LostBoot, ...]
+
+
+_Line = _CompletedRecord | _FailedRecord | _ResumptionRecord
+
+
+class _CommandRecord(Struct, frozen=True, kw_only=True):
+    argv: tuple[str, ...]
+    returncode: int
+    elapsed_s: Finite
+
+
+_FORMAT = msgspec.json.Decoder(_Format)
+_CAMPAIGN = msgspec.json.Decoder(_CampaignRecord)
+_FACTS = msgspec.json.Decoder(_FactsRecord)
+_LINE: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+_COMMAND = msgspec.json.Decoder(_CommandRecord)
+
+
+def campaign_text(campaign: Campaign) -> str:
+    """The content of campaign.json."""
+    rule = campaign.stopping
+    record = _CampaignRecord(
+        format=campaign.format,
+        id=campaign.id,
+        started_utc=campaign.started_utc,
+        title=campaign.title,
+        platform=campaign.platform,
+        control=campaign.control,
+        seed=campaign.seed,
+        options=dict(campaign.options),
+        git_commit=campaign.git_commit,
+        tools=dict(campaign.tools),
+        stopping=UNSET if rule is None else msgspec.convert(rule, _StoppingRecord, from_attributes=True),
+        plan=_trial_records(campaign.plan),
+    )
+    return lines.seal(record) + "\n"
+
+
+def read_campaign(text: str) -> Campaign:
+    """The campaign in `text`. Raises ValueError, also for a format this version does not know."""
+    _require_format(text)
+    record = lines.load(text, _CAMPAIGN)
+    rule = record.stopping
+    return Campaign(
+        id=record.id,
+        started_utc=record.started_utc,
+        title=record.title,
+        platform=record.platform,
+        control=record.control,
+        seed=record.seed,
+        options=record.options,
+        plan=_trials(record.plan),
+        git_commit=record.git_commit,
+        tools=record.tools,
+        stopping=None if rule is UNSET else msgspec.convert(rule, Stopping, from_attributes=True),
+    )
+
+
+def facts_text(boot: BootFacts) -> str:
+    """The content of facts.json."""
+    record = _FactsRecord(
+        format=FORMAT,
+        boot=boot.boot,
+        resumption=boot.resumption,
+        kernel=boot.kernel,
+        facts=dict(boot.facts),
+    )
+    return lines.seal(record) + "\n"
+
+
+def read_facts(text: str) -> BootFacts:
+    """The facts in `text`. Raises ValueError."""
+    _require_format(text)
+    record = lines.load(text, _FACTS)
+    return BootFacts(boot=record.boot, kernel=record.kernel, facts=record.facts, resumption=record.resumption)
+
+
+def _require_format(text: str) -> None:
+    """Raise UnknownFormat unless `text` has the format that this version writes."""
+    found = lines.load(text, _FORMAT).format
     if found != FORMAT:
         raise UnknownFormat(found)
 
 
-def trial_record(trial: Trial) -> Record:
-    """A trial, in campaign.json's plan and in every outcome."""
-    return {
-        "position": trial.position,
-        "block": trial.block,
-        "boot": trial.boot,
-        "kernel": str(trial.variant.kernel),
-        "prefix": str(trial.variant.prefix),
-        "workload": trial.workload,
-        "pair": trial.pair,
-    }
-
-
-def read_trial(record: Record) -> Trial:
-    """The trial in `record`. Raises ValueError."""
-    variant = Variant(
-        kernel=Kernel(fields.text(record, "kernel")), prefix=Prefix(fields.text(record, "prefix"))
-    )
-    return Trial(
-        block=fields.natural(record, "block"),
-        boot=fields.natural(record, "boot"),
-        position=fields.natural(record, "position"),
-        variant=variant,
-        workload=fields.word(record, "workload"),
-        # Campaigns of one pair of hosts did not name it.
-        pair=fields.natural(record, "pair") if "pair" in record else 0,
-    )
-
-
-def outcome_record(outcome: Outcome) -> Record:
-    """One line of outcomes.jsonl."""
-    common = {
-        "trial": trial_record(outcome.trial),
-        "started_utc": outcome.started_utc,
-        "elapsed_s": outcome.elapsed_s,
-    }
+def outcome_text(outcome: Outcome) -> str:
+    """The line of outcomes.jsonl about a trial that ended."""
+    trial = _trial_record(outcome.trial)
     match outcome:
         case Completed():
-            samples = [_sample_record(sample) for sample in outcome.samples]
-            proof = _proof_record(outcome.proof)
-            return {"status": "completed", **common, "proof": proof, "samples": samples}
+            return lines.seal(_completed_record(outcome, trial)) + "\n"
         case Failed():
-            return {"status": "failed", **common, "stage": outcome.stage, "cause": outcome.cause}
+            failed = _FailedRecord(
+                trial=trial,
+                started_utc=outcome.started_utc,
+                elapsed_s=outcome.elapsed_s,
+                stage=outcome.stage,
+                cause=outcome.cause,
+            )
+            return lines.seal(failed) + "\n"
 
 
-def read_outcome(record: Record, samples: SampleReader, *, resumption: int = 0) -> Outcome:
-    """The outcome in `record`; all outcomes of a campaign share the reader `samples`. Raises ValueError."""
-    match fields.text(record, "status"):
-        case "completed":
-            return _read_completed(record, samples, resumption)
-        case "failed":
-            return _read_failed(record, resumption)
-        case status:
-            raise ValueError(f'field "status" is "{status}", not "completed" or "failed"')
-
-
-def _read_completed(record: Record, samples: SampleReader, resumption: int) -> Completed:
-    return Completed(
-        trial=read_trial(fields.mapping(record, "trial")),
-        proof=_read_proof(fields.mapping(record, "proof")),
-        samples=samples.read(fields.mappings(record, "samples")),
-        started_utc=fields.text(record, "started_utc"),
-        elapsed_s=fields.number(record, "elapsed_s"),
-        resumption=resumption,
+def _completed_record(outcome: Completed, trial: _TrialRecord) -> _CompletedRecord:
+    return _CompletedRecord(
+        trial=trial,
+        started_utc=outcome.started_utc,
+        elapsed_s=outcome.elapsed_s,
+        proof=msgspec.convert(outcome.proof, _ProofRecord, from_attributes=True),
+        samples=[SampleRecord.of(sample) for sample in outcome.samples],
     )
 
 
-def _read_failed(record: Record, resumption: int) -> Failed:
-    return Failed(
-        trial=read_trial(fields.mapping(record, "trial")),
-        stage=fields.text(record, "stage"),
-        cause=fields.text(record, "cause"),
-        started_utc=fields.text(record, "started_utc"),
-        elapsed_s=fields.number(record, "elapsed_s"),
-        resumption=resumption,
+def resumption_text(resumption: Resumption) -> str:
+    """The line of outcomes.jsonl about a campaign that went on."""
+    record = _ResumptionRecord(
+        number=resumption.number,
+        started_utc=resumption.started_utc,
+        lost_trials=_trial_records(resumption.trials),
+        lost_boots=tuple(_LostBoot(boot=boot) for boot in resumption.boots),
+    )
+    return lines.seal(record) + "\n"
+
+
+def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outcome | Resumption:
+    """What a line of outcomes.jsonl says. Raises ValueError.
+
+    All lines of a campaign share the reader `samples`; so many resumptions preceded this one.
+    """
+    match lines.load(text, _LINE):
+        case _CompletedRecord() as record:
+            return Completed(
+                trial=_trial(record.trial),
+                proof=msgspec.convert(record.proof, Proof, from_attributes=True),
+                samples=samples.read(record.samples),
+                started_utc=record.started_utc,
+                elapsed_s=record.elapsed_s,
+                resumption=resumption,
+            )
+        case _FailedRecord() as record:
+            return Failed(
+                trial=_trial(record.trial),
+                stage=record.stage,
+                cause=record.cause,
+                started_utc=record.started_utc,
+                elapsed_s=record.elapsed_s,
+                resumption=resumption,
+            )
+        case _ResumptionRecord() as record:
+            return Resumption(
+                number=record.number,
+                started_utc=record.started_utc,
+                trials=_trials(record.lost_trials),
+                boots=tuple(lost.boot for lost in record.lost_boots),
+            )
+
+
+def command_text(result: CommandResult) -> str:
+    """The content of argv.json: a command without its output."""
+    record = _CommandRecord(argv=result.argv, returncode=result.returncode, elapsed_s=result.elapsed_s)
+    return lines.dump(record) + "\n"
+
+
+def read_command(text: str, *, stdout: str, stderr: str) -> CommandResult:
+    """The command in `text`, which printed this. Raises ValueError."""
+    record = lines.load(text, _COMMAND)
+    return CommandResult(
+        argv=record.argv,
+        returncode=record.returncode,
+        elapsed_s=record.elapsed_s,
+        stdout=stdout,
+        stderr=stderr,
     )
 
 
-def _sample_record(sample: Sample) -> Record:
-    return {
-        "metric": sample.metric,
-        "unit": sample.unit,
-        "value": sample.value,
-        "process": str(sample.process),
-        "driver": sample.driver,
-    }
-
-
-def _proof_record(proof: Proof) -> Record:
-    return {
-        "kernel_release": proof.kernel_release,
-        "cpl": proof.cpl,
-        "client_kernel_mode": proof.client_kernel_mode,
-        "server_kernel_mode": proof.server_kernel_mode,
-    }
-
-
-def _read_proof(record: Record) -> Proof:
-    return Proof(
-        kernel_release=fields.text(record, "kernel_release"),
-        cpl=fields.integer(record, "cpl"),
-        client_kernel_mode=fields.optional_flag(record, "client_kernel_mode"),
-        server_kernel_mode=fields.optional_flag(record, "server_kernel_mode"),
+def _trial_record(trial: Trial) -> _TrialRecord:
+    return _TrialRecord(
+        position=trial.position,
+        block=trial.block,
+        boot=trial.boot,
+        kernel=trial.variant.kernel,
+        prefix=trial.variant.prefix,
+        workload=trial.workload,
+        pair=trial.pair,
     )
 
 
-RESUMED = "resumed"
+def _trial_records(trials: Sequence[Trial]) -> tuple[_TrialRecord, ...]:
+    return tuple(map(_trial_record, trials))
 
 
-def resumption_record(resumption: Resumption) -> Record:
-    """One line of outcomes.jsonl."""
-    return {
-        "status": RESUMED,
-        "number": resumption.number,
-        "started_utc": resumption.started_utc,
-        "lost_trials": [trial_record(trial) for trial in resumption.trials],
-        "lost_boots": [{"boot": boot} for boot in resumption.boots],
-    }
-
-
-def read_resumption(record: Record) -> Resumption:
-    """The resumption in `record`. Raises ValueError."""
-    return Resumption(
-        number=fields.natural(record, "number"),
-        started_utc=fields.text(record, "started_utc"),
-        trials=tuple(read_trial(trial) for trial in fields.mappings(record, "lost_trials")),
-        boots=tuple(fields.natural(boot, "boot") for boot in fields.mappings(record, "lost_boots")),
+def _trial(record: _TrialRecord) -> Trial:
+    return Trial(
+        block=record.block,
+        boot=record.boot,
+        position=record.position,
+        variant=Variant(kernel=record.kernel, prefix=record.prefix),
+        workload=record.workload,
+        pair=record.pair,
     )
+
+
+def _trials(records: Sequence[_TrialRecord]) -> tuple[Trial, ...]:
+    return tuple(map(_trial, records))

@@ -26,16 +26,7 @@ from kmlbench.model import (
     completed,
     failed,
 )
-from kmlbench.results import fields
-from kmlbench.results.codec import (
-    RESUMED,
-    UnknownFormat,
-    read_campaign,
-    read_facts,
-    read_outcome,
-    read_resumption,
-)
-from kmlbench.results.fields import Record
+from kmlbench.results.codec import UnknownFormat, read_campaign, read_facts, read_line
 from kmlbench.results.samples import SampleReader
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
@@ -134,13 +125,13 @@ def _resolved(path: Path) -> Path:
 def _read_campaign_file(path: Path) -> Campaign:
     text = _text(path, _bytes(path, remedy=NO_CAMPAIGN))
     with _reading(path, 1):
-        return read_campaign(fields.load(text))
+        return read_campaign(text)
 
 
 def _read_facts_file(path: Path) -> BootFacts:
     text = _text(path, _bytes(path, remedy=COPY_AGAIN))
     with _reading(path, 1):
-        return read_facts(fields.load(text))
+        return read_facts(text)
 
 
 def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[str, ...]]:
@@ -151,7 +142,7 @@ def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[st
             return history, (_cut_off(number),)
         text = _text(path, line, number)
         with _reading(path, number):
-            history.add(fields.load(text))
+            history.add(text)
     return history, ()
 
 
@@ -239,12 +230,13 @@ class History:
         """The outcome of each trial that ended, in the order of their lines."""
         return tuple(self._outcomes.values())
 
-    def add(self, record: Record) -> None:
+    def add(self, line: str) -> None:
         """Read one more line. Raises ValueError for one that cannot stand there."""
-        if fields.text(record, "status") == RESUMED:
-            self._resume(read_resumption(record))
-        else:
-            self._end(read_outcome(record, self._samples, resumption=len(self.resumptions)))
+        match read_line(line, self._samples, resumption=len(self.resumptions)):
+            case Resumption() as resumption:
+                self._resume(resumption)
+            case outcome:
+                self._end(outcome)
 
     def _resume(self, resumption: Resumption) -> None:
         if resumption.number != len(self.resumptions) + 1:

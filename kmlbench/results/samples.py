@@ -7,17 +7,23 @@ samples in columns and makes the objects when somebody asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import re
+import reprlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from typing import overload
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from kmlbench.model import Process, Sample
-from kmlbench.results import fields
-from kmlbench.results.fields import LEAST_SIZE, MOST_SIZE, Record
+from kmlbench.results.lines import WORD
+
+# A number that a measurement can give is zero, or of such a size with either sign. What lies outside is
+# damage, and its square or quotient may be no number at all.
+LEAST_SIZE, MOST_SIZE = 1e-30, 1e30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,58 +105,64 @@ def _sample(kind: Kind, value: float) -> Sample:
     return Sample(metric=kind.metric, unit=kind.unit, value=value, process=kind.process, driver=kind.driver)
 
 
-_NAMES = itemgetter("metric", "unit", "process", "driver")
+class SampleRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """A sample as outcomes.jsonl has it. Word and size are checked by SampleReader, of many at once."""
 
-_VALUE = itemgetter("value")
+    metric: str
+    unit: str
+    value: float
+    process: Process
+    driver: str
+
+    @classmethod
+    def of(cls, sample: Sample) -> SampleRecord:
+        """The same, to be written."""
+        return cls(
+            metric=sample.metric,
+            unit=sample.unit,
+            value=sample.value,
+            process=sample.process,
+            driver=sample.driver,
+        )
 
 
-class SampleReader(dict[tuple[object, ...], int]):
+_KIND = attrgetter("metric", "unit", "process", "driver")
+
+_VALUE = attrgetter("value")
+
+
+class SampleReader(dict[tuple[str, str, Process, str], int]):
     """Reads the samples of many trials, which share their kinds. As a dictionary: the place of each kind."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kinds: list[Kind] = []
 
-    def read(self, records: Sequence[Record]) -> Samples:
+    def read(self, records: Sequence[SampleRecord]) -> Samples:
         """The samples in `records`. Raises ValueError that names the field."""
-        try:
-            codes = np.fromiter(map(self.__getitem__, map(_NAMES, records)), np.int32, len(records))
-            values = _values(list(map(_VALUE, records)))
-        except (KeyError, TypeError, OverflowError):
-            _explain(records)
-            raise
-        if values is None:
-            _explain(records)
-        assert values is not None
+        codes = np.fromiter(map(self.__getitem__, map(_KIND, records)), np.int32, len(records))
+        values = np.fromiter(map(_VALUE, records), np.float64, len(records))
+        _require_size(values)
         return Samples(self.kinds, codes, values)
 
-    def __missing__(self, key: tuple[object, ...]) -> int:
-        self.kinds.append(_read_kind(dict(zip(("metric", "unit", "process", "driver"), key, strict=True))))
+    def __missing__(self, key: tuple[str, str, Process, str]) -> int:
+        metric, unit, process, driver = key
+        if not re.search(WORD, metric):
+            raise ValueError(
+                f'field "metric" of a sample is {reprlib.repr(metric)}: expected a word of letters, digits, '
+                "'_', '.' and '-'"
+            )
+        self.kinds.append(Kind(metric=metric, unit=unit, process=process, driver=driver))
         self[key] = len(self.kinds) - 1
         return self[key]
 
 
-def _values(found: list[object]) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    """The values, or None if one of them is nothing that a measurement can give."""
-    if not set(map(type, found)) <= {int, float}:
-        return None
-    values = np.array(found, dtype=np.float64)
+def _require_size(values: NDArray[np.float64]) -> None:
     sizes = np.abs(values)
     sound = (values == 0) | ((sizes >= LEAST_SIZE) & (sizes <= MOST_SIZE))
-    return values if sound.all() else None
-
-
-def _explain(records: Sequence[Record]) -> None:
-    """Raise ValueError that names the first field that is wrong."""
-    for record in records:
-        _read_kind(record)
-        fields.measured(record, "value")
-
-
-def _read_kind(record: Mapping[str, object]) -> Kind:
-    return Kind(
-        metric=fields.word(record, "metric"),
-        unit=fields.text(record, "unit"),
-        process=Process(fields.text(record, "process")),
-        driver=fields.text(record, "driver"),
-    )
+    if not sound.all():
+        first = int(np.argmin(sound))
+        raise ValueError(
+            f'field "samples[{first}].value" is {values[first]:g}: expected zero or {LEAST_SIZE:g} to '
+            f"{MOST_SIZE:g} in size"
+        )

@@ -20,9 +20,7 @@ from pathlib import Path
 
 from kmlbench.errors import InputError, MachineError
 from kmlbench.model import BootFacts, Campaign, CommandResult, Kernel, Outcome, Resumption, Trial
-from kmlbench.results import fields
-from kmlbench.results.codec import campaign_record, facts_record, outcome_record, resumption_record
-from kmlbench.results.fields import Record
+from kmlbench.results import codec
 from kmlbench.results.reader import CAMPAIGN, FACTS, OUTCOMES, StoredCampaign, boot_path, raw_path, read
 from kmlbench.storage import locked, sync, write_whole
 
@@ -49,12 +47,12 @@ class CampaignDirectory:
         """Add a line to outcomes.jsonl; it is on the disk when this returns, with the trial's raw output."""
         with storing(f"the outcome of trial {outcome.trial.id}", self.path):
             _sync(raw_path(self.path, outcome.trial))
-            self._append(outcome_record(outcome))
+            self._append(codec.outcome_text(outcome))
 
     def resume(self, resumption: Resumption) -> None:
         """Add the line that says what an interruption cost."""
         with storing("the resumption", self.path):
-            self._append(resumption_record(resumption))
+            self._append(codec.resumption_text(resumption))
 
     def raw(self, trial: Trial) -> Path:
         """The directory of a trial's raw output."""
@@ -67,22 +65,21 @@ class CampaignDirectory:
     def facts(self, index: int, kernel: Kernel, facts: Mapping[str, str]) -> None:
         """Store what boot `index` said about itself."""
         boot = BootFacts(boot=index, kernel=kernel, facts=facts, resumption=self.resumption)
-        _write_whole(self.boot(index) / FACTS, fields.seal(facts_record(boot)) + "\n")
+        _write_whole(self.boot(index) / FACTS, codec.facts_text(boot))
 
     def write_step(self, trial: Trial, index: int, step_name: str, result: CommandResult) -> Path:
         """Store what a step left behind (argv.json, stdout, stderr); the directory, for further files."""
         path = _directory(self.raw(trial) / f"{index:02d}-{step_name.replace('/', '-')}")
-        command = {"argv": list(result.argv), "returncode": result.returncode, "elapsed_s": result.elapsed_s}
-        write(path / "argv.json", fields.dump(command) + "\n")
+        write(path / "argv.json", codec.command_text(result))
         write(path / "stdout", result.stdout)
         write(path / "stderr", result.stderr)
         return path
 
-    def _append(self, record: Record) -> None:
+    def _append(self, line: str) -> None:
         """All of a line or nothing of it: another pair of hosts may write the next."""
         end = os.fstat(self.outcomes).st_size
         try:
-            _write_all(self.outcomes, (fields.seal(record) + "\n").encode())
+            _write_all(self.outcomes, line.encode())
             os.fsync(self.outcomes)
         except BaseException:
             with suppress(OSError):
@@ -101,7 +98,7 @@ def create(root: Path, campaign: Campaign) -> Iterator[CampaignDirectory]:
     with storing("the campaign", path):
         path.mkdir(parents=True)
     with _locked(path, os.O_CREAT | os.O_EXCL) as outcomes:
-        _write_whole(path / CAMPAIGN, fields.seal(campaign_record(campaign)) + "\n")
+        _write_whole(path / CAMPAIGN, codec.campaign_text(campaign))
         _point_latest(root, path.name)
         yield CampaignDirectory(path=path, outcomes=outcomes)
 
@@ -170,7 +167,7 @@ def _locked(path: Path, flags: int = 0) -> Iterator[int]:
 
 
 def _cut_back(descriptor: int) -> None:
-    """Leave whole lines only (docs/decisions/0020)."""
+    """Leave whole lines only (docs/decisions/0007)."""
     end = os.fstat(descriptor).st_size
     whole = end
     while whole and os.pread(descriptor, 1, whole - 1) != b"\n":

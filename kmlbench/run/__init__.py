@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Doing a campaign."""
+"""Running a campaign."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Walks a plan: boots, proves, measures, and stores every outcome before the next trial begins.
+"""Runs a plan: boots, proves, measures, and stores every outcome before the next trial starts.
 
-The only module that knows both hosts and workloads. A failed trial is an outcome and the campaign goes
-on; a lost host fails what is left of its boot; a contradicted proof stops everything.
+The only module that knows both hosts and workloads. A failed trial is an outcome and the campaign
+continues; a lost host fails the rest of its boot; a contradicted proof stops everything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ALIVE_TIMEOUT_S = 60.0
 
 DMESG_TIMEOUT_S = 60.0
 
-# Of what ran since the last resumption.
+# Since the last resumption.
 TIMING = "timing.json"
 
 
@@ -57,11 +57,11 @@ class Experiment:
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
-    """A campaign that runs. `run` walks its plan once, the pairs of hosts at the same time.
+    """A running campaign. `run` runs its plan once, the pairs of hosts in parallel.
 
-    One trial at a time on each pair. `ended_after` looks at the outcomes before each boot: after how many
-    blocks a rule ends the campaign. `before` is a campaign that is resumed: its completed trials are not run
-    again, and what it says of its hosts must still hold.
+    One trial at a time on each pair. `ended_after` gets the outcomes before each boot: after how many
+    blocks a rule ends the campaign. `before` is the campaign being resumed: its completed trials are not run
+    again, and its facts about the hosts must still hold.
     """
 
     experiment: Experiment
@@ -83,9 +83,9 @@ class Campaign:
         )
 
     def run(self) -> int:
-        """Walk the plan; the number of trials that failed.
+        """Run the plan; the number of trials that failed.
 
-        Raises ProofError, after everything measured before it was stored.
+        Raises ProofError, after everything measured before it has been stored.
         """
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
@@ -99,7 +99,7 @@ class Campaign:
         return self._ledger.failed
 
     def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
-        """Walk the boots of each pair; alone in this thread, which an interruption ends at once."""
+        """Run the boots of each pair; a single pair runs in this thread, which an interrupt ends at once."""
         if len(walks) <= 1:
             for boots in walks:
                 self._walk(boots)
@@ -110,7 +110,7 @@ class Campaign:
                     done.result()
             except BaseException:
                 self._stop.set()
-                self._ledger.note("stopping: the trials that run now are ended first")
+                self._ledger.note("stopping once the running trials have ended")
                 raise
 
     def _walk(self, boots: Sequence[Boot]) -> None:
@@ -124,7 +124,7 @@ class Campaign:
         if blocks is None:
             return False
         if not self._stop.is_set():
-            self._ledger.note(f"the interval is narrow enough after {blocks} blocks: no more are run")
+            self._ledger.note(f"the interval is narrow enough after {blocks} blocks: no more will run")
         self._stop.set()
         return True
 
@@ -157,7 +157,7 @@ class Campaign:
                 writer.write(self.directory.boot(boot.index) / "dmesg", said)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
-        """Store what the boot says of itself and compare it with the boots before; the kernel's release."""
+        """Store the facts of the boot and compare them with the boots before; the kernel's release."""
         self._begin(boot, Stage.INSPECT)
         seen = inspect.inspect(host, self.experiment.server)
         found = {**booted.facts, **seen.facts}
@@ -174,7 +174,7 @@ class Campaign:
             left = served(host, release, left)
 
     def _served(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
-        """Run trials in one server until one fails; the ones that are left."""
+        """Run trials in one server until one fails; the remaining ones."""
         started = Moment()
         ended = 0
         try:
@@ -196,7 +196,7 @@ class Campaign:
         return tuple(left[ended:])
 
     def _unserved(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
-        """Run one trial that has no server; the ones that are left."""
+        """Run one trial without a server; the remaining ones."""
         started = Moment()
         trial = left[0]
         setting = trials.unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
@@ -234,13 +234,13 @@ class Campaign:
 
     @property
     def _seed(self) -> int:
-        """The workloads' seed: sysbench takes 0 as "none", and no more than 31 bits."""
+        """The workloads' seed: sysbench takes 0 as "none", and at most 31 bits."""
         return 1 + self.experiment.seed % (2**31 - 1)
 
     def _store_timing(self) -> None:
         watches = self._watches.values()
         total = max((watch.total_s for watch in watches), default=0.0)
-        # Pairs wait at the same time: the mean of them.
+        # Pairs wait in parallel, so their mean.
         waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
         timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
         with suppress(MachineError):
@@ -252,5 +252,5 @@ def _stage(error: TrialError | CommandTimeout) -> str:
 
 
 def _require_alive(host: Host) -> None:
-    """Raises HostError when the host does not answer any more: then its boot is lost, not one trial."""
+    """Raises HostError if the host no longer answers: then its boot is lost, not just one trial."""
     host.run(("true",), timeout_s=ALIVE_TIMEOUT_S)

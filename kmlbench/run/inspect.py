@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asks a host what it is: the facts of one boot, seen from inside."""
+"""The facts of one boot, collected from inside the host."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
 
 CLIENT_PROGRAMS = (*PROGRAMS, "lib/kmlbench/cpl")
 
-# What boot loaders put on the command line that names the kernel's own file, or the disks of one machine.
+# What boot loaders add to the command line: the kernel's own file, and the disks of one machine.
 OWN_WORDS = re.compile(
     r"(?<!\S)(?:BOOT_IMAGE=|initrd=|(?:root|resume)=(?:UUID|PARTUUID|LABEL|PARTLABEL|/dev/mapper/))\S* ?"
 )
@@ -33,7 +33,7 @@ OWN_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a host said. `facts` are what kmlbench.results.facts compares, the rest is kept raw."""
+    """A host's answers. `facts` are what kmlbench.results.facts compares; the rest is kept raw."""
 
     facts: Mapping[str, str]
     config: str
@@ -41,11 +41,11 @@ class Inspection:
 
 
 def inspect(host: Host, server: Server) -> Inspection:
-    """Ask `host`. Raises HostError when it does not answer, ProofError when its two copies differ."""
+    """Inspect `host`. Raises HostError if it does not answer, ProofError if its two copies differ."""
     sources = _sources(host)
     cpuinfo = sources["/proc/cpuinfo"]
     release = _output(host, "uname", "-r").strip()
-    # The notes hold the build ID, which is another for each binary.
+    # The notes contain the build ID, which differs for each binary.
     build, _, _ = _output(host, "sha256sum", NOTES).partition(" ")
     config = _configuration(host, release)
     facts = {
@@ -68,8 +68,8 @@ def _output(host: Host, *argv: str) -> str:
 def _success(host: Host, result: CommandResult) -> CommandResult:
     if result.returncode:
         raise HostError(
-            f"{host.name}: `{' '.join(result.argv)}` ended with {result.returncode} while the host was "
-            f"asked for its facts: {result.stderr.strip()}"
+            f"{host.name}: `{' '.join(result.argv)}` ended with {result.returncode} while reading "
+            f"the host's facts: {result.stderr.strip()}"
         )
     return result
 

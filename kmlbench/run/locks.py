@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One campaign at a time on a machine: claims that end with the process that has them, whatever ends it.
+"""One campaign at a time on a machine: locks that end with the process that holds them, however it ends.
 
-A claim is a lock on a file of this user's, on the machine of the controller: it does not see a campaign that
-another user or another controller runs on the same host.
+A claim is a lock on a file of this user on the controller: campaigns of another user or another
+controller on the same host are not detected.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kmlbench.storage import locked
 
 
 def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
-    """The machines that a campaign on these hosts uses: guests all use this one."""
+    """The machines that a campaign on these hosts uses: all guests use this one."""
     found = {host.claim.key: host.claim for host in hosts}
     return tuple(found[key] for key in sorted(found))
 
 
 @contextmanager
 def held(claims: Iterable[Claim], *, root: Path, holder: str) -> Iterator[None]:
-    """Claim machines; `holder` says what for. Raises MachineError that names who has one of them already."""
+    """Lock machines; `holder` says what for. Raises MachineError that names who holds one of them already."""
     with storing("a claim", root):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -45,7 +45,7 @@ def _held(claim: Claim, path: Path, holder: str) -> Iterator[None]:
                 descriptor = stack.enter_context(locked(path, wait=False))
             except BlockingIOError:
                 raise _taken(claim, path) from None
-        # While the lock is held: whoever opened the file meanwhile sees that it is another by then.
+        # While the lock is held: a process that opened the file meanwhile notices that it was replaced.
         stack.callback(path.unlink, missing_ok=True)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
@@ -59,6 +59,6 @@ def _taken(claim: Claim, path: Path) -> MachineError:
     except (OSError, ValueError, TypeError, KeyError):
         who = "a process that is just starting"
     return MachineError(
-        f"another campaign runs on {claim.name} ({who}): each would disturb what the other measures",
-        remedy="wait for its end or end it with SIGTERM; campaigns on different machines may run at once",
+        f"another campaign is running on {claim.name} ({who}): they would disturb each other's measurements",
+        remedy="wait for it or end it with SIGTERM; campaigns on different machines can run at once",
     )

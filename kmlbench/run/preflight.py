@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a campaign needs of this machine, asked before anything is started."""
+"""What a campaign needs on this machine, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kmlbench.process import require
 
 RESULTS_MIB = 256
 
-# What runs a guest, beside the guest's memory.
+# QEMU itself, in addition to the guest's memory.
 OVERHEAD_MIB = 512
 
 
@@ -37,9 +37,9 @@ Lack = tuple[str, str]
 
 
 def logins(settings: Config, hosts: Iterable[HostSpec]) -> None:
-    """Raises InputError that lists every key and file by which these hosts cannot be logged in to.
+    """Raises InputError that lists every key and file of these hosts that cannot be used.
 
-    No host is asked: what hosts.yaml names is looked at here.
+    No host is contacted: only the files that hosts.yaml names are checked.
     """
     lacks = [
         (f"{settings.where(host, *keys)}: {error.args[0]}", error.remedy)
@@ -60,7 +60,7 @@ def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
 
 
 def room(place: Path) -> tuple[Path, int]:
-    """The directory that is there of a place which may have to be made, and the MiB that are free in it."""
+    """The existing parent of a directory that may have to be created, and its free space in MiB."""
     existing = next(path for path in (place, *place.absolute().parents) if path.exists())
     return existing, shutil.disk_usage(existing).free >> 20
 
@@ -72,13 +72,13 @@ def _space(results: Path) -> list[Lack]:
     return [
         (
             f"{existing} has {free_mib} MiB free, a campaign needs {RESULTS_MIB}",
-            "free disk space, or give another directory with --results",
+            "free some disk space, or choose another directory with --results",
         )
     ]
 
 
 def _memory(hosts: Iterable[HostSpec], at_once: int, meminfo: Path) -> list[Lack]:
-    """One guest of a pair works at a time, so the largest counts."""
+    """One guest of a pair runs at a time, so the largest counts."""
     largest = max((host.size.memory_mb for host in hosts if host.size), default=0)
     found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
     available = int(found[1]) >> 10 if found else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a running campaign writes down: outcomes, facts and notes, one at a time for all pairs of hosts."""
+"""The recorder of a running campaign: outcomes, facts and notes, serialised over all pairs of hosts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Measured = tuple[Proof, tuple[Sample, ...]]
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """The record of a campaign that runs; every method may be called from any thread.
+    """The record of a running campaign; every method may be called from any thread.
 
-    `ended_after` looks at the outcomes: after how many blocks a rule ends the campaign. `before` is the
-    campaign as it was when it was resumed: what completed counts, what failed may end again.
+    `ended_after` gets the outcomes: after how many blocks a rule ends the campaign. `before` is the
+    campaign before it was resumed: completed trials count, failed ones may end again.
     """
 
     directory: CampaignDirectory
@@ -72,35 +72,35 @@ class Ledger:
         )
 
     def said(self, boot: Boot, found: Mapping[str, str]) -> None:
-        """Store what a boot said of itself. Raises ProofError when the boots before said something else."""
+        """Store the facts of a boot. Raises ProofError if those of the boots before differ."""
         self.directory.facts(boot.index, boot.kernel, found)
         with self._lock:
             self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found, pair=boot.pair))
             facts.require_agreement(self._facts)
 
     def left(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
-        """The ones of these that have not ended."""
+        """Those of these trials that have not ended."""
         with self._lock:
             return tuple(trial for trial in trials if trial not in self._ended)
 
     @property
     def ended(self) -> frozenset[Trial]:
-        """The trials that ended."""
+        """The trials that have ended."""
         with self._lock:
             return frozenset(self._ended)
 
     def blocks_that_suffice(self) -> int | None:
-        """After how many blocks the rule ends the campaign, if it does."""
+        """After how many blocks the rule ends the campaign; None if it does not."""
         with self._lock:
             return self.ended_after(self._outcomes)
 
     def note(self, text: str) -> None:
-        """Tell one line."""
+        """Emit one line."""
         with self._lock:
             self.progress.note(text)
 
     def tell(self, event: Event) -> None:
-        """Tell whoever watches."""
+        """Emit an event."""
         with self._lock:
             self.progress.tell(event)
 

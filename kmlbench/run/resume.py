@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`run-benchmark --resume`: go on with a campaign that was interrupted, by the plan that it began with."""
+"""`run-benchmark --resume`: resume an interrupted campaign by its original plan."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from kmlbench.results.reader import CAMPAIGN, StoredCampaign
 from kmlbench.run import session
 from kmlbench.run.campaign import Campaign
 
-# Options that are those of the campaign.
+# Options that a resumption takes from the campaign.
 FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")
 
-# Options that hosts.yaml may have set, and the campaign did not have.
+# Options that hosts.yaml may set now, and that the campaign did not have.
 OPTIONAL = ("loops", "rate")
 
 
 def find(text: str, results: Path) -> Path:
     """The directory of a campaign by its path, its directory's name below `results`, or its id.
 
-    Raises InputError when there is none, or several.
+    Raises InputError if there is none, or more than one.
     """
     for path in (Path(text), results / text):
         if (path / CAMPAIGN).is_file():
@@ -41,21 +41,18 @@ def find(text: str, results: Path) -> Path:
         return found[0].resolve()
     ids = [name.rpartition("-")[2] for name in known if name != writer.LATEST]
     raise InputError(
-        f"--resume: {results} holds {len(found)} campaigns called {text!r}{suggestion(text, ids)}",
+        f"--resume: {results} has {len(found)} campaigns called {text!r}{suggestion(text, ids)}",
         remedy="give the path of the campaign's directory",
     )
 
 
 def restore(arguments: argparse.Namespace, campaign: CampaignRecord) -> None:
-    """Give `arguments` the options that the campaign began with. Raises InputError for others."""
+    """Set `arguments` to the options of the campaign. Raises InputError for others."""
     given = [name for name in FIXED if getattr(arguments, name) is not None]
     if given:
         raise InputError(
-            *(
-                f"--{name.replace('_', '-')}: a campaign that goes on keeps what it began with"
-                for name in given
-            ),
-            remedy="leave these options out, or begin a new campaign without --resume",
+            *(f"--{name.replace('_', '-')}: a resumed campaign keeps its original options" for name in given),
+            remedy="leave these options out, or start a new campaign without --resume",
         )
     for name in FIXED:
         setattr(arguments, name, campaign.options.get(name))
@@ -63,13 +60,13 @@ def restore(arguments: argparse.Namespace, campaign: CampaignRecord) -> None:
 
 
 def settled(settings: Config, campaign: CampaignRecord) -> Config:
-    """`settings` as the campaign had them. Raises InputError where the hosts are not enough or too many."""
+    """`settings` as the campaign had them. Raises InputError for the wrong number of hosts."""
     pairs = 1 + max((trial.pair for trial in campaign.plan), default=0)
     if pairs != len(settings.campaign.stock):
         raise InputError(
-            f"{settings.path}: the campaign was planned for {pairs} pairs of hosts, and the file names "
+            f"{settings.path}: the campaign was planned for {pairs} pairs of hosts, but the file names "
             f"{len(settings.campaign.stock)}",
-            remedy="name the hosts that it began with, or another file with --hosts",
+            remedy="name the original hosts, or another file with --hosts",
         )
     without = {name: None for name in OPTIONAL if name not in campaign.options}
     # mypy: the names of fields that may be None.
@@ -77,7 +74,7 @@ def settled(settings: Config, campaign: CampaignRecord) -> Config:
 
 
 def left(stored: StoredCampaign) -> tuple[Trial, ...]:
-    """The trials that a resumption would run: none where a rule, fixed at the start, asks for no more."""
+    """The trials that a resumption would run; none if the stopping rule needs no more."""
     if session.rule(stored.campaign)(stored.completed) is not None:
         return ()
     completed = {outcome.trial for outcome in stored.completed}
@@ -85,7 +82,7 @@ def left(stored: StoredCampaign) -> tuple[Trial, ...]:
 
 
 def run(path: Path, settings: Config, planned: Planned, *, results: Path, progress: Progress) -> int:
-    """Go on with the campaign in `path`; `planned` is what is left. How many trials failed."""
+    """Resume the campaign in `path`; `planned` is what is left. The number of trials that failed."""
     record = reader.read(path).campaign
     _require_version(path, record)
     with session.machines(settings, planned, results=results, holder=str(path), progress=progress) as ready:
@@ -113,17 +110,17 @@ def _require_version(path: Path, record: CampaignRecord) -> None:
     began, here = record.git_commit, provenance.git_commit()
     if began != here:
         raise InputError(
-            f"{path}: version {began} of kmlbench began this campaign, and this is {here}: one campaign is "
+            f"{path}: version {began} of kmlbench started this campaign, and this is {here}: one campaign is "
             "measured by one program",
-            remedy=f"{_way_back(began, here)}, or begin a new campaign",
+            remedy=f"{_way_back(began, here)}, or start a new campaign",
         )
 
 
 def _way_back(began: str, here: str) -> str:
-    """From the program that is `here` to the one that began."""
+    """How to get from this version to the one that started the campaign."""
     commits = provenance.commit_of(began), provenance.commit_of(here)
     if None in commits:
-        return "go on with the copy of kmlbench that began it"
+        return "resume it with the copy of kmlbench that started it"
     steps = []
     if provenance.has_changes(here):
         steps.append("undo or stash your changes (`git status` names them)")
@@ -135,6 +132,6 @@ def _way_back(began: str, here: str) -> str:
 def _require_platform(record: CampaignRecord, ready: Ready) -> None:
     if record.platform != str(ready.platform):
         raise InputError(
-            f"the campaign ran on {record.platform!r}, and here its hosts are {str(ready.platform)!r}",
-            remedy="go on with it where it began, or begin a new campaign",
+            f"the campaign ran on {record.platform!r}, but its hosts are now {str(ready.platform)!r}",
+            remedy="resume it where it was started, or start a new campaign",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a campaign that begins and one that goes on have in common: machines, the walk, the end."""
+"""What new and resumed campaigns have in common: machines, the run, the end."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ CLAIMS = "campaigns"
 def machines(
     settings: Config, planned: Planned, *, results: Path, holder: str, progress: Progress
 ) -> Iterator[Ready]:
-    """The machines of what is planned, claimed and made ready; what dead campaigns left on them is ended.
+    """The machines of the plan, locked and ready; leftovers of dead campaigns are killed.
 
-    Raises MachineError when this machine lacks something or another campaign runs, HostError when a host
+    Raises MachineError if this machine lacks something or another campaign is running, HostError if a host
     does not answer.
     """
     hosts = setup.hosts(settings, setup.booted(planned.trials))
@@ -38,12 +38,12 @@ def machines(
     root = detached.default_directory(cache.root) / CLAIMS
     with locks.held(locks.machines(hosts), root=root, holder=holder):
         for guest in orphans.end_guests(results):
-            progress.note(f"ended a guest whose campaign is dead (process {guest})")
+            progress.note(f"killed an orphaned guest (process {guest})")
         yield setup.prepare(settings, planned.trials, seed=planned.seed, cache=cache, progress=progress)
 
 
 def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
-    """What is run on these machines."""
+    """The experiment on these machines."""
     return Experiment(
         plan=plan,
         server=spec.server,
@@ -56,7 +56,7 @@ def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], see
 
 
 def measure(campaign: Campaign, record: CampaignRecord) -> int:
-    """Walk the plan; how many trials failed. What stops it tells how to go on."""
+    """Run the plan; the number of failed trials. Errors that stop it say how to resume."""
     path = campaign.directory.path
     before = () if campaign.before is None else campaign.before.completed
     campaign.progress.tell(Begun(record=record, directory=path, before=before))
@@ -69,12 +69,12 @@ def measure(campaign: Campaign, record: CampaignRecord) -> int:
 
 
 def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
-    """What may end a campaign before its plan does."""
+    """The rule that may end a campaign before its plan does."""
     return partial(stopping.ended_after, record)
 
 
 def _kept(directory: Path) -> str:
     return (
-        f"what was measured is in {directory}; `run-benchmark --resume {directory}` goes on with it, "
+        f"what was measured is in {directory}; `run-benchmark --resume {directory}` resumes it, "
         f"`kmlbench report {directory}` shows it, as incomplete"
     )

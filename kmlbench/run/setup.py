@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two arms of a campaign made ready, whatever the kind of their hosts."""
+"""Setting up the two arms of a campaign, whatever the kind of their hosts."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def pairs(settings: Config, kernels: Collection[Kernel]) -> tuple[Mapping[Kernel
 
 
 def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]:
-    """Those hosts, of all pairs."""
+    """These hosts of all pairs."""
     return tuple(host for pair in pairs(settings, kernels) for host in pair.values())
 
 
 def prepare(
     settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
 ) -> Ready:
-    """Build what these trials lack, or see that running hosts answer. Raises MachineError or HostError."""
+    """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
     chosen = pairs(settings, booted(trials))
     job = Job(server=settings.campaign.server, seed=seed, cache=cache, progress=progress)
     # The hosts of a campaign are of one kind.

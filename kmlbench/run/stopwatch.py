@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much of a campaign the controller spends waiting for machines, and how much it needs itself."""
+"""How much of a campaign the controller waits for machines, and how much it takes itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Thing = TypeVar("Thing")
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds since it was made: in total, and of these waiting for machines."""
+    """Seconds since its creation: in total, and spent waiting for machines."""
 
     started: float = field(default_factory=time.perf_counter)
     waited_s: float = 0.0
@@ -39,7 +39,7 @@ class Stopwatch:
 
     @property
     def own_s(self) -> float:
-        """What the controller needed for itself."""
+        """The controller's own time."""
         return self.total_s - self.waited_s
 
 
@@ -57,7 +57,7 @@ class Moment:
 
 @dataclass(slots=True, kw_only=True)
 class WaitedHost:
-    """A host whose answers are waited for on a stopwatch."""
+    """A host whose answers are timed as waiting."""
 
     host: Host
     stopwatch: Stopwatch
@@ -85,7 +85,7 @@ class WaitedHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitedStream:
-    """A stream whose bytes are waited for on a stopwatch."""
+    """A stream whose bytes are timed as waiting."""
 
     stream: ByteStream
     stopwatch: Stopwatch
@@ -107,7 +107,7 @@ class WaitedStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited(AbstractContextManager[Thing]):
-    """A context manager whose beginning and end are waited for on a stopwatch."""
+    """A context manager whose enter and exit are timed as waiting."""
 
     manager: AbstractContextManager[Thing]
     stopwatch: Stopwatch

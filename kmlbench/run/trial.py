@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One trial on a host: an empty schema, the workload's steps, its numbers, and the proof that they count."""
+"""One trial on a host: an empty schema, the workload's steps, its numbers, and their proof."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Bench:
 def perform(
     bench: Bench, trial: Trial, adapter: Adapter, setting: Setting
 ) -> tuple[Proof, tuple[Sample, ...]]:
-    """Run `trial` and return its proof and its numbers; the raw output is stored on the way.
+    """Run `trial` and return its proof and its numbers; the raw output is stored as it arrives.
 
-    Raises TrialError or CommandTimeout when it failed, ProofError when what was measured is not what the
-    trial's cell says.
+    Raises TrialError or CommandTimeout if it failed, ProofError if what ran contradicts the trial's
+    cell.
     """
     raw = bench.directory.raw(trial)
     steps = [(step, _command(bench, step)) for step in adapter.steps(setting)]
@@ -95,7 +95,7 @@ def _proof(bench: Bench, trial: Trial, index: int, report: measure.MeasureReport
 
 
 def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
-    """Give the workload an empty schema with its tables, whatever ran in this server before."""
+    """Give the workload an empty schema with its tables, independent of earlier trials in this server."""
     schema = handle.database
     _execute(bench, handle, f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}", "emptied")
     if adapter.dataset is not None:
@@ -103,7 +103,7 @@ def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
 
 
 def _analyze(bench: Bench, handle: ServerHandle) -> None:
-    """Give the optimizer the same statistics in every trial, rather than when the server gets round to it."""
+    """Give the optimizer the same statistics in every trial, instead of whenever the server computes them."""
     _execute(bench, handle, ANALYZE.format(schema=handle.database), "analyzed")
 
 
@@ -115,7 +115,7 @@ def _execute(bench: Bench, handle: ServerHandle, statements: str, done: str) -> 
 
 
 def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
-    """The server's own client, which is no part of what is measured: always the one below /usr."""
+    """The server's own client, which is not measured: always the one below /usr."""
     return (
         f"/usr/{PROGRAMS[server].client}",
         f"--defaults-file={handle.password_file}",
@@ -159,7 +159,7 @@ def _stored(bench: Bench, trial: Trial, index: int, step: Step, result: CommandR
 
 @contextmanager
 def _forgetting(host: Host) -> Iterator[None]:
-    """Leave no report behind, however the step ends; a host that is gone keeps it until it boots."""
+    """Remove the report, however the step ends; a lost host keeps it until it reboots."""
     try:
         yield
     finally:
@@ -168,4 +168,4 @@ def _forgetting(host: Host) -> Iterator[None]:
 
 
 def _said(result: CommandResult) -> str:
-    return (result.stderr or result.stdout).strip()[-SAID_CHARACTERS:] or "it said nothing"
+    return (result.stderr or result.stdout).strip()[-SAID_CHARACTERS:] or "no output"

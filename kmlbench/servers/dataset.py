@@ -37,7 +37,7 @@ TIMEOUT_S = 120.0
 def load(name: str, host: Host, handle: ServerHandle) -> None:
     """Create and fill the tables of the data set `name` in the server of `handle`.
 
-    Raises TrialError(stage="load") when the server refuses, is not there, or the stream breaks.
+    Raises TrialError(stage="load") if the server refuses, is gone, or the stream breaks.
     """
     if name != wisconsin_data.DATASET:
         raise TrialError(f"there is no data set {name!r}, only {wisconsin_data.DATASET!r}", stage="load")
@@ -51,7 +51,7 @@ def load(name: str, host: Host, handle: ServerHandle) -> None:
 
 
 def fill(engine: Engine) -> None:
-    """Create and fill the Wisconsin tables in any database that SQLAlchemy speaks to."""
+    """Create and fill the Wisconsin tables in any database that SQLAlchemy supports."""
     metadata = schema()
     with engine.begin() as connection:
         for table in metadata.tables.values():
@@ -105,7 +105,7 @@ def _connect(host: Host, handle: ServerHandle) -> pymysql.Connection:
 
 
 class StreamSocket:
-    """What PyMySQL asks of a socket, on top of a stream."""
+    """The socket methods that PyMySQL uses, on top of a stream."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream

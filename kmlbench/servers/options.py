@@ -6,7 +6,7 @@ The durability is each server's default: MySQL writes a binary log and syncs it 
 commit (a system call each, even in memory), MariaDB has no binary log. The data lies in memory, so sizes are
 small: a buffer pool that holds every workload's data, and MySQL's log buffer is 8 MB, since its 64 MB are
 one eighth of the page faults of a start. MySQL's performance schema is on, as it is by default. The
-optimizer's statistics are made before a measurement, and not whenever the server gets round to it.
+optimizer's statistics are computed before a measurement, not whenever the server schedules it.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ STOP_S = 120
 
 COMMAND_S = 120.0
 
-# The shell waits inside the guest, where a turn costs nothing, for: the end of the server (1), or its socket
-# and an answer to a query that needs the password. `timeout` gives 124.
+# The shell waits inside the guest, where polling is cheap, for: the exit of the server (1), or its socket
+# and an answer to a query that needs the password. `timeout` exits with 124.
 _AWAIT_READY = """
 while kill -0 "$1"; do
     [ -S "$2" ] && "$3" --defaults-file="$4" --socket="$2" --user="$5" --execute="SELECT 1" && exit 0
@@ -61,7 +61,7 @@ done 2>/dev/null
 rmdir "$1" 2>/dev/null
 """
 
-# The directory above it belongs to all servers: the last one takes it along.
+# The parent directory belongs to all servers: the last one removes it.
 _REMOVE = 'rm -rf "$1"; rmdir "${1%/*}" 2>/dev/null'
 
 _WRITE = 'umask 077; cat > "$1" && chown "$2" "$1"'
@@ -90,7 +90,7 @@ class ServerHandle:
     password_file: str
 
     def setting(self, *, seed: int, scale: float) -> Setting:
-        """What an adapter needs to know of this server."""
+        """What a workload needs to know about this server."""
         return Setting(
             prefix=self.prefix,
             socket=self.socket,
@@ -104,7 +104,7 @@ class ServerHandle:
 
 @contextmanager
 def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
-    """A server of `prefix` that answers, on its own copy of the data in memory; gone afterwards.
+    """A ready server of `prefix`, on its own copy of the data in memory; stopped afterwards.
 
     Raises TrialError: stage "start server" with the tail of the server's log, stage "stop server" when it
     had to be killed.
@@ -125,9 +125,9 @@ def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle
 
 
 def clear(host: Host) -> str:
-    """End the servers that a dead controller left on a host that runs on, and remove their data.
+    """Stop servers that a dead controller left on a host that stays up, and remove their data.
 
-    What was removed, a line for each.
+    Returns what was removed, one line each.
     """
     argv = ["timeout", str(STOP_S), "sh", "-c", _CLEAR, "sh", RUNTIME]
     return host.run(argv, timeout_s=STOP_S + COMMAND_S).stdout
@@ -157,7 +157,7 @@ def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> Server
 
 
 def _copy_data(host: Host, directory: str) -> str:
-    """Copy the pristine data and return its owner, whom the server runs as."""
+    """Copy the pristine data and return its owner, as whom the server runs."""
     owner = _require(host.run(["stat", "--format=%U", PRISTINE], timeout_s=COMMAND_S)).stdout.strip()
     install = ["install", "--directory", "--mode=0750", f"--owner={owner}"]
     _require(host.run([*install, directory], timeout_s=COMMAND_S))
@@ -187,7 +187,7 @@ def _launch(host: Host, directory: str, argv: Sequence[str]) -> int:
     shell = ["sh", "-c", _DETACH, "sh", directory, *argv]
     result = _require(host.run(shell, timeout_s=COMMAND_S))
     if not result.stdout.strip().isascii() or not result.stdout.strip().isdigit():
-        raise TrialError(f"starting {argv[0]} told no pid but {result.stdout!r}", stage="start server")
+        raise TrialError(f"starting {argv[0]} printed {result.stdout!r}, not a PID", stage="start server")
     return int(result.stdout)
 
 
@@ -196,11 +196,11 @@ def _await_ready(host: Host, handle: ServerHandle, client: str) -> None:
     argv = ["timeout", str(START_S), *shell, handle.password_file, handle.user]
     result = host.run(argv, timeout_s=START_S + COMMAND_S)
     if result.returncode:
-        cause = f"did not answer within {START_S} s" if result.returncode == 124 else "ended while starting"
+        cause = f"did not answer within {START_S} s" if result.returncode == 124 else "exited while starting"
         raise TrialError(
             f"the server {cause}; {_last_words(result)}end of its log:\n{_log_tail(host, handle.directory)}",
             stage="start server",
-            remedy="run the same command line in the guest (kmlbench guest ssh) to see it fail",
+            remedy="run the same command line in the guest (kmlbench guest ssh) to see why",
         )
 
 
@@ -218,7 +218,7 @@ def _stop(host: Host, handle: ServerHandle) -> None:
 
 
 def _kill(host: Host, directory: str) -> None:
-    """Kill the server that was started in `directory`, if it was; its data is thrown away next."""
+    """Kill the server that was started in `directory`, if any; its data is removed next."""
     argv = ["timeout", str(STOP_S), "sh", "-c", _KILL, "sh", directory]
     host.run(argv, timeout_s=STOP_S + COMMAND_S)
 

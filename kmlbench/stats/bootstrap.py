@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Intervals for the mean of few numbers that stand for blocks, many series at once.
+"""Intervals for the mean of a few numbers, one per block, for many series at once.
 
 Blocks are resampled whole: a block's number is the mean of its boots, each the mean of its server starts,
 each the mean of its iterations, and resampling inside a block as well would count that noise twice
 (Davison and Hinkley, Bootstrap Methods and their Application, 3.8). The studentised bootstrap needs some
-blocks; with fewer it is Student's t. docs/decisions/0030 has the coverage of both and of what was rejected.
+blocks; with fewer it is Student's t. docs/decisions/0011 has the coverage of both and of what was rejected.
 
 Arrays end with the axis of blocks. Resampling is seeded: the same numbers give the same interval.
 """
@@ -25,7 +25,7 @@ FEWEST_BLOCKS = 10
 
 SEED = 20051101
 
-FLAT = 1e-12  # a spread below this share of the numbers is rounding
+FLAT = 1e-12  # a relative spread below this is rounding
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) ->
     """The half-width of the difference of two means, from the squares of their errors.
 
     Welch's degrees of freedom (1947), but at most twice those of the smaller arm: three blocks against twenty
-    would miss in 7.6 % of cases, and so do in 5.5 % (docs/decisions/0030).
+    would miss in 7.6 % of cases, and so do in 5.5 % (docs/decisions/0011).
     """
     square = squares[0] + squares[1]
     parts = sum(one**2 / (count - 1) for one, count in zip(squares, counts, strict=True))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers as a reader wants them: four significant digits, with the interval or the reason for none."""
+"""Numbers as text: four significant digits, with the interval or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNIFICANT_DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One table cell: a value with its interval (or why none) in `aside`, and what to hold beside it."""
+    """One table cell: a value, its interval (or why there is none) in `aside`, the control's in `beside`."""
 
     text: str
     aside: str = ""
@@ -63,7 +63,7 @@ def percent(ratio: float) -> str:
 
 
 def half_width(relative: float) -> str:
-    """0.0031 as ±0.31 %; what is smaller keeps two digits."""
+    """0.0031 as ±0.31 %; smaller numbers keep two digits."""
     places = 2 if relative >= 0.0005 or relative == 0 else 1 - math.floor(math.log10(relative * 100))
     return f"±{relative * 100:.{places}f} %"
 

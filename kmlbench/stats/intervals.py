@@ -5,7 +5,7 @@ Values come by block, `{block: values}`; a value may itself be a sequence, so th
 their server starts, their iterations. A block counts by the mean of its boots, a boot by the mean of its
 starts, and so on (Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013): what was
 repeated more often weighs no more. Ratios are paired by block on the log scale, because the two cells of a
-block share the hour and the machine's mood.
+block ran close together on the same machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_BLOCKS = 1000
 
 PLANNED = np.arange(2, MOST_BLOCKS + 1, dtype=np.float64)
 
-LARGEST_LOG = 100.0  # a ratio beyond e^100 is no measurement, and no bound says more than that
+LARGEST_LOG = 100.0  # a ratio beyond e^100 is not a measurement, and bounds are clipped to it
 
 Tree = float | Sequence["Tree"]
 
@@ -38,7 +38,7 @@ Values = Mapping[int, Sequence[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate and where it may lie. `low` and `high` are None where nothing shows how far it varies.
+    """An estimate with its interval. `low` and `high` are None if the variance is unknown.
 
     `blocks` counts those behind the estimate, of the smaller arm where two have blocks of their own.
     """
@@ -51,7 +51,7 @@ class Interval:
 
     @property
     def unbounded(self) -> str:
-        """Why there are no bounds; empty where there are."""
+        """Why there are no bounds; empty if there are."""
         if self.low is not None and self.high is not None:
             return ""
         return "one block: no interval" if self.blocks < 2 else "no variance: no interval"
@@ -120,7 +120,7 @@ def ratio_interval(treated: Blocks, control: Blocks, *, confidence: float = CONF
 def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
     """The ratio of the means of two arms that share no block: other campaigns, or boots in no order.
 
-    Both must vary for an interval: equal blocks do not show that there is no noise.
+    Both must vary for an interval: equal blocks are no evidence of zero noise.
     """
     if not treated or not control:
         return Absent(reason="no value")
@@ -177,7 +177,7 @@ def mean(tree: Tree) -> float:
     """The mean of the means of a tree's branches."""
     if isinstance(tree, int | float):
         return float(tree)
-    # Divided first: the sum of two large numbers may be none.
+    # Divided first: the sum of two large numbers may overflow.
     return math.fsum(mean(branch) / len(tree) for branch in tree)
 
 
@@ -200,7 +200,7 @@ def log_deviation(ratio: Interval) -> float | None:
 
 
 def smallest_effect(ratio: Interval, *, power: float = 0.8) -> float | None:
-    """The relative effect that campaigns as long and as variable find with probability `power`."""
+    """The relative effect that campaigns of the same length and variance detect with probability `power`."""
     deviation = log_deviation(ratio)
     if deviation is None:
         return None

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Every number a second time."""
+"""Deriving every number again, and comparing."""

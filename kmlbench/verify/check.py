@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Derives every number and figure of a stored campaign a second time and names the first that differs.
+"""Derives every number and figure of a stored campaign again and names the first difference.
 
 In this order: the numbers and proofs of outcomes.jsonl from raw/, the facts from the boots' raw output,
 then samples.parquet, figures/ and report.html from outcomes.jsonl.
@@ -36,12 +36,12 @@ DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
 
 FACTS_OF = {"config": facts.configuration_facts, "cpuinfo": facts.processor_facts}
 
-AGAIN = "`kmlbench report DIR` derives it anew; if it still differs, another version of kmlbench wrote it"
+AGAIN = "`kmlbench report DIR` derives it again; if it still differs, another version of kmlbench wrote it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """How much was derived again and found the same."""
+    """How much was derived again without a difference."""
 
     trials: int
     samples: int
@@ -60,7 +60,9 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
     progress.stage("raw output", total=len(stored.completed))
     without = sum(_trial(stored, outcome, progress) for outcome in stored.completed)
     if without:
-        progress.note(f"{without} trials kept no answer of the privilege probe: their CPL is not verified")
+        progress.note(
+            f"{without} trials did not keep the output of the privilege probe: their CPL is not verified"
+        )
     for boot in stored.facts:
         _facts(stored, boot)
     progress.stage("figures and report")
@@ -94,9 +96,7 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         found = rederive.rederive(stored.directory, trial)
     except (TrialError, ProofError) as error:
         path = raw_path(stored.directory, trial)
-        raise _differs(
-            stored, f"{place}: {path} is not the output of a trial that completed: {error}"
-        ) from error
+        raise _differs(stored, f"{place}: {path} is not the output of a completed trial: {error}") from error
     _samples(stored, outcome.samples, found.samples, f"{OUTCOMES}: {place}")
     if found.proof is not None and found.proof != outcome.proof:
         raise _differs(stored, f"{OUTCOMES}: {place}: its proof is {outcome.proof}, raw/ says {found.proof}")
@@ -156,7 +156,7 @@ def _frames(found: Path, derived: Path) -> None:
     ours, theirs = _frame(found), _frame(derived)
     if list(ours.columns) != list(theirs.columns) or len(ours) != len(theirs):
         shapes = " and ".join(f"{len(one)} rows of {', '.join(one.columns)}" for one in (ours, theirs))
-        raise DifferenceError(f"{SAMPLES}: the one there and the derived one have {shapes}", remedy=AGAIN)
+        raise DifferenceError(f"{SAMPLES}: the stored and the derived file have {shapes}", remedy=AGAIN)
     unequal = (ours != theirs).to_numpy()
     if unequal.any():
         row = int(unequal.any(axis=1).argmax())
@@ -171,7 +171,7 @@ def _frame(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     # What a damaged file makes pyarrow raise is not documented; none of it is about anything else.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-        raise DifferenceError(f"{SAMPLES}: is not Parquet any more: {error}", remedy=AGAIN) from error
+        raise DifferenceError(f"{SAMPLES}: is not a Parquet file: {error}", remedy=AGAIN) from error
 
 
 def _drawn_here(path: Path, progress: Progress) -> bool:
@@ -191,7 +191,7 @@ def _drawn_here(path: Path, progress: Progress) -> bool:
         return True
     progress.note(
         f"the figures were drawn by Matplotlib {version}, here is {mpl.__version__}: "
-        "their data is compared, their drawing is not"
+        "their data is compared, their drawings are not"
     )
     return False
 
@@ -199,7 +199,7 @@ def _drawn_here(path: Path, progress: Progress) -> bool:
 def _names(found: Path, derived: Path) -> list[str]:
     ours, theirs = ({path.name for path in one.glob("*")} for one in (found, derived))
     for name in sorted(ours ^ theirs):
-        what = "is no figure of this campaign" if name in ours else "is not there"
+        what = "is not a figure of this campaign" if name in ours else "is not there"
         raise DifferenceError(f"{FIGURES}/{name} {what}", remedy=AGAIN)
     return sorted(theirs)
 

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from kmlbench.errors import InputError
 from kmlbench.model import CommandResult, Proof, Sample, Trial
-from kmlbench.results import fields
+from kmlbench.results import codec, lines
 from kmlbench.results.reader import COMMANDS, COPY_AGAIN, MEASURED, PRIVILEGE, raw_path
 from kmlbench.workloads import measure, probe
 from kmlbench.workloads.registry import ADAPTERS
 from kmlbench.workloads.syscall_counts import is_counting
+
+_COMMANDS = msgspec.json.Decoder(list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +38,7 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     path = raw_path(directory, trial)
     if trial.workload not in ADAPTERS:
         raise InputError(f"{path}: this version of kmlbench has no workload {trial.workload!r}")
-    commands = len(_lines(path / COMMANDS))
+    commands = len(_commands(path / COMMANDS))
     adapter = ADAPTERS[trial.workload]
     report = None if is_counting(adapter.name) else probe.parse_report(_text(path / MEASURED))
     counted = adapter.samples([_step(path, index) for index in range(commands)])
@@ -54,30 +59,22 @@ def _step(path: Path, index: int) -> CommandResult:
     if len(found) != 1:
         raise InputError(f"{path}: has {len(found)} directories {index:02d}-*, not one", remedy=COPY_AGAIN)
     step = found[0]
-    record = _record(step / "argv.json")
-    try:
-        return CommandResult(
-            argv=fields.words(record, "argv"),
-            returncode=fields.integer(record, "returncode"),
-            stdout=_text(step / "stdout"),
-            stderr=_text(step / "stderr"),
-            elapsed_s=fields.number(record, "elapsed_s"),
+    with _named(step / "argv.json"):
+        return codec.read_command(
+            _text(step / "argv.json"), stdout=_text(step / "stdout"), stderr=_text(step / "stderr")
         )
-    except ValueError as error:
-        raise InputError(f"{step / 'argv.json'}: {error}", remedy=COPY_AGAIN) from error
 
 
-def _record(path: Path) -> fields.Record:
-    try:
-        return fields.load(_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: {error}", remedy=COPY_AGAIN) from error
-
-
-def _lines(path: Path) -> Sequence[object]:
+def _commands(path: Path) -> Sequence[object]:
     """The commands of a trial; a list of lists, of which only the length matters here."""
+    with _named(path):
+        return lines.load(_text(path), _COMMANDS)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
     try:
-        return fields.load_list(_text(path))
+        yield
     except ValueError as error:
         raise InputError(f"{path}: {error}", remedy=COPY_AGAIN) from error
 

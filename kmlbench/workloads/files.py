@@ -12,7 +12,7 @@ from kmlbench.paths import WORKLOADS
 def require_checkout() -> None:
     """Raises MachineError outside of the package's checkout."""
     if not WORKLOADS.is_dir():
-        raise _no_checkout(f"{WORKLOADS} is not there")
+        raise _no_checkout(f"{WORKLOADS} is missing")
 
 
 @cache
@@ -26,6 +26,6 @@ def read(relative: str) -> str:
 
 def _no_checkout(reason: str) -> MachineError:
     return MachineError(
-        f"the package runs from its checkout alone, and this is none: {reason}",
-        remedy="`make setup` in a clone of its repository installs it there",
+        f"the package only runs from its checkout, and this is not one: {reason}",
+        remedy="clone the repository and run `make setup` there",
     )

@@ -85,7 +85,7 @@ def parse(text: str) -> MeasureReport:
             server=None if report["server"] is None else _usage(report["server"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise TrialError(f"this is no report of measure: {error!r}", stage="parse") from error
+        raise TrialError(f"not a report of measure: {error!r}", stage="parse") from error
 
 
 def _usage(found: dict[str, Any]) -> Usage:

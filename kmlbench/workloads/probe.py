@@ -42,7 +42,7 @@ def proof_in(result: CommandResult, report: MeasureReport | None) -> Proof:
     if seen.kernel_mode is not None and seen.kernel_mode is not (seen.cpl == KERNEL_CPL):
         raise ProofError(
             f"{result.argv[0]} ran at CPL {seen.cpl}, but its /proc/self/status says KernelMode "
-            f"{int(seen.kernel_mode)}: this kernel's field cannot be believed"
+            f"{int(seen.kernel_mode)}: the kernel's field is wrong"
         )
     return Proof(
         kernel_release=seen.release,
@@ -114,7 +114,7 @@ def parse_privilege(result: CommandResult) -> Privilege:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         said = (result.stderr or result.stdout)[-300:]
         raise TrialError(
-            f"{result.argv[0]} did not say what it runs as (exit {result.returncode}): {said!r}",
+            f"{result.argv[0]} did not report its privilege (exit {result.returncode}): {said!r}",
             stage="proof",
         ) from error
     return seen

@@ -70,8 +70,8 @@ def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) 
     found = answer(source, stored.campaign.platform)
     assert found.sentence == "A/A control, wisconsin of stock:/usr against itself: no false alarm."
     assert re.search(
-        r"With 6 blocks this machine cannot tell an effect within ±0\.\d\d % from nothing; the smallest it "
-        r"finds in four campaigns of five is ±0\.\d\d %\. Of \d+ measures that vary, \d+ differ",
+        r"With 6 blocks this machine cannot tell an effect within ±0\.\d\d % from none; the smallest that it "
+        r"detects in four of five campaigns is ±0\.\d\d %\. Of \d+ measures that vary, \d+ differ",
         found.figures,
     )
     page = text(write.write(stored.directory))
@@ -166,8 +166,8 @@ def test_a_control_of_something_else_is_not_found_and_may_not_be_named(
 ) -> None:
     named, path = build(tmp_path, other), build(tmp_path, SERIOUS)
     assert control.find(reader.read(path)) is None
-    assert "makes one" in text(write.write(path))
-    with pytest.raises(InputError, match="is no control of"):
+    assert "runs one" in text(write.write(path))
+    with pytest.raises(InputError, match="is not a control for"):
         write.write(path, beside=named)
     assert main(["report", str(path), "--control", str(named)]) == 2
     assert "remedy: name a campaign of `run-benchmark --control`" in capsys.readouterr().err

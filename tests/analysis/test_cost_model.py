@@ -98,7 +98,7 @@ def test_the_report_calls_it_a_projection_with_its_platform(tmp_path: Path, cost
     path = build(tmp_path, HERE)
     assert main(["report", str(path), "--cost-model", str(costs)]) == 0
     text = Page(path / "report.html").text
-    assert "This is a projection and no measurement" in text
+    assert "This is a projection, not a measurement" in text
     assert "platform real hosts, processor QEMU TCG CPU version 2.5+, blocks: 4" in text
     assert "projected saving, ns" in text
     assert "add syscalls to --workloads" in text
@@ -191,19 +191,19 @@ def too_much_a_call(record: Any) -> None:
     ("damage", "told"),
     [
         (without_name, 'field "name" is missing'),
-        (another_file, 'it is no file of "kmlbench costs", format 1'),
-        (another_format, 'it is no file of "kmlbench costs", format 1'),
+        (another_file, 'not a file of "kmlbench costs", format 1'),
+        (another_format, 'not a file of "kmlbench costs", format 1'),
         (emulated_time, 'field "platform" is "QEMU TCG, real time", none of'),
         (an_unknown_platform, 'field "platform" is "a toaster"'),
-        (no_stock, 'field "costs_ns", stock:/usr: field "stock:/usr" is missing'),
+        (no_stock, 'field "costs_ns" lacks cells: stock:/usr'),
         (an_unknown_cell, "unknown cells: xen:/usr"),
-        (a_kind_less, 'kml:/trusted: "poll" has no list of costs'),
-        (an_unknown_kind, "kml:/trusted: unknown kinds: ioctl; known: getpid"),
+        (a_kind_less, 'field "costs_ns" lacks kinds in kml:/trusted: poll'),
+        (an_unknown_kind, "unknown kinds in kml:/trusted: ioctl; known: getpid"),
         (a_shorter_list, "lists of several lengths: [3, 4]"),
-        (an_empty_list, 'kml:/trusted: "poll" has no list of costs'),
-        (a_text, "field \"poll\" is '80', not a number"),
-        (nothing_a_call, '"poll" has a cost of 0: a call costs something'),
-        (too_much_a_call, 'field "poll" is 1e+40, not zero or'),
+        (an_empty_list, 'field "costs_ns.kml:/trusted.poll" is []: expected a list of length >= 1'),
+        (a_text, "field \"costs_ns.kml:/trusted.poll[0]\" is '80': expected a number"),
+        (nothing_a_call, 'poll[0]" is 0: expected a number >= 1e-30'),
+        (too_much_a_call, 'poll[0]" is 1e+40: expected a number <= 1e+30'),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(

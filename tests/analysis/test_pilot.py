@@ -25,10 +25,10 @@ def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "0.5%"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "pilot: campaign, QEMU TCG, instruction clock, 4 minutes a block"
-    assert told[1] == "kml:/trusted against stock:/usr, cpu_total, to see ±0.50 %:"
+    assert told[1] == "kml:/trusted against stock:/usr, cpu_total, for ±0.50 %:"
     assert told[3] == (
-        "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 22 minutes to be sure in four of "
-        "five cases; now ±0.48 % with 3 blocks"
+        "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 22 minutes to reach it with 80 % "
+        "probability; now ±0.48 % with 3 blocks"
     )
     assert len(told) == 6
 
@@ -78,7 +78,7 @@ def test_a_record_that_does_not_tell_how_long_a_boot_takes(
     assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
     pilot_told, _, workload = capsys.readouterr().out.splitlines()
     assert pilot_told.endswith(", time unknown")
-    assert re.fullmatch(r"  wisconsin \(together\): \d+ blocks; \d+ blocks to be sure .*", workload)
+    assert re.fullmatch(r"  wisconsin \(together\): \d+ blocks; \d+ blocks to reach it .*", workload)
 
 
 def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_campaign_in_which_no_block_ended_is_no_pilot(
 @pytest.mark.parametrize("text", ["0.5", "0%", "-1%", "100%", "nan%", "x%", "%"])
 def test_a_half_width_is_a_percentage(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     assert main(["plan", str(tmp_path), f"--half-width={text}"]) == 2
-    assert "is no percentage between 0 and 100" in capsys.readouterr().err
+    assert "is not a percentage between 0 and 100" in capsys.readouterr().err
 
 
 def test_what_is_absent_has_its_reason(tmp_path: Path) -> None:

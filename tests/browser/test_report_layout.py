@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 from support.chromium import browser
 from support.synthetic_campaigns import Recipe, build, stored_campaign
 
@@ -36,9 +37,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["stored", "holes", "control"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_fits_and_nothing_complains(
-    pages: dict[str, Path], tmp_path: Path, name: str, width: int
+    chrome: Chrome, pages: dict[str, Path], name: str, width: int
 ) -> None:
-    with browser(pages[name], tmp_path, width=width) as driver:
+    with browser(chrome, pages[name], width=width) as driver:
         assert driver.execute_script("return innerWidth") == width
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
         assert driver.get_log("browser") == []
@@ -48,8 +49,8 @@ def test_the_page_fits_and_nothing_complains(
         assert driver.execute_script("return document.images.length") > 0
 
 
-def test_a_wide_table_scrolls_in_its_own_box(pages: dict[str, Path], tmp_path: Path) -> None:
-    with browser(pages["holes"], tmp_path, width=400) as driver:
+def test_a_wide_table_scrolls_in_its_own_box(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=400) as driver:
         scrolling = (
             "return [...document.querySelectorAll('.scroll')].some(e => e.scrollWidth > e.clientWidth)"
         )
@@ -57,8 +58,8 @@ def test_a_wide_table_scrolls_in_its_own_box(pages: dict[str, Path], tmp_path: P
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_and_figures_follow_the_scheme(pages: dict[str, Path], tmp_path: Path, scheme: str) -> None:
-    with browser(pages["holes"], tmp_path, width=1280, scheme=scheme) as driver:
+def test_text_and_figures_follow_the_scheme(chrome: Chrome, pages: dict[str, Path], scheme: str) -> None:
+    with browser(chrome, pages["holes"], width=1280, scheme=scheme) as driver:
         ground, ink = driver.execute_script(
             "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color]"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two commands: their faults, exit codes and outputs, and that the README knows every option."""
+"""The two commands: their faults, exit codes and outputs, and that docs/commands.md has every option."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("option", [*option_names(benchmark_parser()), *option_names(kmlbench_parser())])
-def test_the_readme_knows_every_option(option: str) -> None:
+def test_the_page_of_commands_has_every_option(option: str) -> None:
     if option not in {"-h", "--help"}:
-        readme = (REPOSITORY / "README.md").read_text()
-        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", readme)
+        page = (REPOSITORY / "docs/commands.md").read_text()
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", page)
 
 
 @pytest.mark.usefixtures("nothing_starts")
@@ -116,7 +116,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     told = "\n".join(lines[8:])
     for sentence in (
         "pair 1: the stock kernel on the guest stock (2048 MiB, processors: 1), the kml kernel on the",
-        "built first, as the cache does not have it: the stock kernel, the kml kernel, the image with mysql",
+        "built first, since not in the cache: the stock kernel, the kml kernel, the image with mysql",
         "the question: kml:/trusted against stock:/usr, by cpu_total of wisconsin",
         "results: a new directory below results",
         "the time is a guess",
@@ -146,7 +146,7 @@ def test_a_control_plans_one_cell_twice(
     kernel = cell.partition("-")[0]
     guest = f"{kernel} (2048 MiB, processors: 1)"
     assert f"pair 1: the {kernel} kernel on the guest {guest}" in lines
-    built = f"built first, as the cache does not have it: the {kernel} kernel, the image with mysql"
+    built = f"built first, since not in the cache: the {kernel} kernel, the image with mysql"
     assert built in lines
     trials = [line for line in lines if re.match(r"\d{4}-", line)]
     assert trials == [f"{position:04d}-{cell}-getpid" for position in range(4)]
@@ -201,7 +201,7 @@ def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
 ) -> None:
     told = {
         True: "the hosts are rebooted for each boot of the plan",
-        False: "the hosts are not rebooted: a boot of the plan is a connection to the kernel that runs",
+        False: "the hosts are not rebooted: a boot of the plan is a connection to the running kernel",
     }
     for reboot in (True, False):
         (directory := tmp_path / str(reboot)).mkdir()
@@ -231,7 +231,7 @@ def test_a_control_on_real_hosts_asks_the_one_that_it_needs(
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (["--stop-at", "1"], "--stop-at: '1' is no percentage between 0 and 100, such as 0.5%"),
+        (["--stop-at", "1"], "--stop-at: '1' is not a percentage between 0 and 100, such as 0.5%"),
         (["--stop-at", "1%", "--blocks", "6"], "--stop-at: the first look is after 6 blocks"),
         (
             ["--control", "kml:trusted"],
@@ -253,7 +253,9 @@ def test_a_seed_is_drawn_when_none_is_given(capsys: pytest.CaptureFixture[str]) 
         run_benchmark(["--hosts", HOSTS, "--dry-run"])
         lines = capsys.readouterr().out.splitlines()
         seed = lines[-1].rpartition(" ")[2]
-        assert f"this order was drawn, and a run draws its own: --seed {seed} gives this very order" in lines
+        assert (
+            f"this order was drawn at random, and a run draws another: --seed {seed} gives this one" in lines
+        )
         seeds.add(seed)
     assert len(seeds) == 3
 
@@ -312,7 +314,7 @@ def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
     monkeypatch.setattr(shutil, "which", lambda name, **more: None if "qemu" in name else which(name, **more))
     assert run_benchmark(["--hosts", HOSTS, "--results", str(tmp_path / "results")]) == 3
     told = capsys.readouterr().err
-    assert "qemu-system-x86_64 is not on this machine" in told
+    assert "qemu-system-x86_64 is not installed on this machine" in told
     assert "remedy: run `make setup`" in told
     assert not (tmp_path / "results").exists()
 
@@ -353,8 +355,8 @@ def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
 def test_installed_without_its_checkout_it_says_so(tmp_path: Path, program: str, word: str) -> None:
     ran = elsewhere(tmp_path, program, word)
     assert (ran.returncode, ran.stdout) == (3, "")
-    assert "the package runs from its checkout alone, and this is none: " in ran.stderr
-    assert "remedy: `make setup` in a clone of its repository installs it there" in ran.stderr
+    assert "the package only runs from its checkout, and this is not one: " in ran.stderr
+    assert "remedy: clone the repository and run `make setup` there" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

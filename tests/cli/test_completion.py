@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,18 @@ from kmlbench.cli.parser import option_names
 from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.workloads.registry import ADAPTERS
 
-README = (REPOSITORY / "README.md").read_text()
+COMMANDS = (REPOSITORY / "docs/commands.md").read_text()
+
+
+def verbs(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The verbs of a command, with those below them: `host check`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                below = [f"{name} {one}" for one in verbs(inner)]
+                yield from below or [name]
+
+
 PARSERS = {"run-benchmark": benchmark_parser(), "kmlbench": kmlbench_parser()}
 ANSWER_S = 60.0
 
@@ -57,11 +70,23 @@ def test_the_manual_is_what_troff_understands(capsys: pytest.CaptureFixture[str]
         assert {line.split()[0] for line in lines} <= {".TH", ".SH", ".B", ".TP", ".PP"}
 
 
-def test_readme_and_manual_agree_on_the_exit_codes() -> None:
-    told = README[README.index("Exit codes: ") :].partition("\n\n")[0]
-    assert {int(code) for code in re.findall(r"(?:: |; )(\d+) [a-z]", told)} == set(errors.MEANINGS)
+def test_page_and_manual_agree_on_the_exit_codes() -> None:
+    section = COMMANDS.partition("## Exit codes\n")[2].partition("\n## ")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \| ", section, re.MULTILINE)] == [*errors.MEANINGS]
     after = errors.AFTER.partition(" can be ")[0]
-    assert after in " ".join(told.split())
+    assert after in " ".join(section.split())
+
+
+@pytest.mark.parametrize("verb", sorted(verbs(kmlbench_parser())))
+def test_the_page_of_commands_has_every_verb(verb: str) -> None:
+    assert f"| `kmlbench {verb}" in COMMANDS
+
+
+@pytest.mark.parametrize("workload", ADAPTERS)
+def test_the_page_of_commands_has_every_workload(workload: str) -> None:
+    section = COMMANDS.partition("## Workloads\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w…]+)`", section)
+    assert any(fnmatchcase(workload, name.replace("…", "*")) for name in named)
 
 
 def test_every_error_has_its_exit_code() -> None:

@@ -85,7 +85,7 @@ def test_once_ends_in_good_order_and_says_how_to_go_on(
         _, told = child.communicate(timeout=GONE_S)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert child.returncode == 130
-    assert f"`run-benchmark --resume {directory}` goes on with it" in told
+    assert f"`run-benchmark --resume {directory}` resumes it" in told
     assert "Traceback" not in told
     require_nothing_left(tmp_path)
     assert (directory / "raw" / "boot-0000" / "dmesg").exists()
@@ -103,7 +103,7 @@ def test_pairs_end_the_trials_that_run(tmp_path: Path) -> None:
         child.send_signal(signal.SIGTERM)
         _, told = child.communicate(timeout=GONE_S)
     assert child.returncode == 130
-    assert "the trials that run now are ended first" in told
+    assert "stopping once the running trials have ended" in told
     require_nothing_left(tmp_path)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert len(reader.read(directory).completed) == 4
@@ -115,7 +115,7 @@ def test_twice_ends_at_once_and_leaves_no_guest(tmp_path: Path) -> None:
         assert child.stderr is not None
         assert len(guests_below(tmp_path)) == 2
         child.send_signal(signal.SIGINT)
-        _read_until(child.stderr, "once more ends at once")
+        _read_until(child.stderr, "interrupt again to exit at once")
         assert child.poll() is None
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=GONE_S) == 130

@@ -20,7 +20,7 @@ from kmlbench.results import reader
 
 HOSTS = str(REPOSITORY / "hosts.yaml")
 FULL = "standard output could not be written: No space left on device"
-REMEDY = "  remedy: lead it to a terminal, a pipe or a disk with space, then run again\n"
+REMEDY = "  remedy: redirect it to a terminal, a pipe or a disk with free space, then run again\n"
 
 # Standard output is full from the second trial on: DIRECTORY PAIRS [OPTIONS…].
 FILLING = """

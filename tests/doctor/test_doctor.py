@@ -62,8 +62,8 @@ def test_a_machine_made_quiet_has_nothing_that_matters() -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "value", "change"),
     [
-        ("acceleration", {"hypervisor": "hypervisor"}, "a virtual machine", "a machine of its own"),
-        ("mitigations", {"command_line": "quiet mitigations=off"}, "off", "no mitigations="),
+        ("acceleration", {"hypervisor": "hypervisor"}, "a virtual machine", "bare metal"),
+        ("mitigations", {"command_line": "quiet mitigations=off"}, "off", "drop mitigations="),
         ("mitigations", {"vulnerability_mds": "Vulnerable; SMT"}, "without mds", "microcode"),
         ("governor", {"governors": "performance powersave"}, "performance powersave", "cpupower"),
         ("turbo", {"no_turbo": "0"}, "on", "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo"),

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.controllers import controller, guests, read_until
 from support.paths import REPOSITORY
 
 import kmlbench
@@ -25,7 +23,8 @@ from kmlbench.results import facts, reader
 from kmlbench.run import trial
 
 WORKLOADS = "getpid,oltp_point_select"
-OPTIONS = ("--hosts", str(REPOSITORY / "hosts.yaml"), "--blocks", "1", "--seed", "11", "--scale", "0.2")
+OPTIONS = ("--hosts", str(REPOSITORY / "hosts.yaml"), "--blocks", "1", "--seed", "11", "--scale", "0.1")
+END_S = 60.0
 # The server dies while its client is at work.
 KILLER = 'until pgrep -x sysbench; do sleep 0.05; done; kill -KILL "$1"'
 
@@ -71,10 +70,10 @@ def sabotaged(ready: Machines) -> Machines:
 def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    guests = kind_qemu.guests
+    guests_of = kind_qemu.guests
 
     def with_saboteur(hosts: dict[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
-        return sabotaged(guests(hosts, builds, seed=seed))
+        return sabotaged(guests_of(hosts, builds, seed=seed))
 
     monkeypatch.setattr(kind_qemu, "guests", with_saboteur)
     assert run_benchmark([*OPTIONS, "--results", str(tmp_path), "--workloads", WORKLOADS]) == 5
@@ -115,39 +114,15 @@ def _require_proofs(stored: reader.StoredCampaign) -> None:
 
 
 def test_an_interrupted_campaign_leaves_no_guest_and_says_what_it_kept(tmp_path: Path) -> None:
-    # A shell starts what runs in its background with SIGINT ignored, and these tests with it.
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from kmlbench.cli.main import run_benchmark; sys.exit(run_benchmark())"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *OPTIONS, "--results", str(tmp_path), "--workloads", "getpid"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    with process:
-        _read_until(process.stderr, ", getpid: ")
-        guests = _guests(process.pid)
-        assert guests
-        os.kill(process.pid, signal.SIGINT)
-        told = process.stderr.read()
-    assert process.returncode == 130
-    assert "`kmlbench report" in told
-    assert "Traceback" not in told
-    assert not any(Path(f"/proc/{guest}").exists() for guest in guests)
+    with controller(*OPTIONS, "--results", str(tmp_path), "--workloads", "getpid") as (child, said):
+        read_until(said, ", getpid: ")
+        assert guests(tmp_path)
+        child.send_signal(signal.SIGINT)
+        rest = said.read()
+        assert child.wait(timeout=END_S) == 130
+    assert "`kmlbench report" in rest
+    assert "Traceback" not in rest
+    assert guests(tmp_path) == []
     stored = reader.read(tmp_path / "latest")
     assert stored.completed
     assert stored.missing
-
-
-def _read_until(lines: Iterator[str], word: str) -> None:
-    assert any(word in line for line in lines), f"{word!r} was never told"
-
-
-def _guests(controller: int) -> list[int]:
-    """The QEMU processes that a process started."""
-    children = Path(f"/proc/{controller}/task").glob("*/children")
-    pids = [int(word) for path in children for word in path.read_text().split()]
-    return [pid for pid in pids if "qemu" in Path(f"/proc/{pid}/comm").read_text()]

@@ -42,7 +42,7 @@ def test_boot_use_and_stop(runtime: Path, tmp_path: Path, capfd: pytest.CaptureF
     assert command("boot", "stock", "--hosts", str(HOSTS), "--clock", "time") == 0
     running = detached.find("stock", root=runtime)
     try:
-        with pytest.raises(InputError, match="running already"):
+        with pytest.raises(InputError, match="already running"):
             command("boot", "stock", "--hosts", str(HOSTS))
         (tmp_path / "file").write_text("content\n")
         assert command("copy", "stock", str(tmp_path / "file"), "/tmp/a file") == 0

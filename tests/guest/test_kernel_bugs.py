@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from support.watched_guest import watched
 
 from kmlbench.errors import HostError
 from kmlbench.hosts.qemu import GuestSpec
+from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Prefix
 from kmlbench.process import require
 
@@ -25,8 +26,6 @@ STACK_SIZE = 16384
 # So far below the stack that the function itself, which pushes nothing, cannot return.
 BELOW = 64
 GDB_S = 60.0
-
-Disturb = Callable[[str], tuple[bool, str]]
 
 pytestmark = pytest.mark.guest
 
@@ -53,30 +52,52 @@ def disturbed(socket: Path, vmlinux: Path, order: str) -> Iterator[None]:
         gdb.communicate(timeout=GDB_S)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debugged:
+    """A guest whose processor gdb can stop, and a program of one prefix."""
+
+    guest: SshHost
+    directory: Path
+    vmlinux: Path
+    program: str
+
+    def disturb(self, order: str) -> None:
+        """Have the program run into a bug that gdb makes."""
+        with suppress(HostError), disturbed(self.directory / "gdb", self.vmlinux, order):
+            assert run(self.guest, self.program, "-c", CALL).returncode != 0
+
+    def is_alive(self) -> bool:
+        """Whether another program runs."""
+        try:
+            return run(self.guest, "true").returncode == 0
+        except HostError:
+            return False
+
+    def console(self) -> str:
+        return (self.directory / "console.log").read_text(errors="replace")
+
+
 @pytest.fixture(
+    scope="module",
     params=[("stock", Prefix.USR), ("kml", Prefix.USR), ("kml", Prefix.TRUSTED)],
     ids=lambda cell: f"{cell[0]}:{cell[1]}",
 )
-def disturb(request: pytest.FixtureRequest, tmp_path: Path) -> Disturb:
-    """Has a program run into a bug; returns whether another can run afterwards, and the kernel's log."""
+def debugged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debugged]:
     kernel, prefix = request.param
     spec: GuestSpec = request.getfixturevalue(f"{kernel}_spec")
     spec = replace(spec, command_line=f"{spec.command_line} nokaslr")
-    socket = tmp_path / "gdb"
-    alive = False
+    directory = tmp_path_factory.mktemp("debugged")
 
     def with_gdb(argv: tuple[str, ...]) -> tuple[str, ...]:
-        return (*argv, "-gdb", f"unix:{socket},server=on,wait=off")
+        return (*argv, "-gdb", f"unix:{directory / 'gdb'},server=on,wait=off")
 
-    def disturb(order: str) -> tuple[bool, str]:
-        nonlocal alive
-        with watched(spec, directory=tmp_path, changed=with_gdb) as (guest, _), suppress(HostError):
-            with disturbed(socket, spec.kernel.image.parent / "vmlinux", order):
-                assert run(guest, prefix.path("bin/python3"), "-c", CALL).returncode != 0
-            alive = run(guest, "true").returncode == 0
-        return alive, (tmp_path / "console.log").read_text(errors="replace")
-
-    return disturb
+    with watched(spec, directory=directory, changed=with_gdb) as (guest, _):
+        yield Debugged(
+            guest=guest,
+            directory=directory,
+            vmlinux=spec.kernel.image.parent / "vmlinux",
+            program=prefix.path("bin/python3"),
+        )
 
 
 def says(log: str, text: str) -> bool:
@@ -84,16 +105,19 @@ def says(log: str, text: str) -> bool:
     return re.search("".join(f"{re.escape(character)}+" for character in text), log) is not None
 
 
-def test_a_stack_overflow_is_reported_and_is_the_end(disturb: Disturb) -> None:
-    alive, log = disturb(f"set $rsp = ((long)$rsp & ~{STACK_SIZE - 1}) - {BELOW}")
+def test_an_oops_ends_the_program_and_nothing_else(debugged: Debugged) -> None:
+    debugged.disturb("set $rip = 0")
+    alive, log = debugged.is_alive(), debugged.console()
+    assert says(log, "BUG: kernel NULL pointer dereference")
+    assert says(log, "RIP: 0010:0x0\n"), log
+    assert alive, log
+
+
+def test_a_stack_overflow_is_reported_and_is_the_end(debugged: Debugged) -> None:
+    """The last one: the guest does not survive it."""
+    debugged.disturb(f"set $rsp = ((long)$rsp & ~{STACK_SIZE - 1}) - {BELOW}")
+    alive, log = debugged.is_alive(), debugged.console()
     assert says(log, "BUG: TASK stack guard page was hit at")
     assert says(log, f"RIP: 0010:{FUNCTION}+0x"), log
     assert says(log, "Kernel panic - not syncing: Fatal exception in interrupt")
     assert not alive
-
-
-def test_an_oops_ends_the_program_and_nothing_else(disturb: Disturb) -> None:
-    alive, log = disturb("set $rip = 0")
-    assert says(log, "BUG: kernel NULL pointer dereference")
-    assert says(log, "RIP: 0010:0x0\n"), log
-    assert alive, log

@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
+from support.controllers import controller, guests, read_until
 
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.hosts import kind_qemu
 from kmlbench.hosts.base import Booted, Machines
 from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
 from kmlbench.model import Boot, CommandResult, Host, Kernel
-from kmlbench.process import QEMU
 from kmlbench.results import reader
 from kmlbench.run import trial
 
@@ -85,39 +82,6 @@ def require_whole(results: Path) -> None:
 
 def stored(results: Path) -> reader.StoredCampaign:
     return reader.read(results / "latest")
-
-
-@contextmanager
-def controller(*options: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    program = "import sys; from kmlbench.cli.main import run_benchmark; sys.exit(run_benchmark())"
-    with subprocess.Popen(
-        (sys.executable, "-c", program, *options), stderr=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stderr is not None
-        yield child, child.stderr
-        child.kill()
-
-
-def read_until(lines: Iterator[str], word: str) -> None:
-    told = []
-    for line in lines:
-        told.append(line)
-        if word in line:
-            return
-    pytest.fail(f"{word!r} was never told, but: {''.join(told)}")
-
-
-def guests(results: Path) -> list[int]:
-    """The QEMU processes whose console is logged below `results`."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (place / "cmdline").read_text(errors="replace")
-        except OSError:
-            continue
-        if arguments.startswith(f"{QEMU}\0") and f"logfile={results}" in arguments:
-            found.append(int(place.name))
-    return found
 
 
 def wait_for_console(log: Path) -> None:

@@ -208,7 +208,7 @@ def the_commands_said(said: dict[str, str]) -> None:
     assert "elm: prepared" in said["kmlbench host prepare elm"]
     assert "oak: ready for campaigns with mysql" in said["kmlbench host check oak"]
     assert "elm: ready for campaigns with mysql" in said["kmlbench host check elm"]
-    assert "numbers of 4 trials are those of the raw output" in said["kmlbench verify results/latest"]
+    assert "numbers of 4 trials match the raw output" in said["kmlbench verify results/latest"]
     assert "elm: clean" in said["kmlbench host clean elm"]
 
 

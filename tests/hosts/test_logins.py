@@ -145,7 +145,7 @@ def test_a_host_key_that_is_none(desk: Desk, host_key: str, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("kept", "cause", "remedy"),
     [
-        (None, "cannot be used: No such file or directory", "name a file as ssh keeps it"),
+        (None, "cannot be used: No such file or directory", "give an OpenSSH known_hosts file"),
         ("", "has no key of [127.0.0.1]:1", "log in once with `ssh -p 1 root@127.0.0.1`"),
         ("127.0.0.1 {}", "has no key of [127.0.0.1]:1", "log in once"),
         ("[127.0.0.1]:1 ssh-ed25519 A", "cannot be used: ", "name a file"),
@@ -230,7 +230,7 @@ def test_hosts_that_are_not_the_known_ones_end_the_campaign_before_it_begins(
         desk.write(port=server.port)
         results = desk.directory / "results"
         assert run_benchmark(["--hosts", str(desk.hosts), "--results", str(results)]) == 4
-    assert "shows another host key" in capsys.readouterr().err
+    assert "presents a different host key" in capsys.readouterr().err
     assert not results.exists()
 
 

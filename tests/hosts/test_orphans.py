@@ -72,5 +72,5 @@ def test_the_next_campaign_ends_what_a_dead_one_left(
     stage(monkeypatch, Playing())
     hosts = hosts_file(tmp_path, blocks=1)
     assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 0
-    assert f"ended a guest whose campaign is dead (process {guest.pid})" in capsys.readouterr().err
+    assert f"killed an orphaned guest (process {guest.pid})" in capsys.readouterr().err
     assert guest.wait(timeout=10) == -9

@@ -147,7 +147,7 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
     assert reader.read(spared).campaign.stopping == RULE
     text = write.write(spared).read_text()
     assert "has holes" not in text
-    assert "16 spared by the stopping rule" in text
+    assert "16 not needed, by the stopping rule" in text
     assert "every planned trial" not in text
     assert "None: every trial that was to run completed." in text
     assert "it did after 6 blocks" in text

@@ -107,7 +107,8 @@ def test_every_command_that_a_page_speaks_of_exists(page: str, command: str) -> 
     for words in spelled(typed(command)):
         parser = PARSERS[words[0]]()
         assert {word for word in words if word.startswith("--") and word != "--"} <= {*option_names(parser)}
-        assert not _faults(parser, [word for word in words[1:] if word != "…"])
+        # argparse ends the program at these two.
+        assert not _faults(parser, [word for word in words[1:] if word not in ("…", "--help", "--version")])
 
 
 def _faults(parser: ArgumentParser, words: list[str]) -> list[str]:
@@ -166,13 +167,35 @@ def test_a_quoted_message_can_be_printed(message: str) -> None:
     assert len(message.replace("…", "")) > SHORTEST
 
 
-def test_every_decision_is_listed_with_its_title() -> None:
-    index = (DOCS / "architecture.md").read_text()
-    for path in sorted((DOCS / "decisions").glob("*.md")):
-        found = re.match(r"# (\d{4})\.? (.*)", path.read_text())
-        assert found
-        assert f"| [{found[1]}](decisions/{path.name}) | {found[2]} |" in index
-        assert path.name.startswith(found[1])
+HEADER = re.compile(
+    r"# (\d{4})\. (.*)\n\n"
+    r"\* Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[\w-]+\.md\))\n"
+    r"\* Date: (\d{4}-\d\d-\d\d)\n\n"
+)
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=named)
+def test_every_decision_has_the_header_and_is_listed_with_it(path: Path) -> None:
+    index = (DOCS / "decisions/README.md").read_text()
+    header = HEADER.match(path.read_text())
+    assert header
+    number, title, status, date = header.groups()
+    assert path.name.startswith(f"{number}-")
+    assert f"| [{number}]({path.name}) | {title} | {date} | {status} |" in index
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [int(path.name[:4]) for path in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
+
+
+def test_every_decision_that_the_code_names_exists() -> None:
+    numbers = {path.name[:4] for path in DECISIONS}
+    for folder in ("kmlbench", "workloads", "benchmarks", "guest", "tools"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                named_there = re.findall(r"docs/decisions/(\d{4})", path.read_text(errors="replace"))
+                assert set(named_there) <= numbers, named(path)
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -170,8 +170,8 @@ def test_every_lack_is_told_with_its_remedy(host: RootedHost, wanted: Belongings
         "/usr/bin/sysbench is missing",
         "apt-get install sysbench",
         "has no pymysql",
-        "/trusted/bin/bash is there and is not what was installed",
-        "/trusted belongs to root, mode 0777: others may change it",
+        "/trusted/bin/bash exists and is neither what was installed",
+        "/trusted belongs to root, mode 0777: others can modify it",
         "chmod go-w /trusted",
     ):
         assert line in told

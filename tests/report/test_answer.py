@@ -38,7 +38,7 @@ def test_a_difference_under_emulation_is_told_in_instructions(tmp_path: Path) ->
     )
     assert "Ratio of instructions executed 0.9" in found.figures
     assert "blocks: 4, platform: QEMU TCG, instruction clock" in found.figures
-    assert "no speed-up" in found.limit
+    assert "not a speed-up" in found.limit
     assert not any(word in found.sentence + found.figures for word in ("faster", "time", "second"))
 
 
@@ -90,14 +90,14 @@ def test_undecided_says_of_the_blocks_what_plan_says(
     sentence = answer_of(path).sentence
     assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
     planned = re.search(
-        r"wisconsin \(together\): (\d+) blocks[^;]*; (\d+) blocks.* to be sure in four of five cases",
+        r"wisconsin \(together\): (\d+) blocks[^;]*; (\d+) blocks.* to reach it with 80 % probability",
         capsys.readouterr().out,
     )
     assert planned is not None
     assert sentence == (
         "wisconsin: undecided whether kml:/trusted against stock:/usr differs in instructions executed. "
-        f"An interval of ±0.5 % decides: {planned[1]} blocks like these, {planned[2]} to be sure in four of "
-        "five cases."
+        f"An interval of ±0.5 % would decide; expect {planned[1]} blocks like these, or {planned[2]} to "
+        "reach it with 80 % probability."
     )
 
 
@@ -108,7 +108,7 @@ def test_who_follows_the_sentence_is_not_left_undecided_more_often_than_it_says(
     decided: list[bool] = []
     for seed in range(100, 130):
         sentence = answer_of(build(tmp_path, replace(UNDECIDED, seed=seed))).sentence
-        if asked := re.findall(r"(\d+) (?:blocks|to be sure)", sentence):
+        if asked := re.findall(r"(\d+) (?:blocks|to reach it)", sentence):
             blocks = range(int(asked[-1]))
             arms = np.exp(random.normal(0, UNDECIDED.noise, (2, len(blocks))))
             treated, control = ({block: [arm[block]] for block in blocks} for arm in arms)
@@ -121,7 +121,9 @@ def test_who_follows_the_sentence_is_not_left_undecided_more_often_than_it_says(
 
 def test_blocks_that_nobody_has_are_not_counted(tmp_path: Path) -> None:
     found = answer_to(tmp_path, replace(UNDECIDED, noise=0.5))
-    assert found.sentence.endswith("An interval of ±0.5 % decides: more than 1000 blocks like these.")
+    assert found.sentence.endswith(
+        "An interval of ±0.5 % would decide; expect more than 1000 blocks like these."
+    )
 
 
 def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_without_syscalls_it_says_so_instead_of_a_number(tmp_path: Path) -> None
 
 def test_without_counted_kinds_it_says_how_much_that_matters(tmp_path: Path) -> None:
     text = explanation(tmp_path, replace(EXACT, workloads=(WORKLOAD, "syscalls")))
-    assert f"What kinds of calls {WORKLOAD} made was not counted, so that all are priced as getpid" in text
+    assert f"The calls of {WORKLOAD} were not counted by kind, so all are priced as getpid" in text
     assert re.search(r"a call saves 100(\.0)? to 100(\.0)? instructions", text)
     assert f"calls_{WORKLOAD} in --workloads would count them" in text
 

@@ -201,7 +201,7 @@ def test_the_controllers_own_time_is_stored(rig: Rig) -> None:
     ("exchange", "stage", "cause"),
     [
         ({"returncode": 1, "stderr": "no such mode"}, "run", "ended with 1: no such mode"),
-        ({"stdout": "nonsense", "leaves": {trials.REPORT: b"{}"}}, "parse", "is no report of measure"),
+        ({"stdout": "nonsense", "leaves": {trials.REPORT: b"{}"}}, "parse", "not a report of measure"),
         ({"raises": CommandTimeout("it did not end within 180 s")}, "timeout", "did not end within"),
     ],
 )

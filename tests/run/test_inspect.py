@@ -46,5 +46,5 @@ def test_a_distribution_kernel_keeps_its_configuration_in_boot() -> None:
 
 def test_a_question_that_fails_names_the_command_and_the_moment() -> None:
     failing = Exchange(argv=("grep", "-r", "", *inspect.SOURCES), returncode=2, stderr="no such file")
-    with pytest.raises(HostError, match="ended with 2 while the host was asked for its facts: no such file"):
+    with pytest.raises(HostError, match="ended with 2 while reading the host's facts: no such file"):
         inspect.inspect(FakeHost(script=[failing]), Server.MYSQL)

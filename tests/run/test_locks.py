@@ -118,7 +118,7 @@ def test_the_second_campaign_is_refused_and_leaves_nothing(
     options = ["--hosts", str(hosts_file(tmp_path, blocks=1)), "--results", str(tmp_path / "results")]
     with campaign(root, guest("g")):
         assert run_benchmark(options) == 3
-    assert "another campaign runs on this machine (process" in capsys.readouterr().err
+    assert "another campaign is running on this machine (process" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
     assert run_benchmark(options) == 0
     assert list(root.iterdir()) == []

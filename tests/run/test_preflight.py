@@ -41,7 +41,7 @@ def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pyte
         preflight.check([GUEST], tmp_path / "results", meminfo=meminfo(tmp_path, 2000))
     told = str(caught.value)
     assert f"{tmp_path} has 10 MiB free, a campaign needs 256" in told
-    assert "qemu-system-x86_64 is not on this machine" in told
+    assert "qemu-system-x86_64 is not installed on this machine" in told
     assert "2000 MiB of memory are available, a guest of 2048 MiB needs 2560" in told
     assert "make setup" in caught.value.remedy
 

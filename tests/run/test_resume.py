@@ -418,7 +418,7 @@ class TestWhatMayNotChange:
         self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str], option: str
     ) -> None:
         assert campaigns.resume(option, "3") == 2
-        assert f"{option}: a campaign that goes on keeps what it began with" in capsys.readouterr().err
+        assert f"{option}: a resumed campaign keeps its original options" in capsys.readouterr().err
 
     def test_the_program(self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
         campaigns.monkeypatch.setattr(provenance, "git_commit", lambda: "deadbeef")
@@ -429,13 +429,13 @@ class TestWhatMayNotChange:
         found = replace(ready(campaigns.playing), platform=Platform.KVM)
         campaigns.monkeypatch.setattr(setup, "prepare", lambda *_, **__: found)
         assert campaigns.resume() == 2
-        assert "'QEMU TCG, instruction clock', and here its hosts are 'QEMU KVM'" in capsys.readouterr().err
+        assert "'QEMU TCG, instruction clock', but its hosts are now 'QEMU KVM'" in capsys.readouterr().err
 
     def test_the_number_of_pairs(self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
         assert campaigns.begin(blocks=4) == 130
         hosts_file(campaigns.directory, blocks=4, pairs=2)
         assert run_benchmark(["--results", str(campaigns.results), "--resume", "latest"]) == 2
-        assert "planned for 1 pairs of hosts, and the file names 2" in capsys.readouterr().err
+        assert "planned for 1 pairs of hosts, but the file names 2" in capsys.readouterr().err
 
     def test_the_hosts(self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
         """What a refused boot said is forgotten once the hosts are again what they were."""

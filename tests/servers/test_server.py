@@ -88,7 +88,7 @@ def test_the_password_is_in_no_command_line_and_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "cause"), [(124, "did not answer within 180 s"), (1, "ended while starting")]
+    ("code", "cause"), [(124, "did not answer within 180 s"), (1, "exited while starting")]
 )
 def test_a_server_that_does_not_start_is_killed_and_its_log_is_told(code: int, cause: str) -> None:
     script = [*set_up(Prefix.USR), ready(code, "ERROR 2002: no socket"), TAIL, KILL, REMOVE]

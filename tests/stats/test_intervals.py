@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 from scipy.stats import t as student
 from support.paths import DATA
 
-from kmlbench.results.fields import LEAST_SIZE, MOST_SIZE
+from kmlbench.results.samples import LEAST_SIZE, MOST_SIZE
 from kmlbench.stats import bootstrap
 from kmlbench.stats.intervals import (
     Absent,

@@ -9,7 +9,8 @@ from pathlib import Path
 from conformance.cells import complaints
 
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult, Prefix
+from kmlbench.model import CommandResult, Prefix, Server
+from kmlbench.servers import server
 
 TIMEOUT_S = 300.0
 PROGRAMS = "lib/kmlbench/tests"
@@ -44,6 +45,14 @@ def tap(guest: SshHost, prefix: Prefix, name: str, *arguments: str) -> list[str]
     assert not [line for line in lines if line.startswith("not ok")], (lines, result.stderr)
     assert result.returncode == 0
     return lines
+
+
+def require_mysql_serves(guest: SshHost, prefix: Prefix) -> None:
+    """A server of this prefix starts and answers a client of the same."""
+    with server.running(guest, prefix, Server.MYSQL) as handle:
+        client = (prefix.path("bin/mysql"), f"--defaults-file={handle.password_file}")
+        options = (f"--socket={handle.socket}", f"--user={handle.user}", "--batch", "--skip-column-names")
+        assert check(guest, *client, *options, "--execute=select 6 * 7") == "42\n"
 
 
 def require_quiet(guest: SshHost) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kills one campaign again and again, for tests/run/test_kills.py: DIRECTORY PAIRS KILLS SEED.
+"""Kills one campaign again and again, for tests/run/test_kills.py: DIRECTORY PAIRS KILLS SEED BLOCKS.
 
 Each controller is a process of its own, forked when everything is imported, and ends by SIGKILL a random
 time after a random trial of its own; the next resumes the campaign. After the last kill one comes to the
@@ -26,13 +26,12 @@ TRIALS = 3
 AFTER_S = 0.02
 BEGIN_S = 0.2
 POLL_S = 0.001
-BLOCKS = 80
 
 
 def main() -> None:
-    directory, pairs, kills, seed = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    directory, pairs, kills, seed, blocks = Path(sys.argv[1]), *map(int, sys.argv[2:])
     stage(pytest.MonkeyPatch(), Playing(guests=True))
-    hosts = hosts_file(directory, blocks=BLOCKS, pairs=pairs)
+    hosts = hosts_file(directory, blocks=blocks, pairs=pairs)
     results = directory / "results"
     rng = random.Random(seed)
     killed = controllers = 0
@@ -41,7 +40,7 @@ def main() -> None:
         trials = rng.randint(0, TRIALS)
         after_s = rng.uniform(0.0, AFTER_S if trials else BEGIN_S)
         killed += _killed(_controller(hosts, results), lambda: _ended(results), trials, after_s)
-        assert _ended(results) < 4 * BLOCKS, f"the campaign came to its end after {killed} kills"
+        assert _ended(results) < 4 * blocks, f"the campaign came to its end after {killed} kills"
     code = _wait(_controller(hosts, results))
     print(killed, controllers + 1, code)
 

@@ -23,7 +23,7 @@ from kmlbench.cli.main import main
 from kmlbench.model import Boot
 from kmlbench.plan.comparisons import STOCK_USR
 from kmlbench.report import write
-from kmlbench.results import fields, reader
+from kmlbench.results import lines, reader
 from kmlbench.verify import page_diff
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_a_campaign_that_nobody_touched(whole: Path, capsys: pytest.CaptureFixtu
     samples = sum(len(outcome.samples) for outcome in reader.read(whole).completed)
     assert main(["verify", str(whole)]) == 0
     told = capsys.readouterr()
-    assert f"{samples} numbers of 8 trials are those of the raw output" in told.out
+    assert f"{samples} numbers of 8 trials match the raw output" in told.out
     assert "not compared" not in told.err
 
 
@@ -132,7 +132,7 @@ def outcome(path: Path, change: Callable[[dict[str, object]], None]) -> None:
     record = json.loads(first)
     del record["crc32"]
     change(record)
-    (path / "outcomes.jsonl").write_text("".join([fields.seal(record) + "\n", *others]))
+    (path / "outcomes.jsonl").write_text("".join([lines.seal(record) + "\n", *others]))
     write.write(path)
 
 
@@ -209,10 +209,10 @@ def a_processor_more(path: Path) -> None:
         ),
         (a_figures_data, r"figures/getpid-cpu_total.csv:2: 'stock:/usr,point,1"),
         (a_figure_less, r"figures/getpid-cpu_total-dark.svg is not there"),
-        (a_figure_more, r"figures/speedup.svg is no figure of this campaign"),
+        (a_figure_more, r"figures/speedup.svg is not a figure of this campaign"),
         (a_sample_in_parquet, r"samples.parquet: row 7, column value: "),
-        (a_row_less_in_parquet, r"samples.parquet: the one there and the derived one have \d+ rows"),
-        (no_parquet_any_more, r"samples.parquet: is not Parquet any more"),
+        (a_row_less_in_parquet, r"samples.parquet: the stored and the derived file have \d+ rows"),
+        (no_parquet_any_more, r"samples.parquet: is not a Parquet file"),
         (
             a_forged_sample,
             r"outcomes.jsonl: trial 0000-.*: has client getpid_\w+ 1.5 \w+ .*, raw/ says client",
@@ -221,7 +221,7 @@ def a_processor_more(path: Path) -> None:
         (a_sample_more, r"outcomes.jsonl: trial 0000-.*: has .*, which raw/ does not say"),
         (a_forged_proof, r"outcomes.jsonl: trial 0000-.*: its proof is .*'6.12'.*raw/ says"),
         (a_digit_in_raw_output, r"outcomes.jsonl: trial 0000-.*getpid_\w+ .*, raw/ says client"),
-        (raw_output_of_something_else, r"trial 0000-.* is not the output of a trial that completed: "),
+        (raw_output_of_something_else, r"trial 0000-.* is not the output of a completed trial: "),
         (a_digit_of_measure, r"outcomes.jsonl: trial 0000-.*cpu_total .*, raw/ says client cpu_total"),
         (another_privilege, r"outcomes.jsonl: trial 0000-.*its proof is .*raw/ says .*'7"),
         (a_forged_configuration, r"raw/boot-0001/facts.json: config_\w+ is "),
@@ -249,7 +249,7 @@ COMMIT = "c0ffee" * 6 + "c0ff"
         (COMMIT, f"with the version that wrote it: git checkout {COMMIT}\n"),
         (
             f"{COMMIT}-dirty",
-            f"with the version that wrote it: git checkout {COMMIT}, then make the changes again that are "
+            f"with the version that wrote it: git checkout {COMMIT}, then redo the changes that are "
             "not in that commit\n",
         ),
         ("unknown", "with the version that wrote it, which is not known\n"),
@@ -324,7 +324,7 @@ def test_a_campaign_without_the_probes_answers_says_what_it_cannot_verify(
     for path in copy.glob("raw/*/01-privilege"):
         shutil.rmtree(path)
     assert main(["verify", str(copy)]) == 0
-    assert "8 trials kept no answer of the privilege probe" in capsys.readouterr().err
+    assert "8 trials did not keep the output of the privilege probe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("make", [build, stored_campaign])
@@ -377,7 +377,7 @@ def test_a_named_control_is_used_again_also_when_it_moved(
     shutil.rmtree(moved)
     assert main(["verify", str(copy)]) == BAD_INPUT
     told = capsys.readouterr().err
-    assert "the A/A control that the report holds beside the campaign is not there" in told
+    assert "the A/A control that the report names is missing" in told
     assert "remedy: copy it back" in told
 
 

@@ -51,7 +51,7 @@ def test_proof_without_a_server_says_nothing_of_one() -> None:
 @pytest.mark.parametrize(("cpl", "mode"), [(3, "true"), (0, "false")])
 def test_a_kernel_whose_field_disagrees_with_cs_stops_the_campaign(cpl: int, mode: str) -> None:
     exchange = Exchange(argv=("/usr/lib/kmlbench/cpl",), stdout=privilege(cpl, mode))
-    with pytest.raises(ProofError, match="cannot be believed"):
+    with pytest.raises(ProofError, match="field is wrong"):
         probe.proof(FakeHost(script=[exchange]), Prefix.USR, None)
 
 

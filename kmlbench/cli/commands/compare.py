@@ -20,7 +20,7 @@ from kmlbench.stats.format import Cell
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("first", type=Path, metavar="A", help="a campaign")
-    parser.add_argument("second", type=Path, metavar="B", help="the campaign that is held against it")
+    parser.add_argument("second", type=Path, metavar="B", help="the campaign to compare with it")
     parser.set_defaults(run=_compare)
 
 

@@ -14,7 +14,7 @@ from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Progress
 from kmlbench.workloads.registry import ADAPTERS
 
-# Names that hold anything else are left out: compgen would expand what stands in them.
+# Names with other characters are left out: compgen would expand them.
 SAFE = "+([A-Za-z0-9._-])"
 
 BASH = r"""
@@ -70,7 +70,7 @@ _kmlbench_servers() { compadd -- %(servers)s }
 _kmlbench_clocks() { compadd -- %(clocks)s }
 """
 
-# By the name of the argument, or by what stands for its value.
+# By the name of the argument, or by its metavar.
 COMPLETED = {
     "FILE": shtab.FILE,
     "CONFIG": shtab.FILE,
@@ -110,7 +110,7 @@ def _completion(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script that completes a command; each has its own copy of the functions that both use."""
+    """The completion script of a command; each has its own copy of the shared functions."""
     for action in actions(parser):
         for name in (action.metavar, action.dest):
             if isinstance(name, str) and name in COMPLETED and not action.choices:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench doctor`: how this machine and each host stand, what that means for a result, how to change it."""
+"""`kmlbench doctor`: the state of this machine and each host, what it means, how to change it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEADLINE_S = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A machine: what was found, or why it could not be asked. `exit_code` is that of the worst."""
+    """A machine: the findings, or why it could not be examined. `exit_code` is that of the worst."""
 
     name: str
     findings: tuple[Finding, ...]
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
     )
-    parser.add_argument("--json", action="store_true", help="print it for a program")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(run=_doctor)
 
 
@@ -82,9 +82,9 @@ def _here(settings: Config, said: Said) -> Examined:
 
 
 def _room(settings: Config, *, guests: bool) -> Iterator[Finding]:
-    """What is free for results and, if something is still to be built there, in the cache."""
+    """The free space for results and, if something has to be built, in the cache."""
     place, free_mib = preflight.room(Path("results"))
-    meaning = "without --results, campaigns are kept there, and do not start with less than"
+    meaning = "campaigns are kept there unless --results is given, and do not start with less than"
     yield host_checks.room("results", place, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
     if guests and not _is_built(settings):
         place, free_mib = preflight.room(default_cache().root)
@@ -108,7 +108,7 @@ def _examined(name: str, findings: Sequence[Finding], code: int) -> Examined:
 
 
 def _accelerated(settings: Config) -> Finding:
-    """KVM is tried with what the cache has: nothing is built here."""
+    """KVM is tried with what is in the cache; nothing is built."""
     answer = kvm.refused()
     if answer is None:
         cache = default_cache()
@@ -121,7 +121,7 @@ def _accelerated(settings: Config) -> Finding:
             return host_checks.guest_acceleration(None, f"this machine cannot build a guest: {error.args[0]}")
         if built[0] is None or built[1] is None:
             return host_checks.guest_acceleration(
-                None, "no kernel and image are built to try it (make build)"
+                None, "there is no kernel or image yet to try it with (make build)"
             )
         answer = kvm.attempt(built[0], built[1])
     return host_checks.guest_acceleration(answer.acceleration is Acceleration.KVM, answer.reason)

@@ -27,10 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     verbs = parser.add_subparsers(dest="verb", required=True)
     _configure_build(verbs)
-    boot = _named(verbs, "boot", "boot a guest of hosts.yaml and leave it running")
+    boot = _named(verbs, "boot", "boot a guest from hosts.yaml and leave it running")
     boot.add_argument("--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts")
-    boot.add_argument("--clock", type=Clock, choices=list(Clock), help="instead of the clock in hosts.yaml")
-    boot.add_argument("--server", type=Server, choices=list(Server), help="instead of the server there")
+    boot.add_argument("--clock", type=Clock, choices=list(Clock), help="overrides the clock in hosts.yaml")
+    boot.add_argument("--server", type=Server, choices=list(Server), help="overrides the one in hosts.yaml")
     boot.set_defaults(run=_boot)
     ssh = _named(verbs, "ssh", "run a command on a running guest")
     ssh.add_argument("--stdin", action="store_true", help="pass standard input to the command")
@@ -53,7 +53,7 @@ def _configure_build(verbs: Any) -> None:
 
 def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(verb, help=description)
-    parser.add_argument("name", metavar="NAME", help="a guest of hosts.yaml")
+    parser.add_argument("name", metavar="NAME", help="a guest in hosts.yaml")
     return parser
 
 
@@ -83,7 +83,7 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress: Progress) -> GuestSpec:
     if host.clock is Clock.INSTRUCTIONS and host.cpus > 1:
-        raise InputError(f"guest {host.name} has {host.cpus} CPUs; a clock of instructions needs one")
+        raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
     found, clock = settle(host, lambda: kvm.probe(built, root, cache=cache))
@@ -112,7 +112,9 @@ def _ssh(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _copy(arguments: argparse.Namespace, progress: Progress) -> int:
     if not arguments.source.is_file():
-        raise InputError(f"{arguments.source} is not a file", remedy="name one file; pack a directory first")
+        raise InputError(
+            f"{arguments.source} is not a file", remedy="give one file; archive a directory first"
+        )
     progress.stage(f"copying {arguments.source} to {arguments.name}")
     with detached.connection(_running(arguments.name)) as host:
         host.put(arguments.source, arguments.destination)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench host`: what hosts.yaml may say, and what a machine of the user's has, lacks, and got from us."""
+"""`kmlbench host`: the schema of hosts.yaml, and checking, preparing and cleaning SSH hosts."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
     printed.set_defaults(run=_schema)
-    check = _named(verbs, "check", "say what a host lacks for a campaign, and change nothing")
+    check = _named(verbs, "check", "list what a host lacks for a campaign, and change nothing")
     check.set_defaults(run=_check)
-    prepare = _named(verbs, "prepare", "install what the suite needs on a host, and list it there")
-    prepare.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    prepare = _named(verbs, "prepare", "install what the suite needs on a host, with a manifest")
+    prepare.add_argument("--dry-run", action="store_true", help="print the changes without making them")
     prepare.set_defaults(run=_prepare)
     _named(verbs, "clean", "remove what was installed on a host, and nothing else").set_defaults(run=_clean)
 
 
 def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(verb, help=description)
-    parser.add_argument("name", metavar="NAME", help="a host of hosts.yaml with kind: ssh")
+    parser.add_argument("name", metavar="NAME", help="a host in hosts.yaml with kind: ssh")
     parser.add_argument(
         "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
     )
@@ -86,7 +86,7 @@ def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
             return 0
         found = apply.lacking(host, wanted, state)
         _say([f"{spec.name}: would {line}" for line in readiness.changes(wanted, state).told])
-        _say([f"{spec.name}: stands against it: {lack.what}; {lack.remedy}" for lack in found])
+        _say([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in found])
     return HostError.exit_code if found else 0
 
 
@@ -96,11 +96,11 @@ def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
     with spec.connection() as host:
         done = apply.clean(host)
     _say([f"{spec.name}: removed {path}" for path in done.removed])
-    _say([f"{spec.name}: left {path}, in which there is something else" for path in done.in_use])
+    _say([f"{spec.name}: kept {path}, which is not empty" for path in done.in_use])
     if done.changed:
         raise HostError(
-            f"{spec.name}: changed since it was installed, and left as it is: {', '.join(done.changed)}",
-            remedy="see what it is, remove it by hand, and clean again",
+            f"{spec.name}: modified since it was installed, and kept: {', '.join(done.changed)}",
+            remedy="inspect it, remove it by hand, and run clean again",
         )
     _say([f"{spec.name}: clean, {len(done.removed)} files removed"])
     return 0
@@ -111,7 +111,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
     spec = settings.host(arguments.name)
     if spec.size is not None:
         raise InputError(
-            f"{arguments.hosts}: host {spec.name} is a guest, which needs none of this",
+            f"{arguments.hosts}: host {spec.name} is a guest, which needs no preparation",
             remedy="name a host with kind: ssh",
         )
     preflight.logins(settings, [spec])
@@ -120,7 +120,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
 
 @contextmanager
 def _wanted(server: Server) -> Iterator[Belongings]:
-    """What belongs on a host, with the programs compiled on this machine."""
+    """What is installed on a host, with the programs compiled on this machine."""
     with tempfile.TemporaryDirectory(prefix="kmlbench-") as directory:
         image.add_programs(Path(directory))
         yield belongings(

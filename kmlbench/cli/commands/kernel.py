@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     build = verbs.add_parser("build", help="build the kernels, or find them in the cache")
     build.add_argument(
-        "kernels", nargs="*", type=Kernel, metavar="KERNEL", help="stock or kml; both if none is named"
+        "kernels", nargs="*", type=Kernel, metavar="KERNEL", help="stock or kml; both if not given"
     )
     build.set_defaults(run=_build)
     deb = verbs.add_parser("deb", help="build a pair of Debian packages for real machines")
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a kernel configuration, such as /boot/config-6.12.0-amd64, or `lean` for that of the guests",
     )
     deb.add_argument(
-        "--output", type=Path, default=Path(), metavar="DIR", help="where the packages are put (here)"
+        "--output", type=Path, default=Path(), metavar="DIR", help="where the packages are written (here)"
     )
     deb.set_defaults(run=_deb)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench plan`: how many blocks a half-width needs, and how long they take, by a campaign as pilot."""
+"""`kmlbench plan`: how many blocks a half-width needs, and how long they take, from a pilot campaign."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ from kmlbench.workloads.syscall_counts import is_counting
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="the pilot, such as results/latest")
-    parser.add_argument("--half-width", required=True, metavar="P%", help="what is to be seen, such as 0.5%%")
-    parser.add_argument(
-        "--metric", default=stopping.METRIC, metavar="NAME", help="what is measured (cpu_total)"
-    )
+    parser.add_argument("--half-width", required=True, metavar="P%", help="the width to reach, such as 0.5%%")
+    parser.add_argument("--metric", default=stopping.METRIC, metavar="NAME", help="the metric (cpu_total)")
     parser.add_argument(
         "--process",
         choices=[str(process) for process in Process],
-        help="whose: server and client together, or the client where there is no server, if not given",
+        help="of which process; if not given, server and client together, or the client alone",
     )
     parser.set_defaults(run=_plan)
 
@@ -48,7 +46,7 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     _require_measured(arguments.metric, source)
     told_s = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
     print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {told_s}"))
-    print(printable(f"{source.primary}, {arguments.metric}, to see {format.half_width(wanted)}:"))
+    print(printable(f"{source.primary}, {arguments.metric}, for {format.half_width(wanted)}:"))
     for workload in planned_workloads(source.plan):
         if is_counting(workload):
             continue
@@ -70,7 +68,7 @@ def _told(found: Plan | Absent, block_s: float | None) -> str:
     if isinstance(found, Absent):
         return f"undecided: {found.reason}"
     now = f"now {format.half_width(found.now)} with {found.pilot_blocks} blocks"
-    assured = f"{_blocks(found.assured, block_s)} to be sure in four of five cases"
+    assured = f"{_blocks(found.assured, block_s)} to reach it with 80 % probability"
     return f"{_blocks(found.likely, block_s)}; {assured}; {now}"
 
 

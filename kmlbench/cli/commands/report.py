@@ -20,14 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--control",
         type=Path,
         metavar="CONTROL",
-        help="the A/A control to hold beside it; the newest fitting one beside it if not given",
+        help="the A/A control to show with it; the newest matching one in the same directory if not given",
     )
     parser.add_argument(
         "--cost-model",
         type=Path,
         metavar="FILE",
-        help="what calls cost on another machine, made there by `kmlbench costs`: adds a projection, and a "
-        "copy as DIR/costs.json; without it, DIR/costs.json is removed",
+        help="the costs of calls on another machine, written by `kmlbench costs` there: adds a projection, "
+        "and a copy as DIR/costs.json; without it, DIR/costs.json is removed",
     )
     parser.set_defaults(run=_report)
 

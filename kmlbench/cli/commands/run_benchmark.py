@@ -17,36 +17,40 @@ from kmlbench.workloads.registry import ADAPTERS
 
 HOSTS = Path("hosts.yaml")
 
-# A dry run does not wait for what measures and draws.
+# A dry run does not import what measures and draws.
 CAMPAIGN = "kmlbench.cli.campaign"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options. Their values stay texts: `settings` judges them together with hosts.yaml."""
+    """Add the options. Their values stay strings: `settings` validates them together with hosts.yaml."""
     add = parser.add_argument
     add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
-    add("--workloads", metavar="A,B", help=f"what to run, of {', '.join(ADAPTERS)}")
+    add("--workloads", metavar="A,B", help=f"what to run, from {', '.join(ADAPTERS)}")
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
     add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
     add("--scale", metavar="F", help="multiplies the work of every workload")
-    add("--loops", metavar="N", help="passes of the Wisconsin benchmark, in place of its own times the scale")
-    add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise follow one another")
+    add(
+        "--loops",
+        metavar="N",
+        help="passes of the Wisconsin benchmark (8 times the scale)",
+    )
+    add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
-    add("--resume", metavar="ID", help="go on with a campaign that was interrupted (its directory or id)")
+    add("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
     add(
         JSON,
         action="store_true",
-        help="tell what happens as JSON, one object a line",
+        help="report progress as JSON, one object per line",
     )
     design.configure(parser)
     parser.set_defaults(run=run, collects_faults=True)
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
-    """Run the campaign that `arguments` and its hosts.yaml describe, or go on with one."""
+    """Run the campaign that `arguments` and its hosts.yaml describe, or resume one."""
     if arguments.resume is not None:
         resumed: int = import_module(CAMPAIGN).resume(arguments, progress)
         return resumed

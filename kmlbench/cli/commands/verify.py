@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace, progress: Progress) -> int:
     found = import_module(VERIFY).verify(arguments.directory, progress=progress)
     print(
-        f"{arguments.directory}: {found.samples} numbers of {found.trials} trials are those of the raw "
-        f"output; samples.parquet, {found.figures} figures and the report are those of the record"
+        f"{arguments.directory}: {found.samples} numbers of {found.trials} trials match the raw "
+        f"output; samples.parquet, {found.figures} figures and the report match the record"
     )
     return 0

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What is shown while something runs."""
+"""Displays of progress."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Progress to look at: a status in place on a terminal, plain lines elsewhere."""
+"""Progress for people: a live status on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIMPLE = ("dumb", "unknown")
 
 @contextmanager
 def shown(stream: TextIO | None = None, interruption: Interruption | None = None) -> Iterator[Progress]:
-    """Progress on standard error, so that standard output holds results alone."""
+    """Progress on standard error, so that standard output has only results."""
     chosen = sys.stderr if stream is None else stream
     if not chosen.isatty() or os.environ.get("TERM") in SIMPLE:
         yield Plain(chosen)

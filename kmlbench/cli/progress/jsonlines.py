@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`run-benchmark --json`: what happens in a campaign for programs, one JSON object a line.
+"""`run-benchmark --json`: the progress of a campaign for programs, one JSON object per line.
 
-events.schema.json describes the lines. VERSION grows when a line loses a key or a key its meaning; new
-keys and new events may come without.
+events.schema.json describes the lines. VERSION is incremented when a key is removed or changes its
+meaning; new keys and new events do not change it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Progress where nobody looks at a terminal: lines, each with the time since the start."""
+"""Progress where there is no terminal: lines, each with the time since the start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN_STEP = 0.1
 
 
 class Plain:
-    """One line for each stage and note; of many units every tenth part. Results go to standard output."""
+    """One line for each stage and note, and for every tenth of many units. Results go to standard output."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -28,14 +28,14 @@ from kmlbench.cli.parser import printable
 from kmlbench.cli.progress import text as told
 from kmlbench.progress import Begun, Event, Reported
 
-# The controller must not take from the guests beside it what the eye does not need.
+# The controller shares the machine with guests: no more redraws than the eye needs.
 REFRESHES_PER_S = 2
 
 NARROW, BAR = 70, 24
 
 
 class Screen(RichProgress):
-    """What is drawn again and again: the stage's bar, or the campaign's status while it runs."""
+    """The live display: the stage's bar, or the campaign's status while it runs."""
 
     def __init__(self, stream: TextIO, interruption: Interruption) -> None:
         console = Console(file=stream)
@@ -56,12 +56,12 @@ class Screen(RichProgress):
             speed_estimate_period=900.0,
             refresh_per_second=REFRESHES_PER_S,
             transient=True,
-            # What goes to a file stays out of the bar's hands.
+            # Output that is redirected to a file must not pass through the bar.
             redirect_stdout=sys.stdout.isatty(),
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The status of the campaign that runs; else the bar of the stage."""
+        """The status of the running campaign, or else the bar of the stage."""
         yield from self._drawn()
         if self.interruption.seen:
             yield Text(TOLD, style="bold")
@@ -76,14 +76,14 @@ class Screen(RichProgress):
 
 
 class Bar:
-    """What long steps report to, on a screen. The screen draws itself in a thread of its own."""
+    """Progress on a live display, which redraws itself in its own thread."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._task = screen.add_task("", total=None, start=True)
 
     def stage(self, name: str, *, total: int | None = None) -> None:
-        # A campaign tells that it begins before the stage of its trials.
+        # A campaign announces its start before the stage of its trials.
         self._screen.running = self._screen.running and total is not None
         self._screen.remove_task(self._task)
         self._task = self._screen.add_task(printable(name), total=total)

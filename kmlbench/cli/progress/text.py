@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a campaign stands, in words for a terminal and for lines."""
+"""The state of a campaign as text, for a terminal and for lines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kmlbench.stats.intervals import Interval
 
 STAGES = {
     Stage.BOOT: "booting",
-    Stage.INSPECT: "looking at the host",
+    Stage.INSPECT: "inspecting the host",
     Stage.SERVER: "starting the server",
-    Stage.CLOSE: "ending the boot",
+    Stage.CLOSE: "shutting down",
 }
 
 
@@ -34,17 +34,17 @@ def counts(state: State) -> str:
 
 
 def left(seconds: float, state: State) -> str:
-    """How long it still takes; what a rule may end earlier takes at most so long."""
+    """The time left; "at most" if a rule may end the campaign earlier."""
     return f"{'at most' if state.may_end_early else 'about'} {clock(seconds)} left"
 
 
 def pair(number: int, found: Pair, state: State, now: float) -> str:
-    """What a pair of hosts does, since when, and how long its share of the plan still takes."""
+    """What a pair of hosts is doing, since when, and the time left for its share of the plan."""
     name = f"pair {number + 1}: " if len(state.pairs) > 1 else ""
     own = f"; {left(found.left_s(now), state)}" if len(state.pairs) > 1 else ""
     match found.doing:
         case None:
-            return f"{name}between two trials{own}" if found.left_s(now) else f"{name}done"
+            return f"{name}between trials{own}" if found.left_s(now) else f"{name}done"
         case StageBegun(boot=boot, stage=stage, prefix=prefix):
             block, kernel = boot.block, boot.kernel
             doing = f"{STAGES[stage]}{f' from {prefix}' if prefix else ''}"
@@ -57,7 +57,7 @@ def pair(number: int, found: Pair, state: State, now: float) -> str:
 
 
 def standing(found: PrimaryRatio, state: State) -> str:
-    """The running ratio, which is no verdict before the end, or why there is none."""
+    """The running ratio, which is not a verdict before the end, or why there is none."""
     of = f"{found.comparison}, {found.measure.workload} {found.measure.metric}"
     change = format.change(found.ratio)
     aside = f" {change.aside}" if change.aside else ""
