@@ -12,9 +12,8 @@ from pathlib import Path
 
 from kmlbench import process
 from kmlbench.errors import MachineError
+from kmlbench.paths import PROJECT
 from kmlbench.process import QEMU
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 # The program. The user's input, such as hosts.yaml, is in the record of each campaign.
 PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")

@@ -16,6 +16,7 @@ from kmlbench.build.cache import Cache, default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Acceleration, Clock, Kernel, Server
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Silent
 
 # A neighbour on the other processor may take an example's time; a test as a whole has pytest's timeout.
@@ -66,7 +67,7 @@ def kml_kernel(cache: Cache) -> KernelArtifact:
 def kernel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the compiled programs of kernel/tests."""
     out = tmp_path_factory.mktemp("kernel-tests")
-    process.check(("make", "-C", str(kernel.KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
+    process.check(("make", "-C", str(KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
     return out
 
 

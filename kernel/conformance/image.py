@@ -17,6 +17,7 @@ from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Progress
 
 HERE = Path(__file__).parent
@@ -103,7 +104,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
     shutil.copytree(image.RECIPE / "files", stage)
     shutil.copytree(HERE / "guest", stage / "usr/lib/kmlbench", dirs_exist_ok=True)
     image.add_keys(stage, directory, "conformance-guest")
-    source = SOURCES / ((kernel.KERNEL / "base").read_text().strip() + ".tar.xz")
+    source = SOURCES / ((KERNEL / "base").read_text().strip() + ".tar.xz")
     paths = (
         HERE / "assemble",
         directory / "root.img",

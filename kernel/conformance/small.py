@@ -9,6 +9,7 @@ from conformance.image import SOURCES
 from kmlbench import process
 from kmlbench.build import kernel
 from kmlbench.build.cache import Cache, hash_files
+from kmlbench.paths import KERNEL
 
 COMPILE = ("gcc", "-O2", "-g", "-std=gnu99", "-D_GNU_SOURCE", "-pthread", "-static", "-w")
 COMPILE_TIMEOUT_S = 120.0
@@ -45,7 +46,7 @@ def ensure(*, cache: Cache) -> Path:
 
 
 def _build(directory: Path) -> None:
-    base = (kernel.KERNEL / "base").read_text().strip()
+    base = (KERNEL / "base").read_text().strip()
     tests = "tools/testing/selftests"
     argv = ("tar", "--extract", "--file", str(SOURCES / f"{base}.tar.xz"), "--directory", str(directory))
     wanted = (f"{base}/{tests}", f"{base}/tools/include")

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import MachineError
+from kmlbench.storage import locked
 
 KEY_FILE = "key.json"
 
@@ -85,7 +85,7 @@ class Cache:
         """Hold the entry's lock, after removing leftovers. The lock ends with its process."""
         with _machine_errors(entry.lock):
             entry.lock.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(entry.lock, fcntl.LOCK_EX):
+        with _locked(entry.lock, wait=True):
             for leftover in entry.whole.parent.glob(f".{entry.whole.name}.partial-*"):
                 _remove(leftover)
             yield
@@ -136,22 +136,19 @@ def require_space(directory: Path, *, need_gib: float) -> None:
 
 
 @contextmanager
-def _locked(lock: Path, how: int) -> Iterator[None]:
-    """Hold a lock file. Raises BlockingIOError if it is held and `how` says not to wait."""
-    with _machine_errors(lock):
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
+def _locked(lock: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock file. Raises BlockingIOError if it is held and `wait` is false."""
+    with ExitStack() as stack:
+        with _machine_errors(lock):
+            stack.enter_context(locked(lock, wait=wait))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(directory: Path) -> None:
     """Remove leftovers of killed builds of other entries, which may never be built again."""
     for leftover in directory.glob(".*.partial-*"):
         lock = directory / f"{leftover.name.partition('.partial-')[0]}.lock"
-        with suppress(BlockingIOError), _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(BlockingIOError), _locked(lock, wait=False):
             _remove(leftover)
 
 

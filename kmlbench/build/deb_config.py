@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from kmlbench import kconfig
-from kmlbench.build.kernel import KERNEL
 from kmlbench.errors import BuildError, InputError
 from kmlbench.model import Kernel
+from kmlbench.paths import KERNEL
 
 NAME = "CONFIG_LOCALVERSION"
 

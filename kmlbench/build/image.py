@@ -18,13 +18,10 @@ from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
+from kmlbench.paths import PROJECT, WORKLOADS
 from kmlbench.progress import Progress
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 RECIPE = PROJECT / "guest"
-
-WORKLOADS = PROJECT / "workloads"
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 

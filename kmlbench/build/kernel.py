@@ -18,9 +18,8 @@ from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Progress
-
-KERNEL = Path(__file__).resolve().parents[2] / "kernel"
 
 COMMON = ("common.config", "debian-price.config")
 

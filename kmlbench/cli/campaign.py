@@ -15,6 +15,7 @@ from kmlbench.cli.progress import text
 from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import Faults
 from kmlbench.errors import TrialError
+from kmlbench.hosts.base import Ready
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.model import Server
 from kmlbench.progress import Planned, Progress, Reported
@@ -24,7 +25,6 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import resume as resumption
 from kmlbench.run import session
 from kmlbench.run.campaign import Campaign, Experiment
-from kmlbench.run.setup import Ready
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 

@@ -7,14 +7,10 @@ import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kmlbench.build import image, kernel
-from kmlbench.build.cache import default_cache
 from kmlbench.cli.parser import printable
 from kmlbench.cli.progress import text
 from kmlbench.config.campaign import Config
-from kmlbench.config.hosts import HostSpec, QemuHostSpec, SshHostSpec
-from kmlbench.errors import MachineError
-from kmlbench.model import Kernel, Server, Stopping, Trial
+from kmlbench.model import Stopping, Trial
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import primary
 from kmlbench.plan.question import main_workload
@@ -24,25 +20,17 @@ from kmlbench.run import setup
 
 GUESS = "the time is a guess from guests on two cores without KVM"
 
-REBOOTED = "the hosts are rebooted for each boot of the plan"
-
-CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the running kernel"
-
 
 def machines(settings: Config, planned: Planned) -> Iterator[str]:
     """The hosts and what happens to them, the order. No host is contacted: only local files are read."""
     pairs = setup.pairs(settings, setup.booted(planned.trials))
     for number, pair in enumerate(pairs):
-        hosts = ", ".join(f"the {name} kernel on {_place(host)}" for name, host in pair.items())
+        hosts = ", ".join(f"the {name} kernel on {host.place}" for name, host in pair.items())
         yield f"pair {number + 1}: {hosts}"
-    # All hosts of a campaign are of the same kind.
-    match next(iter(pairs[0].values())):
-        case SshHostSpec(reboot=reboot):
-            yield REBOOTED if reboot else CONNECTED
-            yield GUESS
-        case QemuHostSpec():
-            yield _built_first(settings.campaign.server, pairs[0])
-            yield f"{GUESS}, and does not count what is built first"
+    # The hosts of a campaign are of one kind.
+    first = next(iter(pairs[0].values()))
+    yield from first.outlook(settings.campaign.server, pairs[0])
+    yield GUESS if first.size is None else f"{GUESS}, and does not count what is built first"
     if settings.campaign.seed is None:
         yield f"this order was drawn at random, and a run draws another: --seed {planned.seed} gives this one"
 
@@ -83,22 +71,3 @@ def say(arguments: argparse.Namespace, lines: Iterable[str]) -> int:
     if not arguments.json:
         print(printable("\n".join(lines)))
     return 0
-
-
-def _place(host: HostSpec) -> str:
-    if isinstance(host, SshHostSpec):
-        return f"{host.name} ({host.address})"
-    return f"the guest {host.name} ({host.memory_mb} MiB, processors: {host.cpus})"
-
-
-def _built_first(server: Server, kernels: Iterable[Kernel]) -> str:
-    cache = default_cache()
-    try:
-        missing = [f"the {one} kernel" for one in kernels if kernel.built(one, cache=cache) is None]
-        if image.built(server, cache=cache) is None:
-            missing.append(f"the image with {server}")
-    except MachineError as error:
-        return f"cannot tell whether kernels and image are built: {error}"
-    if not missing:
-        return "kernels and image are in the cache: nothing is built first"
-    return f"built first, since not in the cache: {', '.join(missing)}"

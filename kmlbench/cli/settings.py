@@ -10,7 +10,7 @@ from kmlbench.cli import design
 from kmlbench.cli.design import Design
 from kmlbench.config import campaign
 from kmlbench.config.campaign import CampaignSpec, Config, with_clock
-from kmlbench.config.yamlfile import Faults, Value, option, options, suggestion
+from kmlbench.config.yamlfile import Faults, Option, option, options, suggestion
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Trial
 from kmlbench.plan import schedule
@@ -31,7 +31,7 @@ def read(arguments: argparse.Namespace) -> tuple[Config, Design]:
     chosen = design.parse(arguments, faults)
     try:
         settings = campaign.load(arguments.hosts, campaign=_given(arguments))
-        preflight.logins(setup.hosts(settings, chosen.kernels))
+        preflight.logins(settings, setup.hosts(settings, chosen.kernels))
     except InputError as error:
         raise _together(faults.found, error) from error
     faults.check(remedy=HELP)
@@ -54,7 +54,7 @@ def _clock(text: str | None, faults: Faults) -> Clock | None:
     return None
 
 
-def _given(arguments: argparse.Namespace) -> Mapping[str, Value]:
+def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     """The options that stand for keys of hosts.yaml's campaign."""
     texts = {name: getattr(arguments, name) for name in NUMBERS}
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}

@@ -6,81 +6,58 @@ Every fault of the file is reported at once, as `hosts.yaml:LINE: ...`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
-from kmlbench.config import hosts as inventory
-from kmlbench.config.hosts import ONE_CPU, Address, HostSpec, QemuHostSpec, SshHostSpec
-from kmlbench.config.rules import Integer, OneOf, Part, Real, Schema
-from kmlbench.config.yamlfile import FIELDS, Faults, Fields, Value, parse, suggestion
+from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
-from kmlbench.model import Clock, Kernel, Server
+from kmlbench.hosts.spec import HostSpec, number, rule
+from kmlbench.model import Clock, Server
 from kmlbench.workloads.registry import ADAPTERS
-
-__all__ = ["CampaignSpec", "Config", "HostSpec", "QemuHostSpec", "SshHostSpec", "load", "with_clock"]
 
 # By name; None is a host with faults.
 Hosts = Mapping[str, HostSpec | None]
 
 MOST_SEED = 2**32 - 1
 
-HOST_NAMES: Schema = {
-    "oneOf": [
-        {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "uniqueItems": True},
-    ]
-}
+# What reads no file does not wait for pydantic.
+READING = "kmlbench.config.reading"
 
-STOCK = Part(key="stock", form=HOST_NAMES, about="the host with the stock kernel, or a list of them")
+# A whole name of a host.
+NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
 
-KML = Part(
-    key="kml", form=HOST_NAMES, about="the host with the kml kernel; of two lists, one place is a pair"
-)
 
-SERVER = OneOf(key="server", kind=Server, about="the database server")
+class Names:
+    """Marks a list of names without repetition, or, `alone`, of one name in its place.
 
-WORKLOADS = Part(
-    key="workloads",
-    form={
-        "type": "array",
-        "items": {"enum": list(ADAPTERS)},
-        "minItems": 1,
-        "uniqueItems": True,
-    },
-    about="what to run",
-)
+    Which names there are, `reading` knows; the schema only knows those that are `listed`.
+    """
 
-BLOCKS = Integer(key="blocks", minimum=1, maximum=1000, about="how often each kernel is booted")
+    def __init__(self, *, listed: Collection[str] = (), alone: bool = False) -> None:
+        self._listed = listed
+        self._alone = alone
 
-SCALE = Real(key="scale", minimum=0.001, maximum=1000, about="multiplies the work of every workload")
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
+        """Takes everything; faults need lines of their own (reading)."""
+        del source, handler
+        return {"type": "function-plain", "function": {"type": "no-info", "function": _names}}
 
-SEED = Integer(
-    key="seed",
-    minimum=0,
-    maximum=MOST_SEED,
-    required=False,
-    about="the order of the trials and the workloads' random numbers; drawn and recorded if left out",
-)
+    def __get_pydantic_json_schema__(self, core: object, handler: object) -> dict[str, object]:
+        """One name or several."""
+        del core, handler
+        item: dict[str, object] = (
+            {"enum": list(self._listed)} if self._listed else {"type": "string", "minLength": 1}
+        )
+        several: dict[str, object] = {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+        return {"oneOf": [item, several]} if self._alone else several
 
-LOOPS = Integer(
-    key="loops",
-    minimum=1,
-    maximum=1_000_000,
-    required=False,
-    about="passes of the Wisconsin benchmark; if left out, 8 times the scale",
-)
 
-RATE = Real(
-    key="rate",
-    minimum=0.01,
-    maximum=1_000_000,
-    required=False,
-    about="events per second of the OLTP mixes; if left out, they follow one another",
-)
-
-CAMPAIGN_RULES = (STOCK, KML, SERVER, WORKLOADS, BLOCKS, SCALE, SEED, LOOPS, RATE)
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +69,44 @@ class CampaignSpec:
     same time.
     """
 
-    stock: tuple[str, ...]
-    kml: tuple[str, ...]
-    server: Server
-    workloads: tuple[str, ...]
-    blocks: int
-    scale: float
-    seed: int | None
-    loops: int | None = None
-    rate: float | None = None
+    stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
+        metadata=rule("the host with the stock kernel, or a list of them")
+    )
+    kml: Annotated[tuple[str, ...], Names(alone=True)] = field(
+        metadata=rule("the host with the kml kernel; of two lists, one place is a pair")
+    )
+    server: Server = field(metadata=rule("the database server"))
+    workloads: Annotated[tuple[str, ...], Names(listed=ADAPTERS)] = field(metadata=rule("what to run"))
+    blocks: int = field(metadata=number("how often each kernel is booted", 1, 1000))
+    scale: float = field(metadata=number("multiplies the work of every workload", 0.001, 1000))
+    seed: int | None = field(
+        default=None,
+        metadata=number(
+            "the order of the trials and the workloads' random numbers; drawn and recorded if left out",
+            0,
+            MOST_SEED,
+        ),
+    )
+    loops: int | None = field(
+        default=None,
+        metadata=number("passes of the Wisconsin benchmark; if left out, 8 times the scale", 1, 1_000_000),
+    )
+    rate: float | None = field(
+        default=None,
+        metadata=number(
+            "events per second of the OLTP mixes; if left out, they follow one another", 0.01, 1_000_000
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole file."""
+    """The whole file. `document` knows its lines."""
 
     path: Path
     hosts: tuple[HostSpec, ...]
     campaign: CampaignSpec
+    document: Document = field(repr=False, compare=False)
 
     def host(self, name: str) -> HostSpec:
         """The host called `name`. Raises InputError with a suggestion."""
@@ -119,104 +116,68 @@ class Config:
         names = [host.name for host in self.hosts]
         raise InputError(f"{self.path}: no host is called {name!r}{suggestion(name, names)}")
 
+    def where(self, host: HostSpec, *keys: str) -> str:
+        """The line of a key of a host, and its name."""
+        place = ("hosts", host.name, *keys)
+        return f"{self.document.where(place)}: {title(place[:-1])}: {place[-1]}"
 
-def load(path: Path, *, campaign: Mapping[str, Value] | None = None) -> Config:
+
+def load(path: Path, *, campaign: Mapping[str, Option] | None = None) -> Config:
     """Read the file at `path`; `campaign` holds options of the command line that replace its defaults.
 
     Raises InputError with every fault of the file and of the options.
     """
-    faults = Faults()
-    top = Fields(parse(path), faults, "file")
-    listed, section = top.value("hosts"), top.value("campaign")
-    hosts = {} if listed is None else inventory.read(listed, faults)
-    top.finish()
-    spec = _campaign(section, hosts, campaign or {}, faults) if section else None
-    # A fault begins with its place, which is an option or a line of the file.
-    faults.check(remedy="" if all(fault.startswith("--") for fault in faults.found) else FIELDS)
-    assert spec is not None
-    return Config(path=path, hosts=tuple(host for host in hosts.values() if host), campaign=spec)
+    settings: Config = import_module(READING).read(path, campaign or {})
+    return settings
 
 
 def with_clock(settings: Config, clock: Clock) -> Config:
     """The same, with this clock in every guest. Raises InputError for a guest that cannot have it."""
     faults = Faults()
+    hosts = []
     for host in settings.hosts:
-        if isinstance(host, QemuHostSpec) and clock is Clock.INSTRUCTIONS and host.cpus > 1:
-            faults.add("--clock", f"host {host.name!r}: {ONE_CPU}")
+        try:
+            hosts.append(host.with_clock(clock))
+        except ValueError as error:
+            faults.add("--clock", f"host {host.name!r}: {error}")
     faults.check()
-    hosts = (
-        replace(host, clock=clock) if isinstance(host, QemuHostSpec) else host for host in settings.hosts
-    )
     return replace(settings, hosts=tuple(hosts))
 
 
-def _campaign(section: Value, hosts: Hosts, given: Mapping[str, Value], faults: Faults) -> CampaignSpec:
-    fields = Fields(section, faults, "campaign")
-    fields.override(given)
-    spec = CampaignSpec(
-        stock=_host_names(fields, Kernel.STOCK, hosts),
-        kml=_host_names(fields, Kernel.KML, hosts),
-        server=SERVER.read(fields),
-        workloads=fields.names(WORKLOADS.key, ADAPTERS),
-        blocks=BLOCKS.read(fields),
-        scale=SCALE.read(fields),
-        seed=SEED.read_if_there(fields),
-        loops=LOOPS.read_if_there(fields),
-        rate=RATE.read_if_there(fields),
-    )
-    fields.finish()
-    if not faults.found:
-        _paired(fields, spec)
-    if not faults.found:
-        first, *others = chosen = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
-        for other in others:
-            _alike(fields, first, other)
-        for one, other in combinations(chosen, 2):
-            _apart(fields, one, other)
-    return spec
+def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
+    """The keys of a campaign whose hosts do not go together, each with the reason."""
+    unpaired = list(_unpaired(spec))
+    yield from unpaired
+    if unpaired:
+        return
+    first, *others = chosen = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
+    for other in others:
+        yield from (("kml", text) for text in _unlike(first, other))
+    for pair in combinations(chosen, 2):
+        yield from _shared(*pair)
 
 
-def _paired(fields: Fields, spec: CampaignSpec) -> None:
+def _unpaired(spec: CampaignSpec) -> Iterator[tuple[str, str]]:
     """Every host has its other half, and every pair a block and its reverse."""
     pairs = len(spec.stock)
     if pairs != len(spec.kml):
-        fields.fault("kml", f"{pairs} stock and {len(spec.kml)} kml hosts are no pairs")
+        yield "kml", f"{pairs} stock and {len(spec.kml)} kml hosts are no pairs"
     elif pairs > 1 and spec.blocks < 2 * pairs:
-        fields.fault("blocks", f"{pairs} pairs of hosts need at least {2 * pairs} blocks, two for each")
+        yield "blocks", f"{pairs} pairs of hosts need at least {2 * pairs} blocks, two for each"
 
 
-def _alike(fields: Fields, one: HostSpec, other: HostSpec) -> None:
+def _unlike(host: HostSpec, other: HostSpec) -> Iterator[str]:
     """The hosts of a campaign may differ in the kernel, not in the machine."""
-    match one, other:
-        case (QemuHostSpec(), SshHostSpec()) | (SshHostSpec(), QemuHostSpec()):
-            fields.fault("kml", "one host is a guest and the other is not: they cannot be compared")
-        case QemuHostSpec() as stock, QemuHostSpec() as kml:
-            for key in ("memory_mb", "cpus", "cpu_model", "clock"):
-                ours, theirs = getattr(stock, key), getattr(kml, key)
-                if ours != theirs:
-                    pair = f"hosts {stock.name!r} and {kml.name!r} differ in {key} ({ours}, {theirs})"
-                    fields.fault("kml", f"{pair}; only the kernel may")
-        case SshHostSpec() as stock, SshHostSpec() as kml if stock.reboot is not kml.reboot:
-            pair = f"hosts {stock.name!r} and {kml.name!r} differ in reboot"
-            fields.fault("kml", f"{pair}: a boot must be the same thing on both")
+    if host.kind != other.kind:
+        kinds = f"host {host.name!r} is {host.about}, and host {other.name!r} is {other.about}"
+        yield f"{kinds}: they cannot be compared"
+    else:
+        for text in host.differences(other):
+            yield f"hosts {host.name!r} and {other.name!r} differ in {text}"
 
 
-def _apart(fields: Fields, one: HostSpec, other: HostSpec) -> None:
-    """Machines at one address are one, unless it is an address behind different hosts."""
-    match one, other:
-        case SshHostSpec() as one, SshHostSpec() as other if _place(one) == _place(other):
-            pair = f"hosts {one.name!r} and {other.name!r} are one machine ({one.address}, port {one.port})"
-            fields.fault(str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time")
-
-
-def _place(host: SshHostSpec) -> tuple[tuple[str, int], ...]:
-    doors: tuple[Address, ...] = (host,) if host.jump is None else (host.jump, host)
-    return tuple((door.address.lower(), door.port) for door in doors)
-
-
-def _host_names(fields: Fields, kernel: Kernel, hosts: Hosts) -> tuple[str, ...]:
-    names = fields.one_or_more(str(kernel), hosts)
-    for name, host in hosts.items():
-        if name in names and host and host.kernel is not kernel:
-            fields.fault(str(kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}")
-    return names
+def _shared(host: HostSpec, other: HostSpec) -> Iterator[tuple[str, str]]:
+    """Hosts at one address are one machine, unless it is an address behind different hosts."""
+    if host.machine is not None and host.machine == other.machine:
+        pair = f"hosts {host.name!r} and {other.name!r} are one machine ({host.machine})"
+        yield str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time"

@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Reads a YAML file field by field, and keeps every fault with its place instead of stopping at the first.
-
-After a fault a reader returns a placeholder, so that the reading can go on; `Faults.check` sees to it
-that nobody ever meets a placeholder.
-"""
+"""hosts.yaml as plain data, with the line of each value, and options of the command line in place of some."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -23,11 +16,11 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kmlbench.errors import InputError
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
 TAG = "tag:yaml.org,2002:"
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+INTEGER = re.compile(r"-?[0-9]{1,20}")
+
+NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 
 MERGING = "merging (<<) is not supported; write the fields out"
 
@@ -36,6 +29,17 @@ MISSING = "name one with --hosts, or copy the hosts.yaml of the repository"
 FIELDS = (
     "docs/hosts.md has every field; `kmlbench host schema` prints the schema by which an editor checks them"
 )
+
+# The keys that lead to a value, and the numbers of entries of lists.
+Place = tuple[str | int, ...]
+
+
+class NoValue:
+    """What a key of hosts.yaml may not have: null, a date, a number that is not decimal."""
+
+
+class Broken:
+    """A mapping whose fault was told: others would follow from it."""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -61,51 +65,110 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """One value and where it stands: a line of the file, or (`line` None) an option of the command line."""
+class Option:
+    """A value from the command line, and the name of its option."""
 
-    node: Node
-    source: str
-    line: int | None
-
-    @property
-    def place(self) -> str:
-        return self.source if self.line is None else f"{self.source}:{self.line}"
-
-    def inner(self, node: Node) -> Value:
-        """A part of this value, at its own line."""
-        line = None if self.line is None else node.start_mark.line + 1
-        return Value(node=node, source=self.source, line=line)
-
-    @property
-    def text(self) -> str | None:
-        """The scalar as written, or None for a list, a mapping or nothing at all."""
-        if isinstance(self.node, ScalarNode) and self.node.tag != TAG + "null":
-            return str(self.node.value)
-        return None
-
-    @property
-    def plain(self) -> str:
-        """The scalar as written without quotes; empty for everything else."""
-        return (self.text or "") if getattr(self.node, "style", None) is None else ""
+    name: str
+    value: object
 
 
-def option(name: str, text: str) -> Value:
-    """A value from the command line."""
-    return Value(node=ScalarNode(TAG + "str", text), source=name, line=None)
+def option(name: str, text: str) -> Option:
+    """A number or a text from the command line."""
+    return Option(name=name, value=_number(text))
 
 
-def options(name: str, texts: Iterable[str]) -> Value:
-    """A list of values from the command line."""
-    nodes = [ScalarNode(TAG + "str", text) for text in texts]
-    return Value(node=SequenceNode(TAG + "seq", nodes), source=name, line=None)
+def options(name: str, texts: Iterable[str]) -> Option:
+    """A list of texts from the command line."""
+    return Option(name=name, value=list(texts))
 
 
-def parse(path: Path) -> Value:
+class Document:
+    """The file at `path`: `data` is made of dictionaries, lists, texts and numbers.
+
+    `faults` are those of YAML itself, each with its line; where a mapping has one that leaves nothing to
+    read, Broken takes its place.
+    """
+
+    def __init__(self, path: Path, root: Node) -> None:
+        self.path = path
+        self.faults: list[tuple[int, str]] = []
+        self._root = root
+        self._options: dict[Place, str] = {}
+        self._converted: dict[int, object] = {}
+        self.data = self._convert(root, ())
+
+    def override(self, section: str, given: Mapping[str, Option]) -> None:
+        """Let options of the command line stand for keys of a section, if it is one."""
+        if not isinstance(self.data, dict) or not isinstance(self.data.get(section), dict):
+            return
+        values = {name: option.value for name, option in given.items()}
+        self.data = {**self.data, section: {**self.data[section], **values}}
+        self._options |= {(section, name): option.name for name, option in given.items()}
+
+    def line(self, place: Place) -> int | None:
+        """The line of the value at this place, or of what it is missing in; None for an option."""
+        if place[:2] in self._options:
+            return None
+        node, line = self._root, 1
+        for step in place:
+            inner = next((entry for entry in _entries(node) if entry[0] == step), None)
+            if inner is None:
+                break
+            _, node, line = inner
+        return line
+
+    def where(self, place: Place) -> str:
+        """That line with the name of the file, or the name of the option."""
+        line = self.line(place)
+        return self._options[place[:2]] if line is None else f"{self.path}:{line}"
+
+    def _convert(self, node: Node, place: Place) -> object:
+        """An alias is converted once, and one that stands for itself has no value."""
+        if id(node) not in self._converted:
+            self._converted[id(node)] = NoValue()
+            self._converted[id(node)] = self._fresh(node, place)
+        return self._converted[id(node)]
+
+    def _fresh(self, node: Node, place: Place) -> object:
+        match node:
+            case MappingNode():
+                return self._mapping(node, place)
+            case SequenceNode():
+                return [self._convert(item, (*place, index)) for index, item in enumerate(node.value)]
+        return _scalar(node)
+
+    def _mapping(self, node: MappingNode, place: Place) -> object:
+        found: dict[str, object] = {}
+        for name, value in node.value:
+            line = name.start_mark.line + 1
+            if name.tag == TAG + "merge":
+                self.faults.append((line, f"{title(place)}: {MERGING}"))
+                return Broken()
+            if name.tag != TAG + "str":
+                self.faults.append((line, f"{title(place)}: a key must be a word"))
+            elif name.value in found:
+                self.faults.append((line, f"{title(place)}: the key {name.value!r} is there twice"))
+            else:
+                found[name.value] = self._convert(value, (*place, name.value))
+        return found
+
+
+def title(place: Place) -> str:
+    """What a reader calls the mapping at this place."""
+    match place:
+        case ():
+            return "file"
+        case ("hosts", name, *inner):
+            return ": ".join((f"host {name!r}", *map(str, inner)))
+    return ": ".join(map(str, place))
+
+
+def parse(path: Path) -> Document:
     """The document in the file at `path`. Raises InputError when it cannot be read or is not YAML."""
     try:
         with warnings.catch_warnings(action="ignore"):
             node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+            return Document(path, node or ScalarNode(TAG + "null", ""))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=MISSING) from error
     except UnicodeDecodeError as error:
@@ -115,156 +178,36 @@ def parse(path: Path) -> Value:
         place = f"{path}:{mark.line + 1 if mark else 1}"
         raise InputError(f"{place}: not YAML: {error.problem}", remedy=FIELDS) from error
     except (YAMLError, ValueError, RecursionError) as error:
-        told = str(error).splitlines()[0]
-        raise InputError(f"{path}: not YAML: {told}", remedy=FIELDS) from error
-    return Value(node=node or ScalarNode(TAG + "null", ""), source=str(path), line=1)
+        cause = str(error).splitlines()[0]
+        raise InputError(f"{path}: not YAML: {cause}", remedy=FIELDS) from error
 
 
-class Fields:
-    """The fields of one mapping. `finish` reports the fields that nobody asked for.
+def _entries(node: Node) -> Iterator[tuple[str | int, Node, int]]:
+    """The parts of a value: key or number, value, line."""
+    match node:
+        case MappingNode():
+            for name, value in node.value:
+                yield (name.value if name.tag == TAG + "str" else "", value, name.start_mark.line + 1)
+        case SequenceNode():
+            for index, item in enumerate(node.value):
+                yield index, item, item.start_mark.line + 1
 
-    Of what is no mapping, or merges another one into itself, this is the only fault: the others would follow
-    from it.
-    """
 
-    def __init__(self, value: Value, faults: Faults, what: str) -> None:
-        self.place = value.place
-        self._faults = faults
-        self._what = what
-        self._values: dict[str, Value] = {}
-        self._asked: set[str] = set()
-        if isinstance(value.node, MappingNode):
-            self._index(value)
-        else:
-            self._only(value.place, f"{what} must be a mapping of names to values")
-
-    def _only(self, place: str, text: str) -> None:
-        self._faults.add(place, text)
-        self._faults = Faults()
-
-    def _index(self, value: Value) -> None:
-        for key, entry in value.node.value:
-            name, inner = value.inner(key), value.inner(entry)
-            if key.tag == TAG + "merge":
-                self._only(name.place, f"{self._what}: {MERGING}")
-            elif name.text is None or key.tag != TAG + "str":
-                self._faults.add(name.place, f"{self._what}: a key must be a word")
-            elif name.text in self._values:
-                self._faults.add(name.place, f"{self._what}: the key {name.text!r} is there twice")
-            else:
-                self._values[name.text] = Value(node=entry, source=inner.source, line=name.line)
-
-    def __iter__(self) -> Iterator[tuple[str, Value]]:
-        self._asked.update(self._values)
-        return iter(self._values.items())
-
-    def override(self, values: Mapping[str, Value]) -> None:
-        """Let options of the command line stand for fields of the file."""
-        self._values.update(values)
-
-    def fault(self, key: str, text: str) -> None:
-        """Report `text` at the place of the field `key`."""
-        self._faults.add(self.where(key), text)
-
-    def where(self, key: str) -> str:
-        """The place of the field `key`, and its name."""
-        place = self._values[key].place if key in self._values else self.place
-        return f"{place}: {self._what}: {key}"
-
-    def has(self, key: str) -> bool:
-        """Whether the field is there; asking counts as knowing it."""
-        self._asked.add(key)
-        return key in self._values
-
-    def value(self, key: str) -> Value | None:
-        """The field itself; a fault when it is missing."""
-        if self.has(key):
-            return self._values[key]
-        self._faults.add(self.place, f"{self._what}: the key {key!r} is missing")
-        return None
-
-    def integer(self, key: str, *, minimum: int, maximum: int) -> int:
-        """A whole number in the closed range."""
-        value = self.value(key)
-        if value is not None:
-            if not re.fullmatch(r"-?[0-9]{1,20}", value.plain, re.ASCII):
-                self.fault(key, "must be a whole number")
-            elif not minimum <= int(value.plain) <= maximum:
-                self.fault(key, f"{value.plain} is not between {minimum} and {maximum}")
-            else:
-                return int(value.plain)
-        return minimum
-
-    def number(self, key: str, *, minimum: float, maximum: float) -> float:
-        """A number in the closed range; never NaN or infinite."""
-        value = self.value(key)
-        if value is not None:
-            number = float(value.plain) if re.fullmatch(r"-?[0-9]*\.?[0-9]+", value.plain) else math.nan
-            if math.isnan(number):
-                self.fault(key, "must be a number")
-            elif not minimum <= number <= maximum:
-                self.fault(key, f"{value.plain} is not between {minimum:g} and {maximum:g}")
-            else:
-                return number
-        return minimum
-
-    def text(self, key: str) -> str:
-        """A text that is not empty."""
-        value = self.value(key)
-        text = value.text if value is not None and value.node.tag == TAG + "str" else None
-        if value is not None and not text:
-            self.fault(key, "must be a text")
-        return text or ""
-
-    def flag(self, key: str) -> bool:
-        """The word true or false without quotes, as YAML 1.2 has them."""
-        value = self.value(key)
-        word = value.plain if value is not None and value.node.tag == TAG + "bool" else ""
-        if value is not None and word not in {"true", "false"}:
-            self.fault(key, "must be true or false")
-        return word == "true"
-
-    def choice(self, key: str, kind: type[Choice]) -> Choice:
-        """A member of a closed set."""
-        known = [str(member) for member in kind]
-        return kind(self.name(key, known) or known[0])
-
-    def name(self, key: str, known: Collection[str]) -> str:
-        """One of the known names; empty after a fault."""
-        text = self.text(key)
-        if text and text not in known:
-            self.fault(key, f"unknown: {text!r}{suggestion(text, known)}")
-            return ""
+def _scalar(node: Node) -> object:
+    """What the scalar stands for. A number or a truth value is written without quotes, and plainly."""
+    text = str(node.value)
+    plain = getattr(node, "style", None) is None
+    if node.tag == TAG + "str":
         return text
+    if plain and node.tag in {TAG + "int", TAG + "float"}:
+        number = _number(text)
+        return NoValue() if isinstance(number, str) else number
+    if plain and node.tag == TAG + "bool" and text in {"true", "false"}:
+        return text == "true"
+    return NoValue()
 
-    def one_or_more(self, key: str, known: Collection[str]) -> tuple[str, ...]:
-        """A known name, or a list of them as `names` reads it; a fault gives the empty name or tuple."""
-        listed = self.has(key) and isinstance(self._values[key].node, SequenceNode)
-        return self.names(key, known) if listed else (self.name(key, known),)
 
-    def names(self, key: str, known: Collection[str]) -> tuple[str, ...]:
-        """A list of known names, none twice and at least one."""
-        value = self.value(key)
-        if value is None:
-            return ()
-        if not isinstance(value.node, SequenceNode) or not value.node.value:
-            self.fault(key, "must be a list of at least one name")
-            return ()
-        items = [value.inner(node) for node in value.node.value]
-        return tuple(self._listed(key, item, items[:index], known) for index, item in enumerate(items))
-
-    def _listed(self, key: str, item: Value, before: list[Value], known: Collection[str]) -> str:
-        text = item.text or ""
-        if not text:
-            self._faults.add(item.place, f"{self._what}: {key}: every entry must be a name")
-        elif text in [other.text for other in before]:
-            self._faults.add(item.place, f"{self._what}: {key}: {text!r} is there twice")
-        elif text not in known:
-            self._faults.add(item.place, f"{self._what}: {key}: unknown: {text!r}{suggestion(text, known)}")
-        return text
-
-    def finish(self) -> None:
-        """Report the fields that nobody asked for."""
-        for key in self._values:
-            if key not in self._asked:
-                self.fault(key, f"unknown key{suggestion(key, self._asked)}")
+def _number(text: str) -> int | float | str:
+    if INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if NUMBER.fullmatch(text) else text

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -17,6 +16,7 @@ from kmlbench.errors import HostError, InputError
 from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
 from kmlbench.hosts.qemu_process import end
 from kmlbench.hosts.ssh import SshHost, connect
+from kmlbench.storage import locked, write_whole
 
 STATE = "guest.json"
 
@@ -109,7 +109,7 @@ def _boot(spec: GuestSpec, directory: Path) -> Running:
             key=str(spec.image.client_key),
             host_key=spec.image.host_key,
         )
-        (directory / STATE).write_text(json.dumps(asdict(running)) + "\n")
+        write_whole(directory / STATE, f"{json.dumps(asdict(running))}\n".encode())
         unless_it_lives.pop_all()
         machine.abandon()
     return running
@@ -134,13 +134,9 @@ def _locked(name: str, root: Path) -> Iterator[Path]:
     """The guest's own directory, for this process alone."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = root / name
-    descriptor = os.open(root / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(root / f".{name}.lock"):
         directory.mkdir(mode=0o700, exist_ok=True)
         yield directory
-    finally:
-        os.close(descriptor)
 
 
 def _start_of(pid: int) -> str:

@@ -19,6 +19,7 @@ from kmlbench.errors import HostError
 from kmlbench.hosts.qemu import READY, GuestSpec, power_on
 from kmlbench.hosts.qemu_process import tied
 from kmlbench.model import Acceleration, Clock
+from kmlbench.storage import write_whole
 
 DEADLINE_S = 15.0
 
@@ -98,6 +99,4 @@ def _recall(memory: Path) -> Answer | None:
 
 def _remember(memory: Path, answer: Answer) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
-    partial = memory.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(asdict(answer)) + "\n")
-    partial.rename(memory)
+    write_whole(memory, f"{json.dumps(asdict(answer))}\n".encode())

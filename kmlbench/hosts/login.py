@@ -8,13 +8,15 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from kmlbench.errors import HostError
+from kmlbench.hosts.spec import Beside, number, rule, text
 
 RETRY_S = 0.2
 
@@ -26,17 +28,50 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 class Login:
     """The address of a host, the user and private key to log in with, and its host key.
 
-    The host must present `host_key`, a public key, or one that the file `known_hosts` has for it. The
-    connection goes through `jump`, if there is one.
+    The host must present `host_key`, a public key, or one that the file `known_hosts` has for it.
     """
 
-    address: str
-    port: int
-    user: str
-    key: Path
-    host_key: str = ""
-    known_hosts: Path | None = None
-    jump: Login | None = None
+    # Keys of hosts.yaml of which one is given, and what to do about it.
+    either: ClassVar[tuple[str, ...]] = ("host_key", "known_hosts")
+    neither: ClassVar[str] = "say which key the host must show: either host_key or known_hosts"
+
+    address: str = field(
+        metadata=text(
+            "the name or address of its SSH server",
+            pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
+            wanted="a name or an address, IPv6 without brackets",
+        )
+    )
+    port: int = field(default=22, metadata=number("the port of its SSH server", 1, 65535))
+    user: str = field(
+        metadata=text(
+            "who logs in: root, or a user who becomes root by sudo",
+            pattern=r"[A-Za-z_][A-Za-z0-9_.-]*",
+            wanted="the name of a user",
+        )
+    )
+    key: Annotated[Path, Beside()] = field(
+        metadata=rule("the private key that logs in: a file, unencrypted, that nobody else can read")
+    )
+    host_key: str = field(
+        default="",
+        metadata=text(
+            "the public key that it must show, a line of its ssh_host_ed25519_key.pub",
+            pattern=r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+) [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f\x7f]*)?",
+            wanted="the host's public key, such as 'ssh-ed25519 AAAA...'",
+        ),
+    )
+    known_hosts: Annotated[Path, Beside()] | None = field(
+        default=None,
+        metadata=rule(
+            "in place of host_key: a file as ssh keeps it that has the host's key, such as ~/.ssh/known_hosts"
+        ),
+    )
+
+    @property
+    def jump(self) -> Login | None:
+        """What the connection goes through."""
+        return None
 
     def __str__(self) -> str:
         through = f" through {self.jump}" if self.jump else ""

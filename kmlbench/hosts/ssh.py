@@ -17,6 +17,7 @@ import paramiko
 from kmlbench.errors import CommandTimeout, HostError
 from kmlbench.hosts.login import Login
 from kmlbench.model import ByteStream, CommandResult
+from kmlbench.storage import write_whole
 
 KEEPALIVE_S = 15
 
@@ -84,12 +85,7 @@ class SshHost:
     def get(self, source: str, destination: Path) -> None:
         """Copy a file from the host. Raises HostError if it is missing; leaves no partial file."""
         found = self._copy(f"{source} to {destination}", ("cat", "--", source))
-        partial = destination.with_name(f".{destination.name}.partial")
-        try:
-            partial.write_bytes(found.stdout)
-            partial.rename(destination)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(destination, bytes(found.stdout))
 
     def dial(self, port: int) -> ByteStream:
         """See kmlbench.model.Host. Raises HostError if nothing listens there."""

@@ -30,6 +30,7 @@ from kmlbench.report.figures import Plot
 from kmlbench.results import facts, reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import MARGIN
+from kmlbench.storage import write_whole
 
 REPORT, FIGURES, COSTS = "report.html", "figures", "costs.json"
 
@@ -170,10 +171,8 @@ def _fresh(path: Path) -> Path:
 
 
 def _replace(path: Path, text: str) -> Path:
-    draft = path.with_suffix(".draft")
     # A command's output may contain bytes that are not text; they are shown as \udcXX.
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-    draft.replace(path)
+    write_whole(path, text.encode(errors="backslashreplace"))
     return path
 
 

@@ -11,11 +11,10 @@ MachineError: this machine cannot store something.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +22,11 @@ from kmlbench.errors import InputError, MachineError
 from kmlbench.model import BootFacts, Campaign, CommandResult, Kernel, Outcome, Resumption, Trial
 from kmlbench.results import codec
 from kmlbench.results.reader import CAMPAIGN, FACTS, OUTCOMES, StoredCampaign, boot_path, raw_path, read
+from kmlbench.storage import locked, sync, write_whole
 
 __all__ = ["BootFacts", "Campaign", "CampaignDirectory", "StoredCampaign", "create", "read"]
 
 LATEST = "latest"
-
-RUNS_STILL = (errno.EAGAIN, errno.EACCES)
 
 # What a disk answers that takes no more.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -155,27 +153,17 @@ def storing(what: str, path: Path, *, only: Container[int | None] | None = None)
 
 @contextmanager
 def _locked(path: Path, flags: int = 0) -> Iterator[int]:
-    with storing(OUTCOMES, path):
-        descriptor = os.open(path / OUTCOMES, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o666)
-    try:
-        with storing(OUTCOMES, path), _refusing(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with ExitStack() as stack:
+        with storing(OUTCOMES, path):
+            try:
+                outcomes = locked(path / OUTCOMES, wait=False, flags=os.O_APPEND | flags, mode=0o666)
+                descriptor = stack.enter_context(outcomes)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{path}: this campaign is running: another process writes to it",
+                    remedy="wait for its end, or end that process",
+                ) from error
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in RUNS_STILL:
-            raise
-        raise InputError(
-            f"{path}: this campaign is running: another process writes to it",
-            remedy="wait for its end, or end that process",
-        ) from error
 
 
 def _cut_back(descriptor: int) -> None:
@@ -200,11 +188,7 @@ def _sync(directory: Path) -> None:
     """Have a directory with all that is in it on the disk."""
     for place, _, names in os.walk(directory, topdown=False):
         for path in (*(Path(place) / name for name in names), Path(place)):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(path)
 
 
 def _free_space(path: Path) -> str:
@@ -220,12 +204,9 @@ def _directory(path: Path) -> Path:
 
 def _write_whole(path: Path, text: str) -> None:
     """A file that is there is whole, also after a loss of power."""
-    draft = path.with_name(f".{path.name}.draft")
-    write(draft, text)
     with storing(path.name, path.parent):
         _sync(path.parent)
-        draft.replace(path)
-        _sync(path.parent)
+        write_whole(path, text.encode(errors="surrogateescape"), durable=True)
 
 
 def _point_latest(root: Path, name: str) -> None:

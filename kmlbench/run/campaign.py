@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 
 from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
+from kmlbench.hosts.base import Booted, Machines
 from kmlbench.model import Boot, Group, Host, Kernel, Outcome, Prefix, Server, Setting, Trial
 from kmlbench.plan import schedule
 from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
@@ -23,7 +24,6 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import inspect
 from kmlbench.run import trial as trials
-from kmlbench.run.machines import Booted, Machines
 from kmlbench.run.recorder import Ledger
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench

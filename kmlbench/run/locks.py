@@ -7,35 +7,22 @@ controller on the same host are not detected.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kmlbench.config.hosts import HostSpec, QemuHostSpec
 from kmlbench.errors import MachineError
-from kmlbench.results.facts import digest
+from kmlbench.hosts.base import Claim
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.results.writer import storing
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-THIS_MACHINE = "this machine"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A machine by its key, which is safe as a file name, and by a name for people."""
-
-    key: str
-    name: str
+from kmlbench.storage import locked
 
 
 def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
-    """The machines that a campaign on these hosts uses; all guests use this one."""
-    found = {claim.key: claim for claim in map(_machine, hosts)}
+    """The machines that a campaign on these hosts uses: all guests use this one."""
+    found = {host.claim.key: host.claim for host in hosts}
     return tuple(found[key] for key in sorted(found))
 
 
@@ -50,48 +37,26 @@ def held(claims: Iterable[Claim], *, root: Path, holder: str) -> Iterator[None]:
         yield
 
 
-def _machine(host: HostSpec) -> Claim:
-    if isinstance(host, QemuHostSpec):
-        return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name=THIS_MACHINE)
-    # A machine may have several addresses and has one key.
-    identity = " ".join(host.host_key.split()[:2]) if host.host_key else f"{host.address}:{host.port}"
-    return Claim(key=f"host-{digest(identity)[:20]}", name=f"host {host.name}")
-
-
 @contextmanager
 def _held(claim: Claim, path: Path, holder: str) -> Iterator[None]:
-    descriptor = _lock(claim, path)
-    try:
+    with ExitStack() as stack:
+        with storing("a claim", path.parent):
+            try:
+                descriptor = stack.enter_context(locked(path, wait=False))
+            except BlockingIOError:
+                raise _taken(claim, path) from None
+        # While the lock is held: a process that opened the file meanwhile notices that it was replaced.
+        stack.callback(path.unlink, missing_ok=True)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
         yield
-    finally:
-        # While the lock is held: a process that opened the file meanwhile notices that it was replaced.
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
-def _lock(claim: Claim, path: Path) -> int:
-    while True:
-        with storing("a claim", path.parent):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = os.read(descriptor, 4096)
-            os.close(descriptor)
-            raise _taken(claim, said) from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)
-
-
-def _taken(claim: Claim, said: bytes) -> MachineError:
+def _taken(claim: Claim, path: Path) -> MachineError:
     try:
-        found = json.loads(said)
+        found = json.loads(path.read_bytes())
         who = f"process {found['pid']}, {found['holder']}"
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         who = "a process that is just starting"
     return MachineError(
         f"another campaign is running on {claim.name} ({who}): they would disturb each other's measurements",

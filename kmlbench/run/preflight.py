@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kmlbench.config.hosts import Address, HostSpec, QemuHostSpec, SshHostSpec
+from kmlbench.config.campaign import Config
 from kmlbench.errors import InputError, MachineError
-from kmlbench.hosts import connect
-from kmlbench.process import QEMU, require
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.process import require
 
 RESULTS_MIB = 256
 
@@ -20,15 +20,15 @@ OVERHEAD_MIB = 512
 
 
 def check(
-    guests: Iterable[QemuHostSpec],
+    hosts: Iterable[HostSpec],
     results: Path,
     *,
     at_once: int = 1,
     meminfo: Path = Path("/proc/meminfo"),
 ) -> None:
-    """Raises MachineError that lists everything this machine lacks for so many guests at once."""
-    listed = list(guests)
-    lacks = [*_space(results), *(_qemu() if listed else ()), *_memory(listed, at_once, meminfo)]
+    """Raises MachineError that lists everything this machine lacks for so many of these hosts at once."""
+    listed = list(hosts)
+    lacks = [*_space(results), *_programs(listed), *_memory(listed, at_once, meminfo)]
     if lacks:
         raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
 
@@ -36,30 +36,27 @@ def check(
 Lack = tuple[str, str]
 
 
-def logins(hosts: Iterable[HostSpec]) -> None:
+def logins(settings: Config, hosts: Iterable[HostSpec]) -> None:
     """Raises InputError that lists every key and file of these hosts that cannot be used.
 
     No host is contacted: only the files that hosts.yaml names are checked.
     """
-    there = [host for host in hosts if isinstance(host, SshHostSpec)]
-    doors = [door for host in there for door in (host, host.jump) if door is not None]
-    lacks = [lack for door in doors for lack in _keys(door)]
+    lacks = [
+        (f"{settings.where(host, *keys)}: {error.args[0]}", error.remedy)
+        for host in hosts
+        for keys, error in host.unusable()
+    ]
     if lacks:
         remedies = dict.fromkeys(how for _, how in lacks)
         raise InputError(*(what for what, _ in lacks), remedy="; ".join(remedies))
 
 
-def _keys(door: Address) -> Iterator[Lack]:
-    for key, error in connect.login(door).faults():
-        yield f"{door.where[key]}: {error.args[0]}", error.remedy
-
-
-def _qemu() -> list[Lack]:
-    try:
-        require(QEMU)
-    except MachineError as error:
-        return [(error.args[0], error.remedy)]
-    return []
+def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
+    for program in dict.fromkeys(program for host in hosts for program in host.programs):
+        try:
+            require(program)
+        except MachineError as error:
+            yield error.args[0], error.remedy
 
 
 def room(place: Path) -> tuple[Path, int]:
@@ -80,9 +77,9 @@ def _space(results: Path) -> list[Lack]:
     ]
 
 
-def _memory(guests: Iterable[QemuHostSpec], at_once: int, meminfo: Path) -> list[Lack]:
+def _memory(hosts: Iterable[HostSpec], at_once: int, meminfo: Path) -> list[Lack]:
     """One guest of a pair runs at a time, so the largest counts."""
-    largest = max((guest.memory_mb for guest in guests), default=0)
+    largest = max((host.size.memory_mb for host in hosts if host.size), default=0)
     found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
     available = int(found[1]) >> 10 if found else None
     needed = at_once * (largest + OVERHEAD_MIB)

@@ -11,6 +11,7 @@ from kmlbench import provenance
 from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
+from kmlbench.hosts.base import Ready
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.model import Trial
 from kmlbench.progress import Planned, Progress
@@ -18,7 +19,6 @@ from kmlbench.results import reader, resume, writer
 from kmlbench.results.reader import CAMPAIGN, StoredCampaign
 from kmlbench.run import session
 from kmlbench.run.campaign import Campaign
-from kmlbench.run.setup import Ready
 
 # Options that a resumption takes from the campaign.
 FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from kmlbench.build.cache import default_cache
 from kmlbench.config.campaign import CampaignSpec, Config
-from kmlbench.config.hosts import QemuHostSpec
 from kmlbench.errors import MachineError, ProofError
 from kmlbench.hosts import detached, orphans
+from kmlbench.hosts.base import Ready
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.model import Outcome, Trial
 from kmlbench.plan import stopping
 from kmlbench.progress import Begun, Planned, Progress
 from kmlbench.run import locks, preflight, setup
 from kmlbench.run.campaign import Campaign, Experiment
-from kmlbench.run.setup import Ready
 
 CLAIMS = "campaigns"
 
@@ -34,8 +33,7 @@ def machines(
     does not answer.
     """
     hosts = setup.hosts(settings, setup.booted(planned.trials))
-    guests = [host for host in hosts if isinstance(host, QemuHostSpec)]
-    preflight.check(guests, results, at_once=len(settings.campaign.stock))
+    preflight.check(hosts, results, at_once=len(settings.campaign.stock))
     cache = default_cache()
     root = detached.default_directory(cache.root) / CLAIMS
     with locks.held(locks.machines(hosts), root=root, holder=holder):

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from kmlbench.errors import MachineError
-
-WORKLOADS = Path(__file__).resolve().parents[2] / "workloads"
+from kmlbench.paths import WORKLOADS
 
 
 def require_checkout() -> None:

@@ -11,6 +11,7 @@ from kmlbench import kconfig
 from kmlbench.build import kernel as builder
 from kmlbench.errors import BuildError
 from kmlbench.model import Kernel
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Silent
 
 DEBIAN = Path("/usr/src/linux-config-6.12/config.amd64_none_amd64.xz")
@@ -57,12 +58,12 @@ def test_a_patch_that_does_not_apply_exactly_stops_the_build(tmp_path: Path, pat
 
 
 def test_the_series_names_every_patch_once() -> None:
-    on_disk = sorted((builder.KERNEL / "patches").iterdir())
+    on_disk = sorted((KERNEL / "patches").iterdir())
     assert builder.patches() == on_disk
 
 
 def test_what_prices_a_system_call_is_as_in_debian(debian: dict[str, str]) -> None:
-    ours = kconfig.options((builder.KERNEL / "configs" / "debian-price.config").read_text())
+    ours = kconfig.options((KERNEL / "configs" / "debian-price.config").read_text())
     assert kconfig.lost(ours, debian) == ()
     assert {"CONFIG_CPU_MITIGATIONS", "CONFIG_MITIGATION_RETPOLINE"} <= ours.keys()
 

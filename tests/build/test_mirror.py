@@ -1,63 +1,69 @@
 # SPDX-License-Identifier: MIT
-"""The mirror of the guest's packages is the one that this machine's apt uses."""
+"""The mirror of the guest's packages is the one that this machine's apt uses.
+
+tests/data/apt has what apt 2.6.1 printed (mirror.ARGV) after an update from archives that were served through
+a proxy. `sources_list.txt`: a browser's source first, then a commented one, a disc, the security archive, one
+of a third party with Debian's codename, backports, sources alone, the archive and its updates, and a stanza
+that is disabled. `deb822.txt`: a browser's stanza, a disabled one, the archive. `others.txt`: no archive of
+Debian's. `never_updated.txt`: Debian's archive, of which no index was ever fetched.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from support.paths import REPOSITORY
 
-from kmlbench.build.mirror import debian_mirror
+from kmlbench.build import mirror
+from kmlbench.build.mirror import archives, debian_mirror
 from kmlbench.errors import MachineError
 
-THIRD_PARTY = "deb https://packages.example.org/apt tool-bookworm main\n"
-SECURITY = "deb http://mirror.example.org/debian-security bookworm-security main\n"
-STANZAS = """\
-Types: deb
-URIs: http://security.example.org/debian-security
-Suites: bookworm-security
-Components: main
-
-# the archive
-Types: deb deb-src
-URIs:
- http://mirror.example.org/debian
-Suites: bookworm bookworm-updates
-Components: main contrib
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
+RECORDED = REPOSITORY / "tests/data/apt"
+ARCHIVE = "http://ftp.de.debian.org/debian"
 
 
-def apt(directory: Path, **files: str) -> Path:
-    (directory / "sources.list.d").mkdir()
-    for name, text in files.items():
-        place = directory if name == "sources_list" else directory / "sources.list.d"
-        (place / name.replace("_", ".")).write_text(text)
-    return directory
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program apt-get, to be written, that stands before the real one."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path / "apt-get"
 
 
-def test_stanzas(tmp_path: Path) -> None:
-    assert debian_mirror(apt(tmp_path, debian_sources=STANZAS)) == "http://mirror.example.org/debian"
+def play(apt: Path, script: str) -> None:
+    apt.write_text(f"#!/bin/sh\n{script}\n")
+    apt.chmod(0o755)
 
 
-def test_one_line_format_with_options(tmp_path: Path) -> None:
-    line = "deb [arch=amd64 signed-by=/a/key.gpg] http://mirror.example.org/debian bookworm main\n"
-    assert debian_mirror(apt(tmp_path, sources_list=SECURITY + line)) == "http://mirror.example.org/debian"
+@pytest.mark.parametrize("name", ["sources_list", "deb822"])
+def test_only_debians_archive_counts(apt: Path, name: str) -> None:
+    play(apt, f"cat {RECORDED}/{name}.txt")
+    assert debian_mirror() == ARCHIVE
 
 
-def test_third_parties_and_security_are_passed_over(tmp_path: Path) -> None:
-    place = apt(tmp_path, a_list=THIRD_PARTY, b_list=SECURITY, c_sources=STANZAS)
-    assert debian_mirror(place) == "http://mirror.example.org/debian"
+def test_a_disc_that_apt_knows_is_no_mirror() -> None:
+    disc = "cdrom://[Debian GNU/Linux 13.0.0 _Trixie_ - Official amd64 DVD Binary-1 with firmware]/"
+    recorded = (RECORDED / "deb822.txt").read_text()
+    assert list(archives(recorded.replace(f"{ARCHIVE}/", disc) + recorded)) == [ARCHIVE]
 
 
-def test_a_disabled_stanza_and_a_commented_line_do_not_count(tmp_path: Path) -> None:
-    place = apt(
-        tmp_path,
-        a_sources=STANZAS + "Enabled: no\n",
-        sources_list="# deb http://mirror.example.org/debian bookworm main\n",
-    )
-    with pytest.raises(MachineError, match="--mirror"):
-        debian_mirror(place)
+@pytest.mark.parametrize("name", ["others", "never_updated"])
+def test_a_machine_without_the_archive_says_what_to_do(apt: Path, name: str) -> None:
+    play(apt, f"cat {RECORDED}/{name}.txt")
+    with pytest.raises(MachineError, match=r"(?s)no index of Debian's archive.*apt-get update.*--mirror"):
+        debian_mirror()
+
+
+def test_sources_that_apt_cannot_read_are_its_own_words(apt: Path) -> None:
+    play(apt, "echo 'E: Malformed entry 1 in list file /etc/apt/sources.list (Suite)' >&2; exit 100")
+    with pytest.raises(MachineError, match=r"(?s)Malformed entry 1 in list file.*--mirror"):
+        debian_mirror()
+
+
+def test_a_machine_without_apt_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "ARGV", ("no-apt-get", *mirror.ARGV[1:]))
+    with pytest.raises(MachineError, match=r"(?s)no-apt-get is not on this machine.*--mirror"):
+        debian_mirror()
 
 
 def test_this_machine_has_a_mirror() -> None:

@@ -23,7 +23,6 @@ from kmlbench.cli.parser import option_names
 from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.cli.progress.display import shown
 from kmlbench.cli.progress.plain import Plain
-from kmlbench.config.hosts import SshHostSpec
 from kmlbench.errors import (
     BuildError,
     DifferenceError,
@@ -33,8 +32,9 @@ from kmlbench.errors import (
     ProofError,
     TrialError,
 )
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.report import write
-from kmlbench.run import machines, preflight
+from kmlbench.run import preflight
 
 HOSTS = str(REPOSITORY / "hosts.yaml")
 
@@ -221,7 +221,7 @@ def test_a_control_on_real_hosts_asks_the_one_that_it_needs(
         raise HostError("the host does not answer")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(machines, "connection", connection)
+    monkeypatch.setattr(SshHostSpec, "connection", connection)
     options = ["--hosts", str(real_hosts(tmp_path)), "--results", str(tmp_path / "results")]
     assert run_benchmark([*options, "--control", "kml:/usr"]) == 4
     assert asked == ["kml"]

@@ -15,12 +15,11 @@ from support.paths import REPOSITORY
 from support.played_machines import FORGET
 
 from kmlbench.cli.main import run_benchmark
+from kmlbench.hosts.base import Booted, Ready
 from kmlbench.model import Boot, Clock, Kernel, Platform
 from kmlbench.results import reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import preflight, setup
-from kmlbench.run.machines import Booted
-from kmlbench.run.setup import Ready
 
 HOSTS = str(REPOSITORY / "hosts.yaml")
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}

@@ -20,7 +20,7 @@ from support.played_machines import Playing, guests_below, stage
 
 from kmlbench.cli.interrupts import SIGNALS, interruptible
 from kmlbench.cli.main import run_benchmark
-from kmlbench.config.hosts import QemuHostSpec
+from kmlbench.hosts.kind_qemu import QemuHostSpec
 from kmlbench.model import Kernel
 from kmlbench.results import reader
 from kmlbench.run import locks

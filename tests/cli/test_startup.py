@@ -17,7 +17,7 @@ from kmlbench.cli import programs
 HEAVY = ("pandas", "pyarrow", "matplotlib", "sqlalchemy", "scipy.stats", "scipy.optimize")
 
 # Reads or reaches no machine: takes what the standard library has.
-LIGHT = (*HEAVY, "numpy", "paramiko", "rich", "ruamel", "jinja2", "msgspec", "shtab")
+LIGHT = (*HEAVY, "numpy", "paramiko", "rich", "ruamel", "jinja2", "msgspec", "pydantic", "shtab")
 
 PROGRAM = """
 import atexit, sys
@@ -57,6 +57,11 @@ def test_what_only_prints_loads_nothing(words: str) -> None:
 )
 def test_what_reads_no_samples_loads_nothing_that_computes(words: str) -> None:
     assert not loaded(words) & set(HEAVY)
+
+
+@pytest.mark.parametrize("words", ["kmlbench host check --help", "kmlbench kernel build --help"])
+def test_what_reads_no_hosts_yaml_does_not_load_pydantic(words: str) -> None:
+    assert "pydantic" not in loaded(words)
 
 
 def test_what_draws_nothing_loads_no_frames() -> None:

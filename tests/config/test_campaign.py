@@ -18,10 +18,11 @@ from support.paths import REPOSITORY
 
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.config import campaign
-from kmlbench.config import hosts as config
-from kmlbench.config.hosts import Address
 from kmlbench.config.yamlfile import option, options
 from kmlbench.errors import InputError
+from kmlbench.hosts.kind_qemu import QemuHostSpec
+from kmlbench.hosts.kind_ssh import SshHostSpec
+from kmlbench.hosts.login import Login
 from kmlbench.model import Clock, Kernel, Server
 
 GOOD = """\
@@ -90,7 +91,7 @@ def test_the_hosts_yaml_of_the_repository_is_good() -> None:
 
 def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
     loaded = load(tmp_path, GOOD)
-    assert loaded.host("plain") == config.QemuHostSpec(
+    assert loaded.host("plain") == QemuHostSpec(
         name="plain",
         kernel=Kernel.STOCK,
         memory_mb=2048,
@@ -98,7 +99,7 @@ def test_a_good_file_becomes_frozen_data(tmp_path: Path) -> None:
         cpu_model="max",
         clock=Clock.INSTRUCTIONS,
     )
-    assert loaded.host("far") == config.SshHostSpec(
+    assert loaded.host("far") == SshHostSpec(
         name="far",
         kernel=Kernel.KML,
         address="192.0.2.7",
@@ -117,10 +118,10 @@ def test_a_machine_behind_a_gate_with_a_user_of_its_own(tmp_path: Path) -> None:
     more = jump + "\n".join(f"    {field}" for field in given)
     text = GOOD.replace("    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", more)
     far = load(tmp_path, text.replace("    port: 22\n", "").replace("user: root", "user: bench")).host("far")
-    assert isinstance(far, config.SshHostSpec)
+    assert isinstance(far, SshHostSpec)
     assert (far.port, far.user, far.sudo, far.reboot, far.boot_deadline_s) == (22, "bench", True, True, 90)
     assert (far.host_key, far.known_hosts) == ("", Path.home() / ".ssh/known_hosts")
-    assert far.jump == Address(
+    assert far.jump == Login(
         address="gate", port=22, user="me", key=Path.home() / "k", known_hosts=tmp_path / "known"
     )
 
@@ -261,7 +262,7 @@ def test_merging_is_not_supported_and_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> None:
     changed = campaign.with_clock(load(tmp_path, GOOD), Clock.TIME)
-    clocks = [host.clock for host in changed.hosts if isinstance(host, config.QemuHostSpec)]
+    clocks = [host.clock for host in changed.hosts if isinstance(host, QemuHostSpec)]
     assert clocks == [Clock.TIME, Clock.TIME]
     two = load(tmp_path, GOOD.replace("cpus: 1", "cpus: 2").replace("instructions", "time"))
     with pytest.raises(InputError, match="--clock: host 'plain': a clock that counts instructions"):
@@ -303,7 +304,7 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ),
         ("port: 22", "jump: gate", "hosts.yaml:13: host 'far': jump must be a mapping"),
         ("port: 22", "jump: {address: gate}", "hosts.yaml:13: host 'far': jump: the key 'user' is missing"),
-        ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: one host is a guest and the other is not"),
+        ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: host 'plain' is a guest that is built"),
         ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a name"),
         ("[getpid, wisconsin]", "getpid", "hosts.yaml:28: campaign: workloads: must be a list"),
     ],
@@ -339,7 +340,11 @@ def test_several_pairs_of_hosts(tmp_path: Path) -> None:
         ("[near, near2]", "near", "kml: 2 stock and 1 kml hosts are no pairs"),
         ("[near, near2]", "[near, near]", "kml: 'near' is there twice"),
         ("[near, near2]", "[near, plain2]", "kml: host 'plain2' has the stock kernel, not kml"),
-        ("[near, near2]", "[near, far]", "kml: one host is a guest and the other is not"),
+        (
+            "[near, near2]",
+            "[near, far]",
+            "host 'far' is a machine of yours: they cannot be compared",
+        ),
         ("[near, near2]", "[near, nearer]", "kml: unknown: 'nearer'"),
         ("blocks: 4", "blocks: 3", "blocks: 2 pairs of hosts need at least 4 blocks"),
         ("    memory_mb: 2048", "    memory_mb: 1024", "kml: hosts 'plain' and 'plain2' differ in memory_mb"),

@@ -19,11 +19,11 @@ from support.paths import REPOSITORY
 
 from kmlbench.build import image, kernel
 from kmlbench.cli.main import main
-from kmlbench.config.hosts import SshHostSpec
 from kmlbench.doctor import checks, host_checks, questions
 from kmlbench.doctor.checks import Finding, State
 from kmlbench.errors import HostError
-from kmlbench.hosts import connect, kvm
+from kmlbench.hosts import kvm
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.kvm import Answer
 from kmlbench.model import Acceleration, Kernel
 
@@ -178,7 +178,7 @@ def connection(spec: SshHostSpec, deadline_s: float) -> Iterator[FakeHost]:
 def test_each_machine_is_told_and_one_that_does_not_answer_is_the_exit_code(
     hosts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "connection", connection)
+    monkeypatch.setattr(SshHostSpec, "connection", connection)
     assert main(["doctor", "--hosts", str(hosts)]) == 4
     told = capsys.readouterr().out
     assert (

@@ -14,8 +14,8 @@ import pytest
 from support.guest_programs import TIMEOUT_S, check, run
 
 from kmlbench import process as commands
-from kmlbench.build.kernel import KERNEL
 from kmlbench.hosts.ssh import SshHost
+from kmlbench.paths import KERNEL
 
 HERE = "/trusted/admission"
 CAT = f"{HERE}/cat"

@@ -15,11 +15,12 @@ from support.paths import REPOSITORY
 
 import kmlbench
 from kmlbench.cli.main import run_benchmark
-from kmlbench.config.hosts import QemuHostSpec
+from kmlbench.hosts import kind_qemu
+from kmlbench.hosts.base import Booted, Machines
+from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
 from kmlbench.model import Boot, ByteStream, CommandResult, Host, Kernel
 from kmlbench.results import facts, reader
-from kmlbench.run import machines, trial
-from kmlbench.run.machines import Booted, Builds, Machines
+from kmlbench.run import trial
 
 WORKLOADS = "getpid,oltp_point_select"
 OPTIONS = ("--hosts", str(REPOSITORY / "hosts.yaml"), "--blocks", "1", "--seed", "11", "--scale", "0.1")
@@ -69,12 +70,12 @@ def sabotaged(ready: Machines) -> Machines:
 def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    guests_of = machines.guests
+    guests_of = kind_qemu.guests
 
     def with_saboteur(hosts: dict[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
         return sabotaged(guests_of(hosts, builds, seed=seed))
 
-    monkeypatch.setattr(machines, "guests", with_saboteur)
+    monkeypatch.setattr(kind_qemu, "guests", with_saboteur)
     assert run_benchmark([*OPTIONS, "--results", str(tmp_path), "--workloads", WORKLOADS]) == 5
     written = Path(capsys.readouterr().out.splitlines()[-1])
     stored = reader.read(tmp_path / "latest")

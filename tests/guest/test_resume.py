@@ -15,11 +15,12 @@ import pytest
 from support.controllers import controller, guests, read_until
 
 from kmlbench.cli.main import main, run_benchmark
-from kmlbench.config.hosts import QemuHostSpec
+from kmlbench.hosts import kind_qemu
+from kmlbench.hosts.base import Booted, Machines
+from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
 from kmlbench.model import Boot, CommandResult, Host, Kernel
 from kmlbench.results import reader
-from kmlbench.run import machines, trial
-from kmlbench.run.machines import Booted, Builds, Machines
+from kmlbench.run import trial
 
 GUEST = "  {0}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: max, clock: time}}\n"
 CAMPAIGN = (
@@ -113,7 +114,7 @@ class Panicking:
 
 
 def panicking(patch: pytest.MonkeyPatch) -> None:
-    guests_of = machines.guests
+    guests_of = kind_qemu.guests
 
     def with_panics(hosts: dict[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
         ready = guests_of(hosts, builds, seed=seed)
@@ -125,4 +126,4 @@ def panicking(patch: pytest.MonkeyPatch) -> None:
 
         return boot
 
-    patch.setattr(machines, "guests", with_panics)
+    patch.setattr(kind_qemu, "guests", with_panics)

@@ -18,10 +18,11 @@ from support.guest_programs import check
 from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.errors import HostError
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.login import Login
 from kmlbench.hosts.qemu import GuestSpec, boot
-from kmlbench.hosts.ssh import SshHost, reach
-from kmlbench.model import Completed, Prefix, Server
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import Completed, Host, Kernel, Prefix, Server
 from kmlbench.results import reader
 from kmlbench.servers import server
 
@@ -133,7 +134,7 @@ def test_a_campaign_of_a_user_who_becomes_root(
             stream.settimeout(60)
             # The first packet of MySQL's protocol: three bytes of length, its number 0, and version 10.
             assert stream.recv(5)[3:] == b"\x00\x0a"
-        assert "KernelMode:\t1" in check(host, "cat", f"/proc/{handle.pid}/status")
+        assert "KernelMode:\t1" in host.run(("cat", f"/proc/{handle.pid}/status"), timeout_s=60).stdout
     assert run_benchmark(["--hosts", hosts, "--results", results]) == 0
     stored = reader.read(Path(results) / "latest")
     assert stored.campaign.platform == "real hosts"
@@ -170,9 +171,18 @@ def test_a_sudo_that_asks_for_a_password_is_said_with_the_remedy(
     assert "NOPASSWD" in said
 
 
-def door(house: House, name: str) -> AbstractContextManager[SshHost]:
+def door(house: House, name: str) -> AbstractContextManager[Host]:
     """A connection to a machine as hosts.yaml describes it."""
     key, host_key = house.image.client_key, house.image.host_key
     gate = Login(address="127.0.0.1", port=house.ports[name], user="root", key=key, host_key=host_key)
-    inner = Login(address="127.0.0.1", port=22, user="bench", key=key, host_key=host_key, jump=gate)
-    return reach(inner, deadline_s=60, name=name, sudo=True)
+    inner = SshHostSpec(
+        name=name,
+        kernel=Kernel.STOCK,
+        address="127.0.0.1",
+        user="bench",
+        key=key,
+        host_key=host_key,
+        jump=gate,
+        sudo=True,
+    )
+    return inner.connection()

@@ -22,9 +22,11 @@ from kmlbench.cli.progress.display import shown
 from kmlbench.config import campaign as config
 from kmlbench.errors import CommandTimeout, HostError, KmlbenchError
 from kmlbench.hosts import ssh
+from kmlbench.hosts.base import Booted
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.login import Login
 from kmlbench.hosts.ssh import SshHost, reach
-from kmlbench.model import ByteStream, CommandResult, Server
+from kmlbench.model import ByteStream, CommandResult, Kernel, Server
 from kmlbench.model import Campaign as CampaignRecord
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
@@ -32,7 +34,6 @@ from kmlbench.progress import Silent
 from kmlbench.results import writer
 from kmlbench.run import inspect
 from kmlbench.run.campaign import Campaign, Experiment
-from kmlbench.run.machines import Booted
 
 MEBIBYTE = 1 << 20
 SEEN: list[str] = []
@@ -173,7 +174,17 @@ class TestLogin:
 
     def test_a_host_behind_another(self, server: Listening, tmp_path: Path) -> None:
         with listening(tmp_path, lambda _, channel: _tell(channel, "inner")) as inner:
-            login = replace(inner.login(), jump=server.login())
+            door = inner.login()
+            login = SshHostSpec(
+                name="inner",
+                kernel=Kernel.STOCK,
+                address=door.address,
+                port=door.port,
+                user=door.user,
+                key=door.key,
+                host_key=door.host_key,
+                jump=server.login(),
+            )
             with reach(login, deadline_s=30, name="inner") as found:
                 assert found.run(("true",), timeout_s=30).stdout == "inner"
             away = replace(login, port=9)

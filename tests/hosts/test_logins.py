@@ -14,7 +14,7 @@ from support.ssh_server import listening, new_key
 
 from kmlbench import process
 from kmlbench.cli.main import main, run_benchmark
-from kmlbench.hosts import connect
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.run import preflight
 
 UNUSABLE = "give the file of an unencrypted SSH key that you can read"
@@ -238,8 +238,8 @@ def test_a_host_that_refuses_connections_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     desk.write()
-    connection = connect.connection
-    monkeypatch.setattr(connect, "connection", lambda spec, _: connection(spec, 0.1))
+    connection = SshHostSpec.connection
+    monkeypatch.setattr(SshHostSpec, "connection", lambda spec, _: connection(spec, 0.1))
     assert main(["doctor", "--hosts", str(desk.hosts)]) == 4
     told = capsys.readouterr().out
     assert "root@127.0.0.1:1 did not answer within 0 s: Connection refused\n" in told

@@ -15,6 +15,7 @@ from pymysql.constants import CLIENT
 from kmlbench.build import image
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.errors import HostError, KmlbenchError
+from kmlbench.hosts.base import Booted
 from kmlbench.hosts.qemu import GuestSpec, qemu_argv
 from kmlbench.model import Acceleration, ByteStream, Clock, CommandResult, Kernel, Prefix, Server
 from kmlbench.model import Campaign as CampaignRecord
@@ -23,7 +24,6 @@ from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Event
 from kmlbench.results import writer
 from kmlbench.run.campaign import Campaign, Experiment
-from kmlbench.run.machines import Booted
 from kmlbench.servers import server as mysql
 from kmlbench.servers.options import arguments
 

@@ -17,6 +17,7 @@ from support.host_sessions import getpid, getpid_argv, inspecting
 
 import kmlbench
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
+from kmlbench.hosts.base import Booted, Machines
 from kmlbench.model import (
     Adapter,
     Boot,
@@ -39,7 +40,6 @@ from kmlbench.results import reader, writer
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import campaign
 from kmlbench.run import trial as trials
-from kmlbench.run.machines import Booted, Machines
 from kmlbench.run.trial import Bench
 from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle

@@ -15,9 +15,11 @@ from support.played_machines import Playing, hosts_file, stage
 
 from kmlbench.build.cache import default_cache
 from kmlbench.cli.main import run_benchmark
-from kmlbench.config.hosts import QemuHostSpec, SshHostSpec
 from kmlbench.errors import MachineError
 from kmlbench.hosts import detached
+from kmlbench.hosts.base import Claim
+from kmlbench.hosts.kind_qemu import QemuHostSpec
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.model import Kernel
 from kmlbench.run import locks
 from kmlbench.run.session import CLAIMS
@@ -25,8 +27,9 @@ from kmlbench.run.session import CLAIMS
 HOLDER = """
 import sys
 from pathlib import Path
+from kmlbench.hosts.base import Claim
 from kmlbench.run import locks
-with locks.held([locks.Claim(key="a", name="host a")], root=Path(sys.argv[1]), holder="results/one"):
+with locks.held([Claim(key="a", name="host a")], root=Path(sys.argv[1]), holder="results/one"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -97,7 +100,7 @@ def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        claim = locks.Claim(key="a", name="host a")
+        claim = Claim(key="a", name="host a")
         with pytest.raises(MachineError), locks.held([claim], root=tmp_path, holder=""):
             pytest.fail("it was taken twice")
         other.kill()

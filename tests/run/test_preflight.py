@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.config.hosts import QemuHostSpec
 from kmlbench.errors import MachineError
+from kmlbench.hosts.kind_qemu import QemuHostSpec
 from kmlbench.model import Clock, Kernel
 from kmlbench.run import preflight
 

@@ -13,15 +13,15 @@ from support.played_machines import hosts_file
 
 from kmlbench.build.cache import Cache
 from kmlbench.config import campaign
-from kmlbench.config.hosts import SshHostSpec
 from kmlbench.errors import HostError
+from kmlbench.hosts.base import Booted, Ready
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.reboot import BOOT_ID
 from kmlbench.model import Boot, Clock, Kernel, Variant
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
-from kmlbench.run import machines, setup
-from kmlbench.run.machines import Booted
+from kmlbench.run import setup
 from kmlbench.servers import server
 
 HOST = (
@@ -34,7 +34,7 @@ CAMPAIGN = (
 )
 
 
-def prepare(directory: Path) -> setup.Ready:
+def prepare(directory: Path) -> Ready:
     path = directory / "hosts.yaml"
     names = ((kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
     listed = "".join(HOST.format(*name, number) for number, name in enumerate(names))
@@ -44,13 +44,14 @@ def prepare(directory: Path) -> setup.Ready:
 
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def connection(spec: SshHostSpec) -> AbstractContextManager[FakeHost]:
+    def connection(spec: SshHostSpec, deadline_s: float = 60.0) -> AbstractContextManager[FakeHost]:
+        del deadline_s
         asked = Exchange(argv=("cat", BOOT_ID), stdout="a-boot\n")
         nothing_left = Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", server.RUNTIME))
         return nullcontext(FakeHost(name=spec.name, script=[asked, nothing_left]))
 
-    monkeypatch.setattr(machines, "connection", connection)
-    monkeypatch.setattr(machines, "release", lambda spec: f"6.12-{spec.kernel}")
+    monkeypatch.setattr(SshHostSpec, "connection", connection)
+    monkeypatch.setattr(SshHostSpec, "release", lambda spec: f"6.12-{spec.kernel}")
     ready = prepare(tmp_path)
     assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}
     for kernel in Kernel:
@@ -62,7 +63,7 @@ def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytes
 
 
 def test_pairs_with_different_kernels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machines, "release", lambda spec: f"6.12-of-{spec.name}")
+    monkeypatch.setattr(SshHostSpec, "release", lambda spec: f"6.12-of-{spec.name}")
     with pytest.raises(HostError, match=r"(?s)stock1 runs 6\.12-of-stock1, stock2 runs .*remedy: boot"):
         prepare(tmp_path)
 

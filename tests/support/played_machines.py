@@ -18,13 +18,12 @@ from support.fake_host import Exchange, FakeHost
 from support.host_sessions import getpid, getpid_argv, inspecting
 
 from kmlbench import provenance
+from kmlbench.hosts.base import Booted, Machines, Ready
 from kmlbench.hosts.qemu_process import tied
 from kmlbench.model import Boot, Clock, CommandResult, Kernel, Platform
 from kmlbench.process import QEMU
 from kmlbench.run import preflight, setup
 from kmlbench.run import trial as trials
-from kmlbench.run.machines import Booted, Machines
-from kmlbench.run.setup import Ready
 
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 DMESG = Exchange(argv=("dmesg",), stdout="[    0.000000] Linux version\n")

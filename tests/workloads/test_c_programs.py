@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from kmlbench.paths import WORKLOADS
 from kmlbench.workloads import probe
-from kmlbench.workloads.files import WORKLOADS
 from kmlbench.workloads.syscalls import KINDS, SYSTEM_CALLS
 
 pytestmark = pytest.mark.slow

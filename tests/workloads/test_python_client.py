@@ -17,7 +17,8 @@ from generator import Generator, libc_random
 from mixes import events
 from support.paths import DATA
 
-from kmlbench.workloads.files import WORKLOADS, read
+from kmlbench.paths import WORKLOADS
+from kmlbench.workloads.files import read
 from kmlbench.workloads.oltp import mixes
 
 MIXES = read("oltp/mixes.toml")

@@ -14,13 +14,14 @@ from kmlbench.build.cache import default_cache
 from kmlbench.cli.parser import printable
 from kmlbench.config import campaign
 from kmlbench.config.campaign import Config
-from kmlbench.config.hosts import QemuHostSpec, SshHostSpec
 from kmlbench.doctor import host_checks, questions
 from kmlbench.doctor.checks import Finding, State
 from kmlbench.doctor.questions import Said
 from kmlbench.errors import HostError, MachineError
-from kmlbench.hosts import connect, kvm
+from kmlbench.hosts import kvm
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Acceleration, Kernel
+from kmlbench.process import QEMU
 from kmlbench.progress import Progress
 from kmlbench.run import preflight
 
@@ -64,17 +65,18 @@ def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
     said = questions.here()
     yield _here(settings, said)
     for host in settings.hosts:
-        match host:
-            case QemuHostSpec():
-                found = host_checks.guest(host.memory_mb, host.cpus, said, overhead_mb=preflight.OVERHEAD_MIB)
-                yield _examined(host.name, found, MachineError.exit_code)
-            case SshHostSpec():
-                progress.stage(f"examining {host.name}")
-                yield _there(host)
+        if host.size is None:
+            progress.stage(f"examining {host.name}")
+            yield _there(host)
+        else:
+            found = host_checks.guest(
+                host.size.memory_mb, host.size.cpus, said, overhead_mb=preflight.OVERHEAD_MIB
+            )
+            yield _examined(host.name, found, MachineError.exit_code)
 
 
 def _here(settings: Config, said: Said) -> Examined:
-    guests = any(isinstance(host, QemuHostSpec) for host in settings.hosts)
+    guests = any(QEMU in host.programs for host in settings.hosts)
     found = (*host_checks.machine(said, guests=guests), *_room(settings, guests=guests))
     return _examined(HERE, ((_accelerated(settings), *found) if guests else found), MachineError.exit_code)
 
@@ -91,9 +93,9 @@ def _room(settings: Config, *, guests: bool) -> Iterator[Finding]:
         yield host_checks.room("cache", place, free_mib, need_mib=need_mib, meaning=meaning)
 
 
-def _there(host: SshHostSpec) -> Examined:
+def _there(host: HostSpec) -> Examined:
     try:
-        with connect.connection(host, DEADLINE_S) as connected:
+        with host.connection(DEADLINE_S) as connected:
             said = questions.there(connected)
     except HostError as error:
         return Examined(name=host.name, findings=(), error=str(error), exit_code=HostError.exit_code)

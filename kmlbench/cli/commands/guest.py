@@ -12,13 +12,13 @@ from typing import Any
 
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import Cache, default_cache
-from kmlbench.config import campaign, hosts
+from kmlbench.config import campaign
 from kmlbench.errors import InputError
 from kmlbench.hosts import detached, kvm
+from kmlbench.hosts.kind_qemu import QemuHostSpec, settle
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.model import Clock, Server
 from kmlbench.progress import Progress
-from kmlbench.run import machines
 
 COMMAND_TIMEOUT_S = 24 * 3600.0
 
@@ -70,7 +70,7 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     cache = default_cache()
     settings = campaign.load(arguments.hosts)
     host = settings.host(arguments.name)
-    if not isinstance(host, hosts.QemuHostSpec):
+    if not isinstance(host, QemuHostSpec):
         raise InputError(f"{arguments.hosts}: host {host.name} is not a guest, so it cannot be booted")
     server = arguments.server or settings.campaign.server
     wanted = replace(host, clock=arguments.clock or host.clock)
@@ -81,14 +81,12 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-def _specification(
-    host: hosts.QemuHostSpec, server: Server, *, cache: Cache, progress: Progress
-) -> GuestSpec:
+def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress: Progress) -> GuestSpec:
     if host.clock is Clock.INSTRUCTIONS and host.cpus > 1:
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
-    found, clock = machines.settle(host, lambda: kvm.probe(built, root, cache=cache))
+    found, clock = settle(host, lambda: kvm.probe(built, root, cache=cache))
     return GuestSpec(
         name=host.name,
         kernel=built,

@@ -7,16 +7,16 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kmlbench.build import image
 from kmlbench.cli.parser import printable
-from kmlbench.config import campaign, schema
+from kmlbench.config import campaign
 from kmlbench.config.campaign import Config
-from kmlbench.config.hosts import SshHostSpec
 from kmlbench.errors import HostError, InputError
-from kmlbench.hosts import connect
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Server
 from kmlbench.progress import Progress
 from kmlbench.provision import apply
@@ -24,6 +24,9 @@ from kmlbench.provision import changes as readiness
 from kmlbench.provision.changes import Lack
 from kmlbench.provision.payload import Belongings, belongings
 from kmlbench.run import preflight
+
+# What asks a host starts without the models of the schema.
+SCHEMA = "kmlbench.config.schema"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,14 +53,14 @@ def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
 
 def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
     del arguments, progress
-    print(schema.text(), end="")
+    print(import_module(SCHEMA).text(), end="")
     return 0
 
 
 def _check(arguments: argparse.Namespace, progress: Progress) -> int:
     settings, spec = _chosen(arguments)
     progress.stage(f"checking {spec.name}")
-    with _wanted(settings.campaign.server) as wanted, connect.connection(spec) as host:
+    with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
         state = apply.look(host, wanted)
         found = list(apply.lacking(host, wanted, state))
         changes = readiness.changes(wanted, state)
@@ -75,7 +78,7 @@ def _check(arguments: argparse.Namespace, progress: Progress) -> int:
 def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
     settings, spec = _chosen(arguments)
     progress.stage(f"preparing {spec.name}")
-    with _wanted(settings.campaign.server) as wanted, connect.connection(spec) as host:
+    with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
         state = apply.look(host, wanted)
         if not arguments.dry_run:
             done = apply.prepare(host, wanted, state).told
@@ -90,7 +93,7 @@ def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
 def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
     _, spec = _chosen(arguments)
     progress.stage(f"cleaning {spec.name}")
-    with connect.connection(spec) as host:
+    with spec.connection() as host:
         done = apply.clean(host)
     _say([f"{spec.name}: removed {path}" for path in done.removed])
     _say([f"{spec.name}: kept {path}, which is not empty" for path in done.in_use])
@@ -103,15 +106,15 @@ def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-def _chosen(arguments: argparse.Namespace) -> tuple[Config, SshHostSpec]:
+def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
     settings = campaign.load(arguments.hosts)
     spec = settings.host(arguments.name)
-    if not isinstance(spec, SshHostSpec):
+    if spec.size is not None:
         raise InputError(
             f"{arguments.hosts}: host {spec.name} is a guest, which needs no preparation",
             remedy="name a host with kind: ssh",
         )
-    preflight.logins([spec])
+    preflight.logins(settings, [spec])
     return settings, spec
 
 

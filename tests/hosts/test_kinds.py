@@ -13,15 +13,16 @@ from support.fake_host import Exchange, FakeHost
 
 from kmlbench import model
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
-from kmlbench.config.hosts import Address, QemuHostSpec, SshHostSpec
 from kmlbench.errors import HostError
-from kmlbench.hosts import connect, qemu, reboot
+from kmlbench.hosts import kind_qemu, kind_ssh, qemu, reboot
+from kmlbench.hosts.base import Machines
+from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
+from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.login import Login
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
-from kmlbench.run import machines
-from kmlbench.run.machines import Builds
+from kmlbench.run import setup
 from kmlbench.servers import server
 
 WORKLOADS = {"getpid": False}
@@ -89,7 +90,7 @@ def booted(monkeypatch: pytest.MonkeyPatch) -> list[qemu.GuestSpec]:
 def test_the_guests_of_a_block_differ_in_the_kernel_alone(
     builds: Builds, booted: list[qemu.GuestSpec]
 ) -> None:
-    boot = machines.guests(hosts(), builds, seed=9)
+    boot = kind_qemu.guests(hosts(), builds, seed=9)
     facts = {}
     trials = schedule.make(CELLS, WORKLOADS, blocks=2, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
@@ -105,7 +106,7 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
 def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
     builds: Builds, booted: list[qemu.GuestSpec]
 ) -> None:
-    boot = machines.guests(hosts(), builds, seed=9)
+    boot = kind_qemu.guests(hosts(), builds, seed=9)
     trials = schedule.make_control(CELLS[0], WORKLOADS, blocks=3, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")):
@@ -114,7 +115,7 @@ def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
 
 
 def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list[qemu.GuestSpec]) -> None:
-    boot = machines.guests(hosts(memory_mb=2048), builds, seed=9)
+    boot = kind_qemu.guests(hosts(memory_mb=2048), builds, seed=9)
     trials = schedule.make(CELLS, WORKLOADS, blocks=1, seed=9)
     arguments = set()
     for planned in schedule.boots(trials, WORKLOADS):
@@ -137,7 +138,7 @@ def test_the_clock_follows_the_acceleration_unless_it_is_given(
     cpus: int, wanted: Clock | None, found: Acceleration, settled: tuple[Acceleration, Clock]
 ) -> None:
     host = replace(hosts()[Kernel.KML], cpus=cpus, clock=wanted)
-    assert machines.settle(host, lambda: found) == settled
+    assert kind_qemu.settle(host, lambda: found) == settled
 
 
 SPEC = SshHostSpec(
@@ -149,7 +150,7 @@ SPEC = SshHostSpec(
     key=Path("key"),
     host_key="ssh-ed25519 AAAA",
     sudo=True,
-    jump=Address(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known")),
+    jump=Login(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known")),
 )
 CLEAR = ("timeout", "120", "sh", "-c", "*", "sh", server.RUNTIME)
 PLANNED = model.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
@@ -172,6 +173,11 @@ class Network:
             yield host
 
 
+def running(hosts: dict[Kernel, SshHostSpec]) -> Machines:
+    """The machines of such hosts, as a campaign uses them."""
+    return setup.cleared(kind_ssh.running(hosts))
+
+
 def in_boot(name: str, *more: Exchange) -> list[Exchange]:
     return [Exchange(argv=("cat", reboot.BOOT_ID), stdout=f"{name}\n"), *more]
 
@@ -179,7 +185,7 @@ def in_boot(name: str, *more: Exchange) -> list[Exchange]:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     found = Network(scripts=[])
-    monkeypatch.setattr(connect, "reach", found.reach)
+    monkeypatch.setattr(kind_ssh, "reach", found.reach)
     monkeypatch.setattr(reboot, "POLL_S", 0.0)
     return found
 
@@ -187,12 +193,12 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 def test_a_host_that_runs_is_connected_to(network: Network, tmp_path: Path) -> None:
     left = Exchange(argv=CLEAR, stdout="/run/old\n")
     network.scripts += [in_boot("one", left), [Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")]]
-    with machines.running_hosts({Kernel.KML: SPEC})(PLANNED, tmp_path) as found:
+    with running({Kernel.KML: SPEC})(PLANNED, tmp_path) as found:
         assert found.host.name == "far"
         assert found.facts == {"boots_are": "connections"}
     assert (tmp_path / "boot_id").read_text() == "one\n"
     assert (tmp_path / "leftovers").read_text() == "/run/old\n"
-    assert machines.release(SPEC) == "6.12.117-kml"
+    assert SPEC.release() == "6.12.117-kml"
     login, more = network.asked[0]
     assert (login.address, login.port, login.user, login.host_key) == (
         *("192.0.2.7", 2222, "bench"),
@@ -214,7 +220,7 @@ def test_a_boot_of_a_host_that_may_be_rebooted_is_a_reboot(network: Network, tmp
         in_boot("two", SETTLED),
         in_boot("two", Exchange(argv=CLEAR)),
     ]
-    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True)})
+    boot = running({Kernel.KML: replace(SPEC, reboot=True)})
     with boot(PLANNED, tmp_path) as found:
         assert found.facts == {"boots_are": "reboots"}
     assert (tmp_path / "boot_id").read_text() == "two\n"
@@ -224,7 +230,7 @@ def test_a_boot_of_a_host_that_may_be_rebooted_is_a_reboot(network: Network, tmp
 def test_a_host_that_may_not_reboot_says_why(network: Network, tmp_path: Path) -> None:
     refusal = Exchange(argv=("reboot",), returncode=1, stderr="Interactive authentication required.\n")
     network.scripts += [in_boot("one", refusal)]
-    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True)})
+    boot = running({Kernel.KML: replace(SPEC, reboot=True)})
     with (
         pytest.raises(HostError, match=r"(?s)far does not reboot: Interactive.*reboot: false"),
         boot(PLANNED, tmp_path),
@@ -240,7 +246,7 @@ def test_a_host_that_does_not_come_back_is_given_up_at_its_deadline(
     monkeypatch.setattr(reboot.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
     network.scripts += [in_boot("one", Exchange(argv=("reboot",))), in_boot("one")]
     network.scripts += [HostError("far did not answer")] * 10
-    boot = machines.running_hosts({Kernel.KML: replace(SPEC, reboot=True, boot_deadline_s=10)})
+    boot = running({Kernel.KML: replace(SPEC, reboot=True, boot_deadline_s=10)})
     told = r"(?s)far did not come back .* within 10 s: far did not answer.*boot_deadline_s"
     with pytest.raises(HostError, match=told), boot(PLANNED, tmp_path):
         pytest.fail("it booted")
