@@ -148,7 +148,7 @@ def test_a_host_key_that_is_none(desk: Desk, host_key: str, capsys: pytest.Captu
         (None, "cannot be used: No such file or directory", "give an OpenSSH known_hosts file"),
         ("", "has no key of [127.0.0.1]:1", "log in once with `ssh -p 1 root@127.0.0.1`"),
         ("127.0.0.1 {}", "has no key of [127.0.0.1]:1", "log in once"),
-        ("[127.0.0.1]:1 ssh-ed25519 A", "cannot be used: ", "name a file"),
+        ("[127.0.0.1]:1 ssh-ed25519 A", "cannot be used: ", "give an OpenSSH known_hosts file"),
     ],
 )
 def test_known_hosts_without_the_host(
@@ -181,9 +181,9 @@ def test_everything_is_told_at_once_with_its_line(desk: Desk, capsys: pytest.Cap
         faults,
         (
             "8: host 'oak': key: the private key ",
-            "9: host 'oak': known_hosts: the file ",
+            "9: host 'oak': known_hosts: the known_hosts file ",
             "10: host 'oak': jump: key: others may read ",
-            "10: host 'oak': jump: known_hosts: the file ",
+            "10: host 'oak': jump: known_hosts: the known_hosts file ",
             "17: host 'elm': key: the private key ",
             "18: host 'elm': host_key: 'ssh-ed25519 AAAA' is ",
         ),
