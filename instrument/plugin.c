@@ -32,6 +32,39 @@ __attribute__((constructor)) static void choose(void)
 	qemu_plugin_version = backend ? backend->version : 2;
 }
 
+/*
+ * QEMU 10 takes a round-robin of CPUs for a single one: it puts the index of the CPU that translates into
+ * translated code, and multiplies that constant in place, so that every other use of the number is wrong
+ * too, and the guest crashes. Its CPUs are told by their common thread.
+ */
+static void refuse_round_robin(unsigned int cpu)
+{
+	static pthread_t first_thread;
+	static unsigned int first_cpu;
+	static bool started;
+
+	if (started && cpu != first_cpu && pthread_equal(first_thread, pthread_self())) {
+		fputs("kmlbench-windows: QEMU cannot run plugins with several CPUs in one thread; give the guest one "
+		      "CPU, or use -accel tcg,thread=multi without -icount\n", stderr);
+		_exit(1);
+	}
+	if (!started) {
+		first_thread = pthread_self();
+		first_cpu = cpu;
+		started = true;
+	}
+}
+
+static void on_start_of_cpu(plugin_id id, unsigned int cpu)
+{
+	(void)id;
+	pthread_mutex_lock(&lock);
+	if (backend->many_cpus)
+		refuse_round_robin(cpu);
+	windows_add_cpu(cpu);
+	pthread_mutex_unlock(&lock);
+}
+
 static void on_mark(unsigned int cpu, void *tag)
 {
 	pthread_mutex_lock(&lock);
@@ -209,6 +242,7 @@ EXPORTED int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int
 	with_code = arguments.code;
 	if (!windows_start(backend, (unsigned int)info->system.max_vcpus, arguments.output))
 		return -1;
+	qemu_plugin_register_vcpu_init_cb(id, on_start_of_cpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
 	qemu_plugin_register_flush_cb(id, on_flush);
 	qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);

@@ -42,12 +42,14 @@ struct qemu_u64 {
 };
 
 typedef void translated(plugin_id id, struct qemu_plugin_tb *tb);
+typedef void started(plugin_id id, unsigned int cpu);
 typedef void flushed(plugin_id id);
 typedef void at_exit(plugin_id id, void *data);
 typedef void executed(unsigned int cpu, void *data);
 typedef void accessed(unsigned int cpu, uint32_t info, uint64_t address, void *data);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, translated *callback);
+void qemu_plugin_register_vcpu_init_cb(plugin_id id, started *callback);
 void qemu_plugin_register_flush_cb(plugin_id id, flushed *callback);
 void qemu_plugin_register_atexit_cb(plugin_id id, at_exit *callback, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, executed *callback, int flags,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 /* More tasks than this in a window, and what is known so far is written. */
 #define MOST_TASKS 64
 
+#define NO_CPU UINT_MAX
+
 struct task {
 	uint64_t address;
 	/* For each active line, executions of its LINE blocks. */
@@ -29,6 +32,7 @@ struct task {
 };
 
 struct cpu {
+	bool added;
 	/* The task that is running, 0 as long as that is unknown. */
 	uint64_t task;
 	/* The instructions that were settled. */
@@ -275,13 +279,17 @@ static void settle_other(unsigned int cpu)
 	cpus[cpu].settled += settle_all(cpu, window.open ? task_of(cpu) : NULL);
 }
 
+/* `own` is where the caller runs, or NO_CPU. */
 static void settle_every(unsigned int own)
 {
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		if (!cpus[cpu].added)
+			continue;
 		if (cpu == own)
 			settle_own(cpu);
 		else
 			settle_other(cpu);
+	}
 }
 
 static uint64_t all_settled(void)
@@ -339,6 +347,11 @@ static void begin_section(unsigned int number)
 	write_line("section", (uint64_t[]){ number }, 1, "");
 }
 
+void windows_add_cpu(unsigned int cpu)
+{
+	cpus[cpu].added = true;
+}
+
 void windows_mark(unsigned int cpu, unsigned int tag)
 {
 	unsigned int kind = tag >> 12, number = tag & 0xfff;
@@ -363,8 +376,7 @@ void windows_switch(unsigned int cpu, uint64_t task)
 
 void windows_flush(void)
 {
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-		settle_own(cpu);
+	settle_every(NO_CPU);
 	if (window.open)
 		write_tasks();
 	deactivate_all();
@@ -374,8 +386,7 @@ void windows_flush(void)
 void windows_stop(void)
 {
 	if (window.open) {
-		for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-			settle_other(cpu);
+		settle_every(NO_CPU);
 		finish(" exit");
 	}
 	write_line("exit", NULL, 0, "");

@@ -11,6 +11,9 @@
 /* Begin the output. False when that cannot be, with a message. */
 bool windows_start(const struct backend *backend, unsigned int cpus, const char *path);
 
+/* A CPU is about to run. Counters of others must not be looked at. */
+void windows_add_cpu(unsigned int cpu);
+
 /* A mark was executed. */
 void windows_mark(unsigned int cpu, unsigned int tag);
 
