@@ -43,7 +43,11 @@ static const struct backend *backend;
 static struct cpu *cpus;
 static unsigned int cpu_count;
 
-static uint32_t *active;
+static struct active_line {
+	uint32_t number;
+	/* Something of it was written for the window. */
+	bool used;
+} *active;
 static size_t active_count, active_capacity;
 
 static struct task tasks[MOST_TASKS];
@@ -74,22 +78,36 @@ static void write_out(const struct text *text)
 	}
 }
 
+/* Where a line is among the active ones, plus one. */
+static uint32_t *place_of(uint32_t line)
+{
+	return &blocks_slab(line / LINES_OF_SLAB)->active[line % LINES_OF_SLAB];
+}
+
 static uint32_t activate(uint32_t line)
 {
 	if (active_count == active_capacity) {
 		active_capacity = active_capacity ? 2 * active_capacity : 1024;
 		active = must(realloc(active, active_capacity * sizeof(*active)));
 	}
-	active[active_count++] = line;
-	blocks_slab(line / LINES_OF_SLAB)->active[line % LINES_OF_SLAB] = (uint32_t)active_count;
+	active[active_count++] = (struct active_line){ .number = line };
+	*place_of(line) = (uint32_t)active_count;
 	return (uint32_t)active_count - 1;
 }
 
-static void deactivate_all(void)
+/* The next window is likely to run what this one did. No task may have counts. */
+static void keep_used(void)
 {
-	for (size_t i = 0; i < active_count; i++)
-		blocks_slab(active[i] / LINES_OF_SLAB)->active[active[i] % LINES_OF_SLAB] = 0;
+	size_t count = active_count;
+
 	active_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct active_line line = active[i];
+
+		*place_of(line.number) = 0;
+		if (line.used)
+			activate(line.number);
+	}
 }
 
 static uint64_t *counts_of(struct task *task, size_t position)
@@ -154,7 +172,7 @@ static uint64_t settle_active(unsigned int cpu, struct task *task)
 	uint64_t insns = 0;
 
 	for (size_t position = 0; position < active_count; position++) {
-		struct line line = line_of(cpu, active[position]);
+		struct line line = line_of(cpu, active[position].number);
 
 		if (has_grown(&line))
 			insns += settle_line(&line, counts_of(task, position));
@@ -178,7 +196,7 @@ static uint64_t settle_all(unsigned int cpu, struct task *task)
 			insns += settle_line(&line, NULL);
 			continue;
 		}
-		position = blocks_slab(number / LINES_OF_SLAB)->active[number % LINES_OF_SLAB];
+		position = *place_of(number);
 		position = position ? position - 1 : activate(number);
 		insns += settle_line(&line, counts_of(task, position));
 	}
@@ -218,9 +236,12 @@ static void put_task(struct text *definitions, struct text *counts, const struct
 	for (size_t position = 0; position < active_count && position < task->lines; position++) {
 		const uint64_t *line = task->counts + position * LINE;
 
-		for (uint32_t i = 0; i < LINE; i++)
-			if (line[i])
-				put_count(definitions, counts, blocks_at(active[position] * LINE + i), line[i]);
+		for (uint32_t i = 0; i < LINE; i++) {
+			if (!line[i])
+				continue;
+			active[position].used = true;
+			put_count(definitions, counts, blocks_at(active[position].number * LINE + i), line[i]);
+		}
 	}
 	put(counts, "\n");
 }
@@ -337,8 +358,7 @@ static void finish(const char *cause)
 	write_line("end", (uint64_t[]){ window.ordinal, all_settled() - window.total, window.switches }, 3, cause);
 	window.open = false;
 	window.ordinal++;
-	/* Another window may be of another program. */
-	deactivate_all();
+	keep_used();
 }
 
 static void begin_section(unsigned int number)
@@ -379,7 +399,7 @@ void windows_flush(void)
 	settle_every(NO_CPU);
 	if (window.open)
 		write_tasks();
-	deactivate_all();
+	active_count = 0;
 	blocks_forget();
 }
 
