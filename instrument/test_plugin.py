@@ -19,26 +19,28 @@ from read_windows import Recording, Window, census, read_file
 
 OUT = Path(os.environ.get("OUT", "build"))
 QEMUS = [qemu for qemu in os.environ.get("QEMU", "qemu-system-x86_64").split() if shutil.which(qemu)]
-CLOCKS = {"real": (), "icount": ("-icount", "shift=0,sleep=off")}
+CLOCKS = {
+    "real": (),
+    "icount": ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"),
+}
 EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=1")
 DEADLINE_S = 60
 
 pytestmark = pytest.mark.skipif(not QEMUS, reason="no qemu-system-x86_64")
 
 
-def argv(qemu: str, plugin: str, *more: str) -> list[str]:
+def argv(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> list[str]:
     return [
-        *(qemu, "-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", "32M"),
+        *(qemu, "-M", "pc", "-accel", accelerator, "-cpu", "max", "-m", "32M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"),
         *("-kernel", str(OUT / "test_guest"), "-plugin", f"{OUT / 'kmlbench-windows.so'},{plugin}"),
         *more,
     ]
 
 
-def run(qemu: str, plugin: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv(qemu, plugin, *more), capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+def run(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> subprocess.CompletedProcess[str]:
+    command = argv(qemu, plugin, *more, accelerator=accelerator)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 def record(qemu: str, output: Path, *more: str, plugin: str = "") -> Recording:
@@ -167,6 +169,21 @@ def test_cpus_in_one_thread_are_refused(qemu: str) -> None:
     done = run(qemu, "output=/dev/null", *EXIT, "-smp", "2", *CLOCKS["icount"])
     assert done.returncode == 1
     assert "give the guest one CPU" in done.stderr
+
+
+@pytest.mark.parametrize("qemu", QEMUS)
+def test_cpus_in_threads_are_counted_or_refused(qemu: str, tmp_path: Path) -> None:
+    output = tmp_path / "windows"
+    done = run(qemu, f"output={output}", *EXIT, "-smp", "2", accelerator="tcg,thread=multi")
+    if "cannot tell CPUs apart" in done.stderr:
+        assert not output.exists()
+        return
+    recording = read_file(output)
+    assert recording.cpus == 2
+    # The second CPU waits, in the firmware and as no task.
+    window = recording.windows[1]
+    window.executions.pop(0, None)
+    assert window.parts() == 39 + 204 + 203
 
 
 @pytest.mark.parametrize("qemu", QEMUS)
