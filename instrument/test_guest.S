@@ -127,6 +127,7 @@ gdt:
 gdt_pointer:
 	.word . - gdt - 1
 	.long gdt
+	.balign 8
 counter:
 	.quad 0
 	.balign 16
