@@ -122,6 +122,20 @@ static uint64_t *counts_of(struct task *task, size_t position)
 	return task->counts + position * LINE;
 }
 
+/* A CPU's counters, and of these the slab that was looked at last. */
+struct view {
+	unsigned int cpu;
+	uint32_t slab;
+	const uint64_t *now;
+	uint64_t *seen;
+	const uint16_t *insns;
+};
+
+static struct view view_of(unsigned int cpu)
+{
+	return (struct view){ .cpu = cpu, .slab = UINT32_MAX };
+}
+
 /* One line of a CPU's counters. */
 struct line {
 	const uint64_t *now;
@@ -129,16 +143,19 @@ struct line {
 	const uint16_t *insns;
 };
 
-static struct line line_of(unsigned int cpu, uint32_t number)
+static struct line line_at(struct view *view, uint32_t number)
 {
-	struct slab *slab = blocks_slab(number / LINES_OF_SLAB);
-	size_t first = number % LINES_OF_SLAB * LINE;
+	uint32_t first = number % LINES_OF_SLAB * LINE;
 
-	return (struct line){
-		.now = backend->counters(number / LINES_OF_SLAB, cpu) + first,
-		.seen = slab->seen[cpu] + first,
-		.insns = slab->insns + first,
-	};
+	if (view->slab != number / LINES_OF_SLAB) {
+		struct slab *slab = blocks_slab(number / LINES_OF_SLAB);
+
+		view->slab = number / LINES_OF_SLAB;
+		view->now = backend->counters(view->slab, view->cpu);
+		view->seen = slab->seen[view->cpu];
+		view->insns = slab->insns;
+	}
+	return (struct line){ view->now + first, view->seen + first, view->insns + first };
 }
 
 static bool has_grown(const struct line *line)
@@ -169,10 +186,11 @@ static uint64_t settle_line(const struct line *line, uint64_t *counts)
 
 static uint64_t settle_active(unsigned int cpu, struct task *task)
 {
+	struct view view = view_of(cpu);
 	uint64_t insns = 0;
 
 	for (size_t position = 0; position < active_count; position++) {
-		struct line line = line_of(cpu, active[position].number);
+		struct line line = line_at(&view, active[position].number);
 
 		if (has_grown(&line))
 			insns += settle_line(&line, counts_of(task, position));
@@ -183,11 +201,12 @@ static uint64_t settle_active(unsigned int cpu, struct task *task)
 /* A null task: nobody wants to know. */
 static uint64_t settle_all(unsigned int cpu, struct task *task)
 {
+	struct view view = view_of(cpu);
 	uint32_t lines = blocks_lines();
 	uint64_t insns = 0;
 
 	for (uint32_t number = 0; number < lines; number++) {
-		struct line line = line_of(cpu, number);
+		struct line line = line_at(&view, number);
 		uint32_t position;
 
 		if (!has_grown(&line))
