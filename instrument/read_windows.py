@@ -433,8 +433,8 @@ class Naming:
     def processes(self, windows: Iterable[Window]) -> dict[int, str]:
         """Which process each task belonged to: the one whose maps have most of its user instructions.
 
-        What ran in the kernel alone (a kernel thread, the idle task) is "other". Pass windows during which
-        task_structs were not reused: those of a section.
+        What ran in the kernel alone (a kernel thread, the idle task) is "other", and so is what ran before
+        any switch was seen. Pass windows during which task_structs were not reused: those of a section.
         """
         votes: dict[int, Counter[str]] = {}
         for window in windows:
@@ -443,7 +443,10 @@ class Naming:
                 for block, count in blocks.items():
                     if not block.kernel:
                         of_task[self._owner(block.address)] += count * len(block.lengths)
-        return {task: counter.most_common(1)[0][0] if counter else OTHER for task, counter in votes.items()}
+        return {
+            task: counter.most_common(1)[0][0] if task and counter else OTHER
+            for task, counter in votes.items()
+        }
 
     def _owner(self, address: int) -> str:
         owners = [name for name, maps in self._guest.maps.items() if mapping_at(maps, address)]

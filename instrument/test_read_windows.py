@@ -104,6 +104,10 @@ class TestSums:
         assert counts["client", "kernel", "syscall"] == 10
         assert counts["server", "kernel", "swapgs"] == 10
 
+    def test_nobody_is_guessed_before_the_first_switch(self) -> None:
+        windows = parsed(RECORDING.replace(f"{CLIENT:x}".encode(), b"0")).windows
+        assert Naming(guest()).processes(windows)[0] == "other"
+
     def test_processes_that_cannot_be_told_apart(self) -> None:
         maps = parse_maps(CLIENT_MAPS)
         with pytest.raises(FormatError, match="told apart"):
