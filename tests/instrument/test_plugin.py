@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Tests of the plugin itself with a guest whose instructions are known (test_guest.S), a second each.
 
-OUT is the directory that the Makefile built into; QEMU names the emulators to try, one or several.
+`instrument` builds what they need; QEMU names the emulators to try, one or several.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections import Counter
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from read_windows import Recording, Window, census, read_file
+from support.instrument import BUILT
 
-OUT = Path(os.environ.get("OUT", "build"))
-QEMUS = [qemu for qemu in os.environ.get("QEMU", "qemu-system-x86_64").split() if shutil.which(qemu)]
+QEMUS = os.environ.get("QEMU", "qemu-system-x86_64").split()
 CLOCKS = {
     "real": (),
     "icount": ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"),
@@ -26,14 +25,13 @@ CLOCKS = {
 EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=1")
 DEADLINE_S = 60
 
-pytestmark = pytest.mark.skipif(not QEMUS, reason="no qemu-system-x86_64")
-
 
 def argv(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> list[str]:
+    out = Path(os.environ[BUILT])
     return [
         *(qemu, "-M", "pc", "-accel", accelerator, "-cpu", "max", "-m", "32M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"),
-        *("-kernel", str(OUT / "test_guest"), "-plugin", f"{OUT / 'kmlbench-windows.so'},{plugin}"),
+        *("-kernel", str(out / "test_guest"), "-plugin", f"{out / 'kmlbench-windows.so'},{plugin}"),
         *more,
     ]
 
@@ -55,6 +53,10 @@ def by_task_and_side(window: Window) -> list[tuple[str, int]]:
         for block, count in blocks.items():
             sums[task, "kernel" if block.kernel else "user"] += count * len(block.lengths)
     return sorted((side, number) for (_, side), number in sums.items())
+
+
+def test_the_decoder_knows_its_instructions() -> None:
+    subprocess.run((Path(os.environ[BUILT]) / "test_decode",), check=True, timeout=DEADLINE_S)
 
 
 @pytest.mark.parametrize("qemu", QEMUS)
