@@ -62,7 +62,7 @@ def test_sources_that_apt_cannot_read_are_its_own_words(apt: Path) -> None:
 
 def test_a_machine_without_apt_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirror, "ARGV", ("no-apt-get", *mirror.ARGV[1:]))
-    with pytest.raises(MachineError, match=r"(?s)no-apt-get is not on this machine.*--mirror"):
+    with pytest.raises(MachineError, match=r"(?s)no-apt-get is not installed on this machine.*--mirror"):
         debian_mirror()
 
 
