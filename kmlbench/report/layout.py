@@ -162,7 +162,7 @@ def with_article(group: Group, metrics: Sequence[str]) -> Group:
         return replace(one, beside=beside) if metric in changes else one
 
     def row(one: Row) -> Row:
-        if one.label != str(PRIMARY):
+        if one.comparison != PRIMARY:
             return one
         return replace(one, cells=tuple(map(cell, one.cells, metrics)))
 
