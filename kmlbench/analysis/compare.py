@@ -15,8 +15,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.format import Cell, change, value
 from kmlbench.stats.intervals import MARGIN, Absent, Blocks, Estimate, Interval, Verdict
-
-METRICS = (*measurements.CHANGES, "pass_cpu")
+from kmlbench.workloads.registry import METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
 
 def _measures(source: Source) -> Iterator[Measure]:
     for workload in planned_workloads(source.plan):
-        for metric in METRICS:
+        for metric in (one.name for one in METRICS.values() if one.compared):
             for process in Process:
                 measure = Measure(workload=workload, metric=metric, process=process)
                 if source.unit(measure):

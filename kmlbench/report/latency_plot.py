@@ -19,9 +19,9 @@ from kmlbench.model import Measure, Process, Variant
 from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.report import figures, plots
 from kmlbench.report.figures import Plot
-from kmlbench.report.layout import LATENCIES, STATISTICS
 from kmlbench.report.plots import Series, Theme
 from kmlbench.stats.intervals import Interval
+from kmlbench.workloads.latency import BEGINNINGS, STATISTICS
 
 SHOWN = tuple(name for name in STATISTICS if name != "mean")
 
@@ -43,7 +43,7 @@ def plots_of(source: Source) -> tuple[Plot, ...]:
     return tuple(
         _plot(source, workload, name, statistics)
         for workload in planned_workloads(source.plan)
-        for name in LATENCIES
+        for name in BEGINNINGS
         if len(statistics := _measured(source, workload, name)) >= LEAST
     )
 
@@ -62,7 +62,7 @@ def _plot(source: Source, workload: str, name: str, statistics: Sequence[str]) -
     def curves(theme: Theme) -> list[Curve]:
         return list(_curves(source, measures, theme))
 
-    title = f"{workload}: latency {LATENCIES[name]}"
+    title = f"{workload}: latency {BEGINNINGS[name]}"
     unit = source.unit(measures[statistics[0]]) or ""
     shown = [one for curve in curves(plots.LIGHT) for one in curve.at.values()]
     return Plot(
