@@ -28,8 +28,8 @@ CLOCK = Section(
     identifier="calls",
     title="System calls, by the clock",
     note="What the system calls that MySQL makes cost, through libc, without the loop around them: one byte "
-    "from /dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a readable "
-    "socket, a futex without waiters, a page from the page cache, a file in memory with nothing to "
+    "from /dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a "
+    "readable socket, a futex without waiters, a page from the page cache, a file in memory with nothing to "
     "sync. A function is a call and its return.",
 )
 
