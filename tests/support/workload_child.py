@@ -19,6 +19,7 @@ from support.fake_host import Exchange
 from support.played_machines import DMESG, RELEASES, Playing, hosts_file, stage
 
 import kmlbench
+from kmlbench.cli.commands.completion import completion
 from kmlbench.cli.main import main as kmlbench_main
 from kmlbench.cli.main import run_benchmark
 from kmlbench.cli.programs import kmlbench_parser
