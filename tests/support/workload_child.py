@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from kmlbench.cli.completion import completion
 from support import host_sessions as sessions
 from support.fake_host import Exchange
 from support.played_machines import DMESG, RELEASES, Playing, hosts_file, stage
@@ -61,7 +60,7 @@ def main() -> None:
                 "package": kmlbench.__file__,
                 "metrics": sorted(set(frame["metric"])),
                 "completion": completion(kmlbench_parser(), "bash"),
-                "workloads": schema()["properties"]["campaign"]["properties"]["workloads"],  # type: ignore[index]
+                "workloads": schema()["properties"]["campaign"]["properties"]["workloads"],
                 "report": json.loads((results / "latest" / "report.json").read_text())["sections"],
             }
         )
