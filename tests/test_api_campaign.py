@@ -57,7 +57,7 @@ def test_a_hole_says_which_trial_it_is_and_why(tmp_path: Path) -> None:
     holes = campaign.holes()
     assert list(holes["state"]) == ["failed: measure", "never ended"]
     assert holes["trial"][0].startswith("0001-")
-    assert holes["cause"][1] == "the campaign ended before it"
+    assert holes["cause"][1] == "the campaign ended before it did"
 
 
 def test_the_half_widths_of_a_control_are_its_own_and_those_beside_it(tmp_path: Path) -> None:
