@@ -265,28 +265,6 @@ class Setting:
     server_pid: int = 0
 
 
-class Adapter(Protocol):
-    """A workload: how to run it and how to read what it printed. Pure: no input, no output.
-
-    `dataset` names what kmlbench.servers.dataset loads into the server before the steps, or is None.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def driver(self) -> str: ...
-    @property
-    def needs_server(self) -> bool: ...
-    @property
-    def dataset(self) -> str | None: ...
-
-    def steps(self, setting: Setting) -> tuple[Step, ...]:
-        """The commands of one trial, in order."""
-
-    def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        """The numbers in the steps' output, in the order of `steps`. Raises TrialError(stage="parse")."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One thing that a workload measures: the part of a frame that may be compared between cells."""

@@ -15,15 +15,14 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.format import Cell, change, value
 from kmlbench.stats.intervals import MARGIN, Absent, Blocks, Estimate, Interval, Verdict
-
-METRICS = (*measurements.CHANGES, "pass_cpu")
+from kmlbench.workloads.registry import METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What both campaigns say of one thing, `what`, and how the second differs from the first."""
+    """What both campaigns say of a comparison or a cell, and how the second differs from the first."""
 
-    what: str
+    subject: Comparison | Variant
     first: Cell
     second: Cell
     change: Cell
@@ -85,7 +84,7 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
 
 def _measures(source: Source) -> Iterator[Measure]:
     for workload in planned_workloads(source.plan):
-        for metric in METRICS:
+        for metric in (one.name for one in METRICS.values() if one.compared):
             for process in Process:
                 measure = Measure(workload=workload, metric=metric, process=process)
                 if source.unit(measure):
@@ -115,14 +114,14 @@ def _effect(
         return intervals.ratio_of_effects(second, first, confidence=confidence)
 
     found = _between(effects, ratio)
-    return _row(str(comparison), [change(one) for one in effects], found)
+    return _row(comparison, [change(one) for one in effects], found)
 
 
 def _cell(measure: Measure, variant: Variant, sources: tuple[Source, Source], confidence: float) -> Row:
     means = [source.mean(measure, variant) for source in sources]
     first, second = (source.of(measure, variant) for source in sources)
     found = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
-    return _row(str(variant), [value(one) for one in means], found)
+    return _row(variant, [value(one) for one in means], found)
 
 
 def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> Blocks:
@@ -136,8 +135,10 @@ def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estima
     return absent or ratio()
 
 
-def _row(what: str, cells: list[Cell], ratio: Estimate) -> Row:
-    return Row(what=what, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio))
+def _row(subject: Comparison | Variant, cells: list[Cell], ratio: Estimate) -> Row:
+    return Row(
+        subject=subject, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio)
+    )
 
 
 def _verdict(ratio: Estimate) -> str:

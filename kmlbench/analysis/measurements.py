@@ -18,9 +18,6 @@ from kmlbench.results.samples import Kind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Values
 
-# Measures whose change is drawn as well; the others' stands in the tables.
-CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")
-
 
 def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
     """What figures and tables of a stored campaign are made of; `noise` is that of its control.

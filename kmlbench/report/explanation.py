@@ -14,7 +14,7 @@ from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.projection import Projected
 from kmlbench.model import Process
-from kmlbench.report.layout import PROCESS_TITLES
+from kmlbench.report.layout import PROCESS_TITLES as TITLES
 from kmlbench.report.sections import PageSection
 from kmlbench.report.tables import Group, Row, Table
 from kmlbench.stats import format
@@ -23,8 +23,6 @@ from kmlbench.stats.intervals import Absent, Estimate, Interval
 from kmlbench.workloads.syscall_counts import COUNTING
 
 Columns = tuple[tuple[str, Quantity, Callable[[Estimate], Cell]], ...]
-
-TITLES = dict(PROCESS_TITLES)
 
 RARE = 0.01  # kinds with a smaller share of a process's calls are combined in one row
 

@@ -33,12 +33,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row. `kind` is cell, comparison or history."""
+    """One row. `kind` is cell, comparison or history; `comparison` is the one that it shows, if any."""
 
     label: str
     kind: str
     cells: tuple[Cell, ...]
     note: str = ""
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,13 @@ def _cell_row(source: Source, measures: Sequence[Measure], variant: Variant) -> 
 
 def _change_row(source: Source, measures: Sequence[Measure], comparison: Comparison) -> Row:
     cells = tuple(_change(source, measure, comparison) for measure in measures)
-    return Row(label=str(comparison), kind="comparison", cells=cells, note=comparison.isolates)
+    return Row(
+        label=str(comparison),
+        kind="comparison",
+        cells=cells,
+        note=comparison.isolates,
+        comparison=comparison,
+    )
 
 
 def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, ProofError, TrialError
-from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
+from kmlbench.model import CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
 from kmlbench.results import writer
 from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
 from kmlbench.results.writer import CampaignDirectory
@@ -18,6 +18,7 @@ from kmlbench.servers import dataset
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import measure, probe
+from kmlbench.workloads.base import Adapter
 
 MEASURE = "/usr/lib/kmlbench/measure"
 

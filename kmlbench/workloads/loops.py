@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.workloads.base import Metric, Section
 
 EMPTY = "empty"
 
@@ -24,6 +25,25 @@ def step(setting: Setting, program: str, calls: int, *more: str) -> Step:
     count = max(1, round(calls * setting.scale))
     argv = (setting.prefix.path(f"lib/kmlbench/{program}"), str(count), str(REPETITIONS), *more)
     return Step(name="run", argv=argv, timeout_s=120.0 + 60.0 * setting.scale, measured=True)
+
+
+def metrics(prefix: str, headings: Mapping[str, str], section: Section, unit: str) -> tuple[Metric, ...]:
+    """{prefix}_{KIND}_{unit} as columns of a section; `headings` are by kind."""
+    return tuple(
+        Metric(name=f"{prefix}_{kind}_{unit}", unit=unit, section=section, heading=heading, rows="one call")
+        for kind, heading in headings.items()
+    )
+
+
+def samples(prefix: str, costs: Mapping[str, Mapping[str, float]], driver: str) -> tuple[Sample, ...]:
+    """{prefix}_{KIND}_{unit} of what `costs` found."""
+    return tuple(
+        Sample(
+            metric=f"{prefix}_{kind}_{unit}", unit=unit, value=value, process=Process.CLIENT, driver=driver
+        )
+        for kind, cost in costs.items()
+        for unit, value in cost.items()
+    )
 
 
 def costs(results: Sequence[CommandResult], kinds: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import files, latency, python_client, sysbench
+from kmlbench.workloads.base import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Oltp:
     driver: str = sysbench.DRIVER
     needs_server: bool = True
     dataset: str | None = None
+    metrics: tuple[Metric, ...] = latency.METRICS
 
     @property
     def name(self) -> str:

@@ -39,7 +39,7 @@ def rows(found: Both, workload: str = "wisconsin", process: str = "together") ->
         if (group.measure.workload, group.measure.metric, group.measure.process)
         == (workload, "cpu_total", process)
     )
-    return {row.what: row for row in group.rows}
+    return {str(row.subject): row for row in group.rows}
 
 
 def test_effects_and_cells_are_compared(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import kmlbench
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
 from kmlbench.model import (
-    Adapter,
     Boot,
     Campaign,
     Host,
@@ -43,6 +42,7 @@ from kmlbench.run import trial as trials
 from kmlbench.run.trial import Bench
 from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads.base import Adapter
 
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 GETPID = {"getpid": False}

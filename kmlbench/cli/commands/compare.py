@@ -59,7 +59,7 @@ def _title(group: Group) -> str:
 
 
 def _row(row: Row) -> Iterator[str]:
-    yield f"  {row.what}"
+    yield f"  {row.subject}"
     yield f"    A {_cell(row.first)}   B {_cell(row.second)}   B against A {_cell(row.change)}: {row.verdict}"
 
 
