@@ -90,8 +90,6 @@ def _made_with(stored: StoredCampaign) -> _MadeWith:
     used = report.get("noise")
     place = used.get("place") if isinstance(used, dict) else None
     costs = stored.directory / COSTS
-    if report.get("costs"):
-        _require(costs)
     return _MadeWith(
         noise=control.at(str(place), stored) if place else None,
         costs=cost_model.read(costs) if report.get("costs") else None,

@@ -442,7 +442,7 @@ def test_a_place_that_is_no_path_is_bad_input(copy: Path, capsys: pytest.Capture
         noise = {"place": place}
         edit_json(copy / "report.json", partial(dict.update, noise=noise))
         assert main(["verify", str(copy)]) == BAD_INPUT
-    assert "is not there" in capsys.readouterr().err
+    assert "is missing" in capsys.readouterr().err
 
 
 def test_a_control_that_the_page_alone_denies_is_a_difference(
