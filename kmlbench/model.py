@@ -275,7 +275,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class TrialGroup:
     """Consecutive trials of one boot with one prefix that share a server start, or have no server."""
 
     prefix: Prefix
@@ -294,7 +294,7 @@ class Boot:
     block: int
     twin: int
     kernel: Kernel
-    groups: tuple[Group, ...]
+    groups: tuple[TrialGroup, ...]
     pair: int = 0
 
     @property
@@ -333,7 +333,7 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Campaign:
+class PlannedCampaign:
     """What was planned and with what: everything that is known before the first trial.
 
     `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";

@@ -14,7 +14,7 @@ from kmlbench.model import Completed, Measure, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import Comparison, cell_of, planned_cells, planned_comparisons, primary
 from kmlbench.results.reader import OUTCOMES, StoredCampaign
-from kmlbench.results.samples import Kind, Samples, as_text
+from kmlbench.results.samples import SampleKind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Values
 
@@ -71,7 +71,7 @@ def _units(completed: Sequence[Completed]) -> Mapping[Measure, str]:
     return found
 
 
-def _measure(outcome: Completed, kind: Kind) -> Measure:
+def _measure(outcome: Completed, kind: SampleKind) -> Measure:
     return Measure(workload=outcome.trial.workload, metric=kind.metric, process=kind.process)
 
 

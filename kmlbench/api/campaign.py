@@ -112,7 +112,7 @@ class Campaign:
 
     def samples(self) -> pd.DataFrame:
         """Every number of the completed trials, one row each; `unit` is that of `value`."""
-        return frames.samples(self._stored)
+        return frames.samples_frame(self._stored)
 
     def effects(self) -> pd.DataFrame:
         """Every comparison of every measure, as `kmlbench.effects` has them."""
@@ -138,7 +138,7 @@ class Campaign:
 
     def figures(self) -> tuple[Drawing, ...]:
         """Every raw point of what was measured, with the means of the cells and their intervals."""
-        found = (*figures.plots_of(self._source), *latency_plot.plots_of(self._source))
+        found = (*figures.figure_plots(self._source), *latency_plot.latency_plots(self._source))
         return tuple(
             Drawing(name=one.name, caption=one.caption, alternative=one.alternative, _plot=one)
             for one in found
@@ -151,10 +151,10 @@ def read(path: str | Path) -> Campaign:
     The A/A control is the newest fitting one beside it. Raises InputError on damage; warns with
     IncompleteRecord where something of the record is not there.
     """
-    stored = reader.read(Path(path))
+    stored = reader.read_campaign(Path(path))
     for note in stored.notes:
         warnings.warn(f"{path}: {note}", IncompleteRecord, stacklevel=2)
-    source = measurements.source(stored, noise=control.find(stored))
+    source = measurements.source(stored, noise=control.find_control(stored))
     return Campaign(
         path=stored.directory,
         title=stored.campaign.title,

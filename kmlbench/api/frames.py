@@ -16,7 +16,7 @@ from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.projection import Projected
 from kmlbench.errors import InputError
 from kmlbench.model import Measure
-from kmlbench.plan.comparisons import WORK, Comparison, work
+from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work
 from kmlbench.results import reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
@@ -61,7 +61,7 @@ def effects(*paths: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage.
     """
-    stored = [reader.read(Path(path)) for path in paths]
+    stored = [reader.read_campaign(Path(path)) for path in paths]
     return _effects(row for one in stored for row in _of_campaign(one, _with_control(one)))
 
 
@@ -75,7 +75,7 @@ def _effects(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 
 def _with_control(stored: StoredCampaign) -> Source:
-    return measurements.source(stored, noise=control.find(stored))
+    return measurements.source(stored, noise=control.find_control(stored))
 
 
 def campaigns(results: str | Path) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def campaigns(results: str | Path) -> pd.DataFrame:
     Raises InputError on damage.
     """
     found = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
-    rows = [_campaign(reader.read(path)) for path in found if not path.is_symlink()]
+    rows = [_campaign(reader.read_campaign(path)) for path in found if not path.is_symlink()]
     frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
     return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
 
@@ -133,7 +133,7 @@ def _campaign(stored: StoredCampaign) -> dict[str, object]:
         "started_utc": campaign.started_utc,
         "platform": campaign.platform,
         "control": campaign.control,
-        **work(campaign.options),
+        **amount_of_work(campaign.options),
         "trials": len(campaign.plan),
         "completed": len(stored.completed),
         "title": campaign.title,
@@ -211,7 +211,7 @@ def explain(path: str | Path, *, cost_model: str | Path | None = None) -> pd.Dat
 
     Raises InputError on damage of either.
     """
-    stored = reader.read(Path(path))
+    stored = reader.read_campaign(Path(path))
     return explanation_of(stored, measurements.source(stored), cost_model)
 
 
@@ -221,7 +221,7 @@ def explanation_of(
     """The same of one campaign that was read."""
     rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
     if cost_model is not None:
-        model = costmodel.read(Path(cost_model))
+        model = costmodel.read_cost_model(Path(cost_model))
         projected = projection.projected(source, model)
         rows += _rows(projected, stored.directory.name, f"projection: {model.name}")
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)

@@ -36,7 +36,7 @@ class Plot:
     draw: Callable[[Theme], Figure]
 
 
-def plots_of(data: Source) -> tuple[Plot, ...]:
+def figure_plots(data: Source) -> tuple[Plot, ...]:
     """All figures of a campaign, by workload; nothing that was not measured."""
     return tuple(
         plot
@@ -154,7 +154,7 @@ def picture(plot: Plot, directory: Path) -> Picture:
     for suffix, text in drawn.items():
         (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
     data = f"{plot.name}.csv"
-    (directory / data).write_text(plots.table(plot.series), encoding="utf-8")
+    (directory / data).write_text(plots.plot_table(plot.series), encoding="utf-8")
     return Picture(
         caption=plot.caption,
         alternative=plot.alternative,

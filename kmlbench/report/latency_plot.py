@@ -38,7 +38,7 @@ class Curve:
     at: Mapping[str, Series]
 
 
-def plots_of(source: Source) -> tuple[Plot, ...]:
+def latency_plots(source: Source) -> tuple[Plot, ...]:
     """The distributions of every workload that has at least three percentiles."""
     return tuple(
         _plot(source, workload, name, statistics)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from kmlbench.model import Process
 from kmlbench.plan.comparisons import PRIMARY
-from kmlbench.report.tables import Column, Group, Row
-from kmlbench.report.tables import Section as Columns
+from kmlbench.report.tables import Column, TableGroup, TableRow
+from kmlbench.report.tables import TableSection as Columns
 from kmlbench.stats.format import Cell
 from kmlbench.workloads.base import Metric, Section
 from kmlbench.workloads.registry import METRICS
@@ -22,7 +22,7 @@ PROCESS_TITLES = {
 }
 
 
-def metrics(section: Section) -> tuple[Metric, ...]:
+def section_metrics(section: Section) -> tuple[Metric, ...]:
     """The metrics that a section of the report shows."""
     return tuple(metric for metric in METRICS.values() if metric.section == section)
 
@@ -30,7 +30,7 @@ def metrics(section: Section) -> tuple[Metric, ...]:
 def columns(section: Section) -> tuple[Columns, ...]:
     """The columns of a section's tables, by the title above their rows; a title may lack one of them."""
     titled: dict[str, dict[str, Column]] = {}
-    for metric in metrics(section):
+    for metric in section_metrics(section):
         for process in metric.processes:
             title = metric.rows or PROCESS_TITLES[process]
             column = Column(heading=metric.heading, metric=metric.name, process=process)
@@ -66,16 +66,17 @@ _HISTORY = (
 )
 
 
-def article_ratio(metrics: Sequence[str]) -> Group:
+def article_ratio(metrics: Sequence[str]) -> TableGroup:
     """The Linux Journal's figures of 2005 for a system call and a function, in columns of these metrics."""
     cells = tuple(Cell(text="about 50" if metric == RATIO.name else "–") for metric in metrics)
     label = "SYSCALL and SYSRET against a function's call and return"
-    return Group(
-        title="Linux Journal, 2005", rows=(Row(label=label, kind="history", cells=cells, note="Opteron 850"),)
+    return TableGroup(
+        title="Linux Journal, 2005",
+        rows=(TableRow(label=label, kind="history", cells=cells, note="Opteron 850"),),
     )
 
 
-def with_article(group: Group, metrics: Sequence[str]) -> Group:
+def with_article(group: TableGroup, metrics: Sequence[str]) -> TableGroup:
     """A group whose main comparison shows the article's changes next to its own."""
     *_, (_, _, changes) = _HISTORY
 
@@ -83,7 +84,7 @@ def with_article(group: Group, metrics: Sequence[str]) -> Group:
         beside = "; ".join(text for text in (one.beside, f"2005: {changes[metric]}") if text)
         return replace(one, beside=beside) if metric in changes else one
 
-    def row(one: Row) -> Row:
+    def row(one: TableRow) -> TableRow:
         if one.comparison != PRIMARY:
             return one
         return replace(one, cells=tuple(map(cell, one.cells, metrics)))
@@ -91,12 +92,12 @@ def with_article(group: Group, metrics: Sequence[str]) -> Group:
     return replace(group, rows=tuple(map(row, group.rows)))
 
 
-def article(metrics: Sequence[str]) -> Group:
+def article(metrics: Sequence[str]) -> TableGroup:
     """What the Linux Journal reported in 2005, in columns of these metrics."""
-    return Group(
+    return TableGroup(
         title="Linux Journal, 2005: server and client together, one run each, no error bars",
         rows=tuple(
-            Row(
+            TableRow(
                 label=label,
                 kind="history",
                 note=note,

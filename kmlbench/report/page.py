@@ -12,7 +12,7 @@ from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.measurements import Noise, Source
 from kmlbench.analysis.platforms import Meaning, meaning
 from kmlbench.analysis.primary import primary_ratio
-from kmlbench.model import Campaign
+from kmlbench.model import PlannedCampaign
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.report import evidence, explanation, figures, latency_plot, sections
@@ -28,7 +28,7 @@ from kmlbench.stats.intervals import MARGIN
 FIGURES, COSTS = "figures", "costs.json"
 
 # These the page shows elsewhere: the plan as trials, half-widths in cells, drawings as figures/.
-_LEFT_OUT = {Campaign: {"plan"}, Noise: {"half_widths"}, Picture: {"light", "dark"}}
+_LEFT_OUT = {PlannedCampaign: {"plan"}, Noise: {"half_widths"}, Picture: {"light", "dark"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Counts:
 class Page:
     """What the template shows. `main` is the figure of the answer, `costs` the file of the projection."""
 
-    campaign: Campaign
+    campaign: PlannedCampaign
     name: str
     answer: Answer
     meaning: Meaning
@@ -76,7 +76,7 @@ class Page:
     raw: Mapping[str, str]
 
 
-def make(stored: StoredCampaign, source: Source, drawings: Path, costs: CostModel | None) -> Page:
+def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: CostModel | None) -> Page:
     """The page of a campaign; its figures are drawn into the directory `drawings`."""
     campaign = stored.campaign
     main, others = _plots(source)
@@ -92,15 +92,18 @@ def make(stored: StoredCampaign, source: Source, drawings: Path, costs: CostMode
         counts=_counts(stored),
         notes=stored.notes,
         main=figures.picture(main, drawings) if main else None,
-        sections=(*sections.sections(source, others, drawings), *explanation.sections(source, costs)),
+        sections=(
+            *sections.report_sections(source, others, drawings),
+            *explanation.explanation_sections(source, costs),
+        ),
         folder=FIGURES,
         costs=COSTS if costs else "",
-        facts=facts.compare(stored.facts),
+        facts=facts.compare_boots(stored.facts),
         proofs=evidence.proofs(stored),
         holes=evidence.holes(stored),
         losses=evidence.losses(stored),
         resumptions=len(stored.resumptions),
-        stopping=stopping.told(campaign, stored.outcomes),
+        stopping=stopping.stopping_sentence(campaign, stored.outcomes),
         noise=source.noise,
         confidence=source.confidence,
         commit=provenance.commit_of(campaign.git_commit),
@@ -133,7 +136,7 @@ def as_data(value: object) -> object:
 def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
     """The figure of the answer, if it was measured, and the others."""
     measure = primary_ratio(source).measure
-    found = (*latency_plot.plots_of(source), *figures.plots_of(source))
+    found = (*latency_plot.latency_plots(source), *figures.figure_plots(source))
     of_answer = [one for one in found if (one.workload, one.metric) == (measure.workload, measure.metric)]
     main = of_answer[-1] if of_answer else None
     return main, tuple(one for one in found if one is not main)

@@ -14,7 +14,7 @@ from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.plan.question import is_wisconsin
 from kmlbench.report import layout
 from kmlbench.report.figures import Picture, Plot, picture
-from kmlbench.report.tables import Table, table
+from kmlbench.report.tables import Table, make_table
 from kmlbench.stats.intervals import Interval
 from kmlbench.workloads.base import Section
 from kmlbench.workloads.metrics import CPU, TICKS
@@ -43,7 +43,7 @@ class PageSection:
     pictures: tuple[Picture, ...]
 
 
-def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
+def report_sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
     """The sections with numbers, and their figures, stored in `directory` with their data."""
     workloads = [name for name in planned_workloads(source.plan) if not is_counting(name)]
     wisconsin = [name for name in workloads if is_wisconsin(name)]
@@ -63,7 +63,7 @@ def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[
 def _section(
     source: Source, workloads: Sequence[str], section: Section, figures: Sequence[Plot], directory: Path
 ) -> PageSection:
-    shown = {metric.name for metric in layout.metrics(section)}
+    shown = {metric.name for metric in layout.section_metrics(section)}
     return PageSection(
         identifier=section.identifier,
         title=section.title,
@@ -99,7 +99,7 @@ def _tables(source: Source, workloads: Sequence[str], section: Section) -> tuple
     made = (
         (
             name,
-            table(
+            make_table(
                 source,
                 name,
                 layout.columns(section),

@@ -25,7 +25,7 @@ from kmlbench.storage import write_whole
 REPORT, DATA = "report.html", "report.json"
 
 
-def write(
+def write_report(
     directory: Path,
     *,
     beside: Path | None = None,
@@ -40,11 +40,11 @@ def write(
     costs.json. Missing parts of the record are reported to `progress`. Raises InputError when the campaign
     or the file is damaged, MachineError when the files cannot be written.
     """
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     for note in stored.notes:
         (progress or Silent()).note(note)
-    noise = control.find(stored) if beside is None else control.named(beside, stored)
-    costs = None if cost_model is None else costmodel.read(cost_model)
+    noise = control.find_control(stored) if beside is None else control.named(beside, stored)
+    costs = None if cost_model is None else costmodel.read_cost_model(cost_model)
     derive(stored, stored.directory, noise=noise, costs=costs)
     return stored.directory / REPORT
 
@@ -55,9 +55,9 @@ def derive(
     """The same, from a campaign already read, into any directory; the page as data."""
     source = measurements.source(stored, noise=noise)
     with _writing(directory):
-        frames.write_parquet(frames.samples(stored), directory / SAMPLES)
+        frames.write_parquet(frames.samples_frame(stored), directory / SAMPLES)
         _keep(directory / COSTS, costs)
-        found = page.make(stored, source, _fresh(directory / FIGURES), costs)
+        found = page.make_page(stored, source, _fresh(directory / FIGURES), costs)
         write_whole(directory / DATA, f"{json.dumps(page.as_data(found), indent=1)}\n".encode())
         write_whole(directory / REPORT, render.html(found).encode())
     return found
@@ -67,7 +67,7 @@ def _keep(path: Path, costs: CostModel | None) -> None:
     if costs is None:
         path.unlink(missing_ok=True)
     else:
-        path.write_text(costmodel.text(costs), encoding="utf-8")
+        path.write_text(costmodel.cost_model_json(costs), encoding="utf-8")
 
 
 def _fresh(path: Path) -> Path:

@@ -100,7 +100,7 @@ def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
     schema = handle.database
     _execute(bench, handle, f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}", "emptied")
     if adapter.dataset is not None:
-        dataset.load(adapter.dataset, bench.host, handle)
+        dataset.load_tables(adapter.dataset, bench.host, handle)
 
 
 def _analyze(bench: Bench, handle: ServerHandle) -> None:
@@ -133,7 +133,7 @@ def _command(bench: Bench, step: Step) -> tuple[str, ...]:
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
-    writer.write(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
+    writer.write_file(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
 
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:

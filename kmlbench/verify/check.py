@@ -56,7 +56,7 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
     Raises DifferenceError that names the first difference, InputError when something to compare is not
     there or not readable.
     """
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     for note in stored.notes:
         progress.note(note)
     progress.stage("raw output", total=len(stored.completed))
@@ -91,8 +91,8 @@ def _made_with(stored: StoredCampaign) -> _MadeWith:
     place = used.get("place") if isinstance(used, dict) else None
     costs = stored.directory / COSTS
     return _MadeWith(
-        noise=control.at(str(place), stored) if place else None,
-        costs=cost_model.read(costs) if report.get("costs") else None,
+        noise=control.control_at(str(place), stored) if place else None,
+        costs=cost_model.read_cost_model(costs) if report.get("costs") else None,
     )
 
 

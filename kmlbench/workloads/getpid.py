@@ -31,7 +31,7 @@ _FIGURES = {"getpid_syscall_ns": "getpid by SYSCALL", "getpid_libc_ns": "getpid 
 METRICS = tuple(
     replace(metric, figure=_FIGURES.get(metric.name, ""), compared=metric.name == "getpid_syscall_ns")
     for unit, read in _UNITS.items()
-    for metric in loops.metrics(
+    for metric in loops.loop_metrics(
         "getpid", {kind: f"{heading}, {read}" for kind, heading in _HEADINGS.items()}, SECTION, unit
     )
 )
@@ -56,4 +56,4 @@ class Getpid:
         return (loops.step(setting, "getpid", CALLS),)
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        return loops.samples("getpid", loops.costs(results, KINDS), self.driver)
+        return loops.loop_samples("getpid", loops.call_costs(results, KINDS), self.driver)

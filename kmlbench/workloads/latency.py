@@ -65,7 +65,7 @@ _BUCKET = re.compile(
 _SUM = re.compile(r"^(?:sysbench|pymysql): (service|intended)_sum (\d{1,9}\.\d{9})$", re.MULTILINE | re.ASCII)
 
 
-def samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
+def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
     """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
 
     Service time begins when an event begins, intended time when its pace meant it to: only a run with a pace

@@ -57,7 +57,7 @@ METRICS = (
     *(
         metric
         for unit, section in _SECTIONS.items()
-        for metric in loops.metrics("call", _HEADINGS, section, unit)
+        for metric in loops.loop_metrics("call", _HEADINGS, section, unit)
     ),
 )
 
@@ -84,7 +84,7 @@ class Syscalls:
         return (loops.step(setting, "syscalls", CALLS, DIRECTORY),)
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        costs = loops.costs(results, KINDS)
+        costs = loops.call_costs(results, KINDS)
         ratio = Sample(
             metric=RATIO.name,
             unit=RATIO.unit,
@@ -92,7 +92,7 @@ class Syscalls:
             process=Process.CLIENT,
             driver=self.driver,
         )
-        return (*loops.samples("call", costs, self.driver), ratio)
+        return (*loops.loop_samples("call", costs, self.driver), ratio)
 
 
 def _ratio(costs: Mapping[str, Mapping[str, float]]) -> float:

@@ -67,7 +67,7 @@ class Wisconsin:
         if len(results) != 2:
             raise TrialError(f"wisconsin has two steps, not {len(results)}", stage="parse")
         run, check = results
-        statistics = sysbench.parse(run, asked=1)
+        statistics = sysbench.parse_statistics(run, asked=1)
         loops = _loops(run)
         statements = wisconsin_data.statements(self.form)
         _require_rows(run.stdout, statements)

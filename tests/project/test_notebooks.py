@@ -117,7 +117,7 @@ def test_your_own_question_is_asked_of_all_campaigns(tmp_path: Path, monkeypatch
     results = tmp_path / "results"
     paths = [build(results, Recipe(id=f"c{number}", workloads=("wisconsin",))) for number in range(2)]
     for path in paths:
-        write.write(path)
+        write.write_report(path)
     shown = execute("question", tmp_path, {"KMLBENCH_RESULTS": results}, monkeypatch)
     assert all(path.name in shown.tables for path in paths)
     effects = kmlbench.effects(*paths).query(
@@ -144,7 +144,7 @@ def test_campaigns_of_other_work_are_not_averaged(tmp_path: Path, monkeypatch: p
     work: tuple[dict[str, str], ...] = ({}, {}, {"loops": "8"}, {"loops": "16"}, {"rate": "20"})
     for number, options in enumerate(work):
         recipe = Recipe(id=f"c{number}", workloads=("wisconsin",), blocks=3, options=options)
-        write.write(build(tmp_path / "results", recipe))
+        write.write_report(build(tmp_path / "results", recipe))
     shown = execute("question", tmp_path, {"KMLBENCH_RESULTS": tmp_path / "results"}, monkeypatch)
     apart = 2 * len(CELLS)
     blocks = re.findall(r"<td>(\d+)</td>\s*<td>\d\.\d+</td>\s*</tr>", shown.tables)

@@ -22,7 +22,7 @@ from kmlbench.cli.commands.completion import completion
 from kmlbench.cli.main import main as kmlbench_main
 from kmlbench.cli.main import run_benchmark
 from kmlbench.cli.programs import kmlbench_parser
-from kmlbench.config.schema import schema
+from kmlbench.config.schema import hosts_schema
 from kmlbench.model import Boot
 from kmlbench.run import trial as trials
 from kmlbench.workloads.registry import ADAPTERS, PROGRAMS
@@ -60,7 +60,7 @@ def main() -> None:
                 "package": kmlbench.__file__,
                 "metrics": sorted(set(frame["metric"])),
                 "completion": completion(kmlbench_parser(), "bash"),
-                "workloads": schema()["properties"]["campaign"]["properties"]["workloads"],
+                "workloads": hosts_schema()["properties"]["campaign"]["properties"]["workloads"],
                 "report": json.loads((results / "latest" / "report.json").read_text())["sections"],
             }
         )

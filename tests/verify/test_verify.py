@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign with its raw output and its report."""
     rig = Rig(directory=tmp_path_factory.mktemp("whole"), blocks=2)
     directory = rig.run().directory
-    write.write(directory)
+    write.write_report(directory)
     return directory
 
 
@@ -49,7 +49,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 
 
 def test_a_campaign_that_nobody_touched(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    samples = sum(len(outcome.samples) for outcome in reader.read(whole).completed)
+    samples = sum(len(outcome.samples) for outcome in reader.read_campaign(whole).completed)
     assert main(["verify", str(whole)]) == 0
     told = capsys.readouterr()
     assert f"{samples} numbers of 8 trials match the raw output" in told.out
@@ -136,7 +136,7 @@ def outcome(path: Path, change: Callable[[dict[str, object]], None]) -> None:
     del record["crc32"]
     change(record)
     (path / "outcomes.jsonl").write_text("".join([lines.seal(record) + "\n", *others]))
-    write.write(path)
+    write.write_report(path)
 
 
 def a_forged_sample(path: Path) -> None:
@@ -156,7 +156,7 @@ def a_forged_proof(path: Path) -> None:
 
 
 def first_trial(path: Path) -> Path:
-    return path / "raw" / reader.read(path).completed[0].trial.id
+    return path / "raw" / reader.read_campaign(path).completed[0].trial.id
 
 
 def a_digit_in_raw_output(path: Path) -> None:
@@ -409,7 +409,7 @@ def with_control(copy: Path, control: Path) -> Path:
 def test_a_control_that_came_later_does_not_matter(copy: Path, a_control: Path) -> None:
     shutil.copytree(a_control, copy.parent / "later")
     assert main(["verify", str(copy)]) == 0
-    write.write(copy)
+    write.write_report(copy)
     assert "later, 2 blocks" in (copy / "report.html").read_text()
     assert main(["verify", str(copy)]) == 0
 
@@ -449,7 +449,7 @@ def test_a_control_that_the_page_alone_denies_is_a_difference(
     copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(a_control, copy.parent / "later")
-    write.write(copy)
+    write.write_report(copy)
     assert json.loads((copy / "report.json").read_text())["noise"]["place"] == "../later"
     replaced(copy / "report.html", r'<meta name="kmlbench-control"[^>]*>\n', "")
     assert main(["verify", str(copy)]) == DIFFERS
