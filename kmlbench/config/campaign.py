@@ -127,7 +127,7 @@ def load_config(path: Path, *, campaign: Mapping[str, Option] | None = None) -> 
 
     Raises InputError with every fault of the file and of the options.
     """
-    settings: Config = import_module(READING).read(path, campaign or {})
+    settings: Config = import_module(READING).read_hosts_file(path, campaign or {})
     return settings
 
 

@@ -53,7 +53,7 @@ def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
 
 def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
     del arguments, progress
-    print(import_module(SCHEMA).text(), end="")
+    print(import_module(SCHEMA).schema_json(), end="")
     return 0
 
 
