@@ -49,7 +49,7 @@ class Both:
 def compare_campaigns(first: StoredCampaign, second: StoredCampaign) -> Both:
     """Compare two campaigns of one platform. Raises InputError for campaigns that cannot be compared."""
     _require_comparable(first, second)
-    ours, theirs = (amount_of_work(one.campaign.options) for one in (first, second))
+    ours, theirs = (amount_of_work(stored.campaign.options) for stored in (first, second))
     differing = [name for name in WORK if ours[name] != theirs[name]]
     sources = measurements.source(first), measurements.source(second)
     measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
@@ -84,7 +84,7 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
 
 def _measures(source: Source) -> Iterator[Measure]:
     for workload in planned_workloads(source.plan):
-        for metric in (one.name for one in METRICS.values() if one.compared):
+        for metric in (entry.name for entry in METRICS.values() if entry.compared):
             for process in Process:
                 measure = Measure(workload=workload, metric=metric, process=process)
                 if source.unit(measure):
@@ -94,10 +94,10 @@ def _measures(source: Source) -> Iterator[Measure]:
 def _group(measure: Measure, sources: tuple[Source, Source], *, cells: bool) -> ComparedGroup:
     first, second = sources
     confidence = max(source.confidence for source in sources)
-    shared = [one for one in first.comparisons if one in second.comparisons]
+    shared = [comparison for comparison in first.comparisons if comparison in second.comparisons]
     rows = [_effect(measure, comparison, sources, confidence) for comparison in shared]
     if cells:
-        rows += [_cell(measure, one, sources, confidence) for one in first.cells if one in second.cells]
+        rows += [_cell(measure, cell, sources, confidence) for cell in first.cells if cell in second.cells]
     units = dict.fromkeys(source.unit(measure) or "" for source in sources)
     if len(units) > 1:
         raise InputError(f"{measure.workload} {measure.metric} has two units: {', '.join(units)}")
@@ -113,8 +113,8 @@ def _effect(
         first, second = (_block_ratios(measure, comparison, source) for source in sources)
         return intervals.ratio_of_effects(second, first, confidence=confidence)
 
-    found = _between(effects, ratio)
-    return _row(comparison, [change(one) for one in effects], found)
+    estimate = _between(effects, ratio)
+    return _row(comparison, [change(effect) for effect in effects], estimate)
 
 
 def _cell(
@@ -122,8 +122,8 @@ def _cell(
 ) -> ComparedRow:
     means = [source.mean(measure, variant) for source in sources]
     first, second = (source.of(measure, variant) for source in sources)
-    found = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
-    return _row(variant, [value(one) for one in means], found)
+    ratio = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
+    return _row(variant, [value(mean) for mean in means], ratio)
 
 
 def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> Blocks:
@@ -133,7 +133,7 @@ def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> B
 
 def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estimate:
     """The ratio, where both campaigns have an estimate."""
-    absent = next((one for one in estimates if isinstance(one, Absent)), None)
+    absent = next((estimate for estimate in estimates if isinstance(estimate, Absent)), None)
     return absent or ratio()
 
 
@@ -158,11 +158,12 @@ def _verdict(ratio: Estimate) -> str:
 def _facts(first: StoredCampaign, second: StoredCampaign) -> Iterator[str]:
     """What is not the same in the first boots of each kernel that both campaigns booted.
 
-    Those that one alone recorded are told in one line: an older version recorded fewer.
+    Facts that only one campaign recorded are listed in one line: an older version recorded fewer.
     """
     for kernel in dict.fromkeys(boot.kernel for boot in first.facts):
         ours, theirs = (
-            next((boot.facts for boot in one.facts if boot.kernel is kernel), {}) for one in (first, second)
+            next((boot.facts for boot in stored.facts if boot.kernel is kernel), {})
+            for stored in (first, second)
         )
         if not theirs:
             continue

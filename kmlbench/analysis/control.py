@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A/A controls: what differs when nothing does, and which control belongs to a campaign."""
+"""A/A controls: the noise that they measure, and which control belongs to a campaign."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ MACHINE = (
 def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
     """The half-widths of a control of `stored`, relative, of every measure whose arms have an interval."""
     source = measurements.source(control)
-    found = {}
+    half_widths = {}
     for measure in {measure for measure, _ in source.values}:
         ratio = source.ratio(measure, source.primary)
         if isinstance(ratio, Interval) and ratio.half_width is not None:
-            found[measure] = ratio.half_width
+            half_widths[measure] = ratio.half_width
     return Noise(
         name=control.directory.name,
         blocks=len({outcome.trial.block for outcome in control.completed}),
         place=os.path.relpath(control.directory, stored.directory),
-        half_widths=found,
+        half_widths=half_widths,
     )
 
 
@@ -85,14 +85,14 @@ def find_control(stored: StoredCampaign) -> Noise | None:
     """
     if stored.campaign.control:
         return None
-    newest_first = sorted(_neighbours(stored), key=lambda found: found[0].started_utc, reverse=True)
+    newest_first = sorted(_neighbours(stored), key=lambda neighbour: neighbour[0].started_utc, reverse=True)
     for _, directory in newest_first:
         try:
             control = reader.read_campaign(directory)
         except InputError:
             continue
-        if not _other_machine(control, stored) and (found := noise(control, stored)).half_widths:
-            return found
+        if not _other_machine(control, stored) and (candidate := noise(control, stored)).half_widths:
+            return candidate
     return None
 
 
@@ -118,6 +118,6 @@ def _unfit(control: PlannedCampaign, campaign: PlannedCampaign) -> str:
 
 
 def _other_machine(control: StoredCampaign, stored: StoredCampaign) -> str:
-    ours, theirs = (next((boot.facts for boot in one.facts), {}) for one in (stored, control))
+    ours, theirs = (next((boot.facts for boot in campaign.facts), {}) for campaign in (stored, control))
     differing = [name for name in MACHINE if ours.get(name) != theirs.get(name)]
     return f"different {' and '.join(differing)}" if differing else ""

@@ -65,7 +65,7 @@ _RECORD = msgspec.json.Decoder(_Record)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostModel:
-    """The costs of one machine. `costs` are by cell and kind of prices.KINDS, nanoseconds for each block."""
+    """The costs of one machine. `costs` are by cell and kind (syscall_costs.KINDS), nanoseconds by block."""
 
     name: str
     measured_utc: str
@@ -114,14 +114,14 @@ def cost_model_of(stored: StoredCampaign) -> CostModel:
         for cell in PRICED_CELLS
         if cell in REQUIRED or syscall_costs.loop(source, syscall_costs.UNKNOWN, cell)
     ]
-    found = {(cell, kind): syscall_costs.loop(source, kind, cell) for cell in cells for kind in KINDS}
-    blocks = sorted(set.intersection(*(set(values) for values in found.values())))
+    measured = {(cell, kind): syscall_costs.loop(source, kind, cell) for cell in cells for kind in KINDS}
+    blocks = sorted(set.intersection(*(set(values) for values in measured.values())))
     if not blocks:
         raise InputError(
             f"{stored.directory}: no block has the costs of all system calls in stock:/usr and kml:/trusted",
             remedy="run `run-benchmark --workloads syscalls` on that machine",
         )
-    for (cell, kind), values in found.items():
+    for (cell, kind), values in measured.items():
         least = min(blocks, key=lambda block: values[block])
         if values[least] <= 0:
             raise InputError(
@@ -136,7 +136,7 @@ def cost_model_of(stored: StoredCampaign) -> CostModel:
         platform=stored.campaign.platform,
         cpu_model=seen or "unknown",
         costs={
-            cell: {kind: tuple(found[cell, kind][block] for block in blocks) for kind in KINDS}
+            cell: {kind: tuple(measured[cell, kind][block] for block in blocks) for kind in KINDS}
             for cell in cells
         },
     )
@@ -181,7 +181,7 @@ def _read(content: str) -> CostModel:
 
 
 def _platform(name: str) -> str:
-    known = [str(one) for one in Platform if meaning(one).claim]
+    known = [str(platform) for platform in Platform if meaning(platform).claim]
     if name not in known:
         raise ValueError(f'field "platform" is "{name}", none of {", ".join(known)}')
     return name
@@ -193,20 +193,20 @@ def _costs(costs: Mapping[str, Mapping[str, object]]) -> Costs:
     _require_names("cells", costs, needed=map(str, REQUIRED), known=known)
     for name, kinds in costs.items():
         _require_names(f"kinds in {name}", kinds, needed=KINDS, known=KINDS)
-    found: Costs = {
+    by_cell: Costs = {
         known[name]: {
             kind: lines.convert(kinds[kind], _Costs, place=f"costs_ns.{name}.{kind}") for kind in KINDS
         }
         for name, kinds in costs.items()
     }
-    counts = {len(values) for kinds in found.values() for values in kinds.values()}
+    counts = {len(values) for kinds in by_cell.values() for values in kinds.values()}
     if len(counts) > 1:
         raise ValueError(f'field "costs_ns" has lists of several lengths: {sorted(counts)}')
-    return found
+    return by_cell
 
 
-def _require_names(what: str, found: Iterable[str], *, needed: Iterable[str], known: Collection[str]) -> None:
-    names = set(found)
+def _require_names(what: str, given: Iterable[str], *, needed: Iterable[str], known: Collection[str]) -> None:
+    names = set(given)
     if unknown := sorted(names - set(known)):
         raise ValueError(
             f'field "costs_ns" has unknown {what}: {", ".join(unknown)}; known: {", ".join(known)}'

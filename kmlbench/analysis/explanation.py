@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Why a workload takes less: its calls times what a call saves, beside what was measured, and what is left.
 
-Everything is computed inside a block, from cells that shared its hour, and then stands for the block: the
-interval of a product, a difference or a quotient is that of its blocks (kmlbench.stats.intervals).
+Everything is computed within a block, from cells that ran close together, and gives one number per block:
+the interval of a product, a difference or a quotient is that of its blocks (kmlbench.stats.intervals).
 
 The calls of a run are the direct calls that the kernel counted in the measured trial itself; what came by
 SYSCALL in spite of kernel mode (less than 1 % of a server's) is taken to save nothing. What kinds of calls
-they were is counted by a trial of its own under strace (adapters.calls), in the cell that is compared with;
-without one all are priced as getpid, and so are kinds of which `syscalls` has no loop: what a call saves
-lies in its entry and exit, and hardly depends on its body.
+they were is counted by a trial of its own under strace (workloads.syscall_counts), in the cell that is
+compared with; without one all are priced as getpid, and so are kinds for which `syscalls` has no loop: what a
+call saves lies in its entry and exit, and hardly depends on its body.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Explained:
     workload: str
     process: Process
     comparison: Comparison
-    found: Mapping[Quantity, Estimate]
+    estimates: Mapping[Quantity, Estimate]
 
 
 def explained(source: Source) -> tuple[Explained, ...]:
@@ -97,7 +97,11 @@ def explainable(source: Source) -> tuple[str, ...]:
 
 def explainable_comparisons(source: Source) -> tuple[Comparison, ...]:
     """The comparisons in which kernel mode is what differs, or a part of it."""
-    return tuple(one for one in source.comparisons if one.treated.kernel_mode and not source.control)
+    return tuple(
+        comparison
+        for comparison in source.comparisons
+        if comparison.treated.kernel_mode and not source.control
+    )
 
 
 def explain_comparison(source: Source, workload: str, comparison: Comparison, process: Process) -> Explained:
@@ -121,10 +125,10 @@ def explain_comparison(source: Source, workload: str, comparison: Comparison, pr
         Quantity.BREAK_EVEN: (parts.enough(0.0) if saves else {}, no_rate),
         Quantity.FOR_WORTH: (parts.enough(WORTH) if saves else {}, no_rate),
     }
-    found = {
+    estimates = {
         name: syscall_costs.estimate_mean(source, by_block, why) for name, (by_block, why) in values.items()
     }
-    return Explained(workload=workload, process=process, comparison=comparison, found=found)
+    return Explained(workload=workload, process=process, comparison=comparison, estimates=estimates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,7 @@ class _Parts:
 
     def within(self, blocks: ByBlock) -> _Parts:
         columns = asdict(self).items()
-        return _Parts(**{name: combine(lambda one, _: one, column, blocks) for name, column in columns})
+        return _Parts(**{name: combine(lambda value, _: value, column, blocks) for name, column in columns})
 
     @property
     def measured(self) -> ByBlock:
@@ -147,7 +151,7 @@ class _Parts:
 
     @property
     def residue(self) -> ByBlock:
-        return combine(lambda real, told: real - told, self.measured, self.predicted)
+        return combine(lambda measured, predicted: measured - predicted, self.measured, self.predicted)
 
     @property
     def price(self) -> ByBlock:
@@ -186,14 +190,14 @@ def _of_process(
 ) -> tuple[ByBlock, ByBlock]:
     """Direct calls of the treated cell and the nanoseconds they should save; TOGETHER is the sum."""
     if process is Process.TOGETHER:
-        apart = [_of_process(source, workload, comparison, one) for one in process.parts]
+        apart = [_of_process(source, workload, comparison, part) for part in process.parts]
         calls, predicted = (combine(lambda *both: sum(both), *some) for some in zip(*apart, strict=True))
         return calls, predicted
     direct = Measure(workload=workload, metric="syscalls_direct", process=process)
     calls = syscall_costs.positive(source, direct, comparison.treated)
     mixed = syscall_costs.mix(source, workload, comparison.control, process)
     saved = syscall_costs.price(mixed, syscall_costs.savings(source, comparison))
-    return calls, combine(lambda count, one: count * one, calls, saved)
+    return calls, combine(lambda count, saving: count * saving, calls, saved)
 
 
 NO_QUERIES = "no trial counted them with their queries"
@@ -216,11 +220,11 @@ def kinds(source: Source, workload: str, comparison: Comparison, process: Proces
     """The calls of a process by name, the most frequent first; empty where nobody counted them."""
     queries = syscall_costs.positive(source, syscall_costs.queries(COUNTING + workload), comparison.control)
     mixed = syscall_costs.mix(source, workload, comparison.control, process)
-    found = [
+    call_kinds = [
         _kind(source, name, comparison, combine(lambda count, asked: count / asked, counts, queries))
         for name, counts in mixed.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-_size(one.calls), one.name)))
+    return tuple(sorted(call_kinds, key=lambda kind: (-_size(kind.calls), kind.name)))
 
 
 def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> CallKind:
@@ -230,7 +234,7 @@ def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> 
         for cell in (comparison.control, comparison.treated)
     ]
     saved = combine(lambda old, new: old - new, *costs)
-    per_query = combine(lambda count, one: count * one, calls, saved)
+    per_query = combine(lambda count, saving: count * saving, calls, saved)
     return CallKind(
         name=name,
         priced=priced,
@@ -242,5 +246,5 @@ def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> 
     )
 
 
-def _size(found: Estimate) -> float:
-    return found.estimate if isinstance(found, Interval) else 0.0
+def _size(estimate: Estimate) -> float:
+    return estimate.estimate if isinstance(estimate, Interval) else 0.0

@@ -40,18 +40,18 @@ def samples_frame(stored: reader.StoredCampaign) -> pd.DataFrame:
     """All samples of the completed trials, with the columns of TYPES; `unit` names the unit of `value`."""
     completed = stored.completed
     columns = [Samples.of(outcome.samples) for outcome in completed]
-    places: dict[SampleKind, int] = {}
-    codes = [_shared_codes(one, places) for one in columns]
-    trial = np.repeat(np.arange(len(completed)), [len(one) for one in columns])
+    positions: dict[SampleKind, int] = {}
+    codes = [_shared_codes(samples, positions) for samples in columns]
+    trial = np.repeat(np.arange(len(completed)), [len(samples) for samples in columns])
     texts = {
         **_texts(_of_trials(stored.directory.name, completed), trial),
-        **_texts(_of_kinds(tuple(places)), _joined(codes, np.int64)),
+        **_texts(_of_kinds(tuple(positions)), _joined(codes, np.int64)),
     }
     numbers = {
         "block": np.array([outcome.trial.block for outcome in completed], dtype=np.int64)[trial],
         "boot": np.array([outcome.trial.boot for outcome in completed], dtype=np.int64)[trial],
         "pair": np.array([outcome.trial.pair for outcome in completed], dtype=np.int64)[trial],
-        "value": _joined([one.values for one in columns], np.float64),
+        "value": _joined([samples.values for samples in columns], np.float64),
     }
     return pd.DataFrame({**texts, **numbers}, columns=list(TYPES)).astype(TYPES)
 
@@ -75,9 +75,9 @@ def _of_kinds(kinds: Sequence[SampleKind]) -> dict[str, list[str]]:
     }
 
 
-def _shared_codes(samples: Samples, places: dict[SampleKind, int]) -> NDArray[np.int64]:
-    """The codes of these samples as places in a table that all trials share."""
-    shared = [places.setdefault(kind, len(places)) for kind in samples.kinds]
+def _shared_codes(samples: Samples, positions: dict[SampleKind, int]) -> NDArray[np.int64]:
+    """The codes of these samples as positions in a table that all trials share."""
+    shared = [positions.setdefault(kind, len(positions)) for kind in samples.kinds]
     return np.array(shared, dtype=np.int64)[samples.codes]
 
 
@@ -95,7 +95,7 @@ def _joined(parts: Sequence[NDArray[Any]], kind: type[np.generic]) -> NDArray[An
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """The samples of the campaign stored in `path`, as `samples` has them.
+    """The samples of the campaign stored in `path`, as `samples_frame` returns them.
 
     Raises InputError on damage; warns with IncompleteRecord where something of the record is not there.
     """

@@ -64,13 +64,13 @@ class CampaignState:
     standing: PrimaryRatio
 
     def left_s(self, now: float) -> float:
-        """Seconds until the slowest pair is through its plan."""
+        """Seconds until the slowest pair has finished its plan."""
         return max((pair.left_s(now) for pair in self.pairs.values()), default=0.0)
 
 
 @dataclass(slots=True, kw_only=True)
 class Outlook:
-    """Told what happens, by one thread at a time, it knows how things stand. `state` may be read any time."""
+    """Follows a campaign by its events: one thread at a time calls `tell`; `state` may be read any time."""
 
     clock: Callable[[], float] = time.monotonic
     state: CampaignState | None = None
@@ -102,7 +102,7 @@ class Outlook:
 
     def _begin(self, event: Begun) -> None:
         self._record = event.record
-        self._outcomes = {one.trial: one for one in completed(event.before)}
+        self._outcomes = {outcome.trial: outcome for outcome in completed(event.before)}
         self._pairs = {trial.pair: Pair() for trial in event.record.plan}
         self._standing = primary_so_far(event.record, tuple(self._outcomes.values()))
 
@@ -120,7 +120,7 @@ class Outlook:
             self._standing = primary_so_far(self._record, tuple(self._outcomes.values()))
 
     def _close(self, pair: int) -> None:
-        """Learn from the boot that this pair is through with what a boot takes beside its trials."""
+        """Note how long the boot that this pair has finished took beside its trials."""
         if pair in self._boots:
             started, measured_s = self._boots.pop(pair)
             self._overheads.append(max(0.0, self.clock() - started - measured_s))
@@ -132,7 +132,7 @@ class Outlook:
         expected = _expected(record, self._outcomes.values())
         boot_s = intervals.mean(self._overheads) if self._overheads else COSTS.boot_s + COSTS.start_s
         for number, pair in self._pairs.items():
-            ahead = [one for one in record.plan if one.pair == number and one not in self._outcomes]
+            ahead = [trial for trial in record.plan if trial.pair == number and trial not in self._outcomes]
             self._pairs[number] = _timed(pair, ahead, expected, boot_s)
         self.state = CampaignState(
             planned=len(record.plan),
@@ -151,23 +151,23 @@ def primary_so_far(record: PlannedCampaign, outcomes: Sequence[Outcome]) -> Prim
     No verdict: the campaign has not ended.
     """
     workload = main_workload(record.plan)
-    # Of all the numbers only those that this ratio is made of: it is looked at after every trial.
+    # Of all the numbers only those that this ratio is made of: it is computed after every trial.
     chosen = tuple(
-        replace(one, samples=Samples.of(one.samples).having((stopping.METRIC,)))
-        for one in completed(outcomes)
-        if one.trial.workload == workload
+        replace(outcome, samples=Samples.of(outcome.samples).having((stopping.METRIC,)))
+        for outcome in completed(outcomes)
+        if outcome.trial.workload == workload
     )
     stored = StoredCampaign(directory=Path("running"), campaign=record, outcomes=chosen, facts=())
     try:
-        found = primary_ratio(measurements.source(stored))
+        standing = primary_ratio(measurements.source(stored))
     except InputError as error:
-        # The report will say so; whoever looks at a campaign does not end it.
+        # The report will say so; watching a campaign must not end it.
         return PrimaryRatio(
             measure=planned_measure(workload),
             comparison=primary(record.plan, control=record.control),
             ratio=Absent(reason=str(error)),
         )
-    return found if meaning(record.platform).claim else replace(found, ratio=Absent(reason=NO_CLAIM))
+    return standing if meaning(record.platform).claim else replace(standing, ratio=Absent(reason=NO_CLAIM))
 
 
 def _bears_on_standing(record: PlannedCampaign, trial: Trial) -> bool:
@@ -177,7 +177,7 @@ def _bears_on_standing(record: PlannedCampaign, trial: Trial) -> bool:
 
 
 def _expected(record: PlannedCampaign, outcomes: Iterable[Outcome]) -> Callable[[Trial], float]:
-    """What a trial takes: the mean of those of its workload, or of all, or what others took before."""
+    """How long a trial takes: the mean of its workload's trials, or of all trials, or the planned cost."""
     taken: dict[str, list[float]] = defaultdict(list)
     for outcome in completed(outcomes):
         taken[outcome.trial.workload].append(outcome.elapsed_s)
@@ -192,7 +192,7 @@ def _timed(pair: Pair, ahead: Sequence[Trial], expected: Callable[[Trial], float
     match pair.doing:
         case TrialBegun(trial=trial):
             step_s = expected(trial)
-            ahead = [one for one in ahead if one != trial]
+            ahead = [later for later in ahead if later != trial]
         case StageBegun(stage=Stage.BOOT):
             step_s = boot_s
         case _:

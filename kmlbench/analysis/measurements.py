@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was measured, by measure and cell: what tables, figures and answers are made of."""
+"""What was measured, by measure and cell: the numbers behind tables, figures and answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kmlbench.stats.intervals import Absent, Estimate, Values
 
 
 def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
-    """What figures and tables of a stored campaign are made of; `noise` is that of its control.
+    """The measurements of a stored campaign; `noise` is that of its control.
 
     Raises InputError: unknown platform, or a measure with two units.
     """
@@ -47,28 +47,28 @@ def _values(completed: Sequence[Completed], *, control: bool) -> Mapping[tuple[M
 
 def _by_measure(outcome: Completed) -> Iterator[tuple[Measure, list[float]]]:
     columns = Samples.of(outcome.samples)
-    places: dict[Measure, int] = {}
-    of_kinds = [places.setdefault(_measure(outcome, kind), len(places)) for kind in columns.kinds]
+    positions: dict[Measure, int] = {}
+    of_kinds = [positions.setdefault(_measure(outcome, kind), len(positions)) for kind in columns.kinds]
     of_samples = np.array(of_kinds, dtype=np.intp)[columns.codes]
-    for measure, place in places.items():
-        # Trials share their kinds: one of another workload has no samples here.
-        if (values := columns.values[of_samples == place]).size:
+    for measure, position in positions.items():
+        # Trials share their kinds: a kind of another workload has no samples here.
+        if (values := columns.values[of_samples == position]).size:
             yield measure, values.tolist()
 
 
 def _units(completed: Sequence[Completed]) -> Mapping[Measure, str]:
     """The unit of every measure. Raises InputError if a measure has two: they are never compared."""
-    found: dict[Measure, str] = {}
+    units: dict[Measure, str] = {}
     for outcome in completed:
         for kind in Samples.of(outcome.samples).present:
             measure, unit = _measure(outcome, kind), as_text(kind.unit)
-            if found.setdefault(measure, unit) != unit:
+            if units.setdefault(measure, unit) != unit:
                 raise InputError(
                     f"{OUTCOMES}: {measure.workload} {measure.metric} has mixed units: "
-                    f"{found[measure]}, {unit}",
+                    f"{units[measure]}, {unit}",
                     remedy="keep campaigns of different versions of kmlbench apart",
                 )
-    return found
+    return units
 
 
 def _measure(outcome: Completed, kind: SampleKind) -> Measure:
@@ -82,9 +82,9 @@ def level(data: Source) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What an A/A control could not tell from nothing: relative half-widths of its intervals, by measure.
+    """The noise that an A/A control measured: relative half-widths of its intervals, by measure.
 
-    `place` is the control's directory, seen from that of the campaign that it stands beside.
+    `place` is the control's directory, relative to that of the campaign.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What tables and figures are made of.
+    """The measurements of a campaign, and what is needed to show them.
 
     `values` holds the numbers by measure and cell, then by block; `stored_units` their units; `units` the
     reader's names of units, see platforms.Meaning. `control` marks an A/A campaign, whose cells are arms;
@@ -155,5 +155,5 @@ class Source:
         return tuple(intervals.block_ratios(treated, control).values())
 
     def _hole(self, workload: str, variant: Variant) -> Absent:
-        ended = any(one.workload == workload and cell == variant for one, cell in self.values)
+        ended = any(measure.workload == workload and cell == variant for measure, cell in self.values)
         return Absent(reason="not measured" if ended else "no completed trial")

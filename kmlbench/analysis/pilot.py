@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Plans a campaign from one that was run: blocks for a half-width, and how long they take.
 
-A pilot of few blocks knows its own spread badly, and the campaign's own spread will be another: beside the
-plan stands the one that is enough in four of five cases, by the F distribution of the ratio of variances.
+A pilot of few blocks gives a poor estimate of the spread, and the campaign's spread will differ: each plan
+has a number of blocks that is likely enough, and one that is enough in four of five cases, by the F
+distribution of the ratio of variances.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ASSURANCE = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one ratio needs. `likely` and `assured` are blocks; None: more than stats.MOST_BLOCKS."""
+    """What one ratio needs. `likely` and `assured` are blocks; None: more than intervals.MOST_BLOCKS."""
 
     now: float
     pilot_blocks: int
@@ -39,7 +40,7 @@ class Plan:
 
 
 def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
-    """The blocks that narrow a ratio's interval to `half_width` (relative), or why nobody knows."""
+    """The blocks that narrow a ratio's interval to `half_width` (relative), or why that is unknown."""
     if isinstance(ratio, Absent):
         return ratio
     deviation = intervals.log_deviation(ratio)
@@ -62,10 +63,10 @@ def blocks_text(blocks: int | None) -> str:
 
 
 def block_s(stored: StoredCampaign) -> float | None:
-    """What a block takes, boots included, in seconds; None where the record does not tell.
+    """What a block takes, boots included, in seconds; None where the record does not say.
 
-    Trials have their own durations. Only what a boot takes beside them is told by the clock of the day, which
-    may jump: the median of the boots. Raises InputError when no block ended.
+    Trials have their own durations. What a boot takes beside them is measured by the wall clock, which may
+    jump, so it is the median of the boots. Raises InputError when no block ended.
     """
     planned = stored.campaign.plan
     ended = {outcome.trial for outcome in stored.outcomes}
@@ -94,10 +95,12 @@ def _trials_s(stored: StoredCampaign) -> Mapping[str, float]:
 def _beside_s(stored: StoredCampaign) -> list[float]:
     """What boots took beside their trials, each from the end of the boot before it."""
     spans = (
-        _end(stored.directory, boot) - _end(stored.directory, before) - sum(one.elapsed_s for one in boot)
+        _end(stored.directory, boot)
+        - _end(stored.directory, before)
+        - sum(outcome.elapsed_s for outcome in boot)
         for before, boot in _successive(stored)
     )
-    # Less than nothing: the clock was set back meanwhile.
+    # Negative: the clock was set back meanwhile.
     return [span for span in spans if span >= 0]
 
 

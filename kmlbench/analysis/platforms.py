@@ -94,7 +94,7 @@ def meaning(platform: str) -> Meaning:
     try:
         return _MEANINGS[Platform(platform)]
     except ValueError as error:
-        known = ", ".join(f'"{one}"' for one in Platform)
+        known = ", ".join(f'"{name}"' for name in Platform)
         raise InputError(
             f'campaign.json: platform "{platform}" is unknown', remedy=f"known: {known}"
         ) from error

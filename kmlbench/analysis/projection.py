@@ -21,13 +21,13 @@ from kmlbench.stats.intervals import Absent, Estimate
 class Projected:
     """CALLS is the campaign's own. SAVED, PREDICTED and FOR_WORTH are nanoseconds and rates of the other
     machine; their intervals are over the blocks of its costs alone, with the calls at their mean. FOR_WORTH
-    does not know what is lost elsewhere.
+    does not include what is lost elsewhere.
     """
 
     workload: str
     process: Process
     comparison: Comparison
-    found: Mapping[Quantity, Estimate]
+    estimates: Mapping[Quantity, Estimate]
 
 
 def projected(source: Source, model: CostModel) -> tuple[Projected, ...]:
@@ -44,7 +44,7 @@ def projected(source: Source, model: CostModel) -> tuple[Projected, ...]:
 def _project(
     source: Source, workload: str, comparison: Comparison, process: Process, saved: Savings
 ) -> Projected:
-    parts = [_part(source, workload, comparison, one, saved) for one in process.parts]
+    parts = [_part(source, workload, comparison, part, saved) for part in process.parts]
     predicted = combine(lambda *some: sum(some), *(by_block for _, by_block in parts))
     calls = sum(count for count, _ in parts)
     price = combine(lambda value: value / calls, predicted)
@@ -55,14 +55,17 @@ def _project(
         Quantity.FOR_WORTH: combine(lambda value: WORTH / value * 1e9, price) if saves else {},
     }
     reason = NO_COUNTERS if saves else NO_SAVING
-    of_campaign = explanation.explain_comparison(source, workload, comparison, process).found[Quantity.CALLS]
+    measured = explanation.explain_comparison(source, workload, comparison, process)
     return Projected(
         workload=workload,
         process=process,
         comparison=comparison,
-        found={
-            Quantity.CALLS: of_campaign,
-            **{name: syscall_costs.estimate_mean(source, found, reason) for name, found in values.items()},
+        estimates={
+            Quantity.CALLS: measured.estimates[Quantity.CALLS],
+            **{
+                name: syscall_costs.estimate_mean(source, by_block, reason)
+                for name, by_block in values.items()
+            },
         },
     )
 
@@ -71,7 +74,7 @@ def _part(
     source: Source, workload: str, comparison: Comparison, process: Process, saved: Savings
 ) -> tuple[float, ByBlock]:
     """A process's calls per query, and what they save by block of the costs; nothing without any."""
-    calls = explanation.explain_comparison(source, workload, comparison, process).found[Quantity.CALLS]
+    calls = explanation.explain_comparison(source, workload, comparison, process).estimates[Quantity.CALLS]
     if isinstance(calls, Absent):
         return 0.0, {}
     mixed = {
@@ -79,4 +82,4 @@ def _part(
         for name, counts in syscall_costs.mix(source, workload, comparison.control, process).items()
     }
     price = syscall_costs.price(mixed, saved)
-    return calls.estimate, combine(lambda one: calls.estimate * one, price)
+    return calls.estimate, combine(lambda saving: calls.estimate * saving, price)

@@ -61,21 +61,21 @@ def savings(source: Source, comparison: Comparison) -> Savings:
 def mix(source: Source, workload: str, cell: Variant, process: Process) -> dict[str, ByBlock]:
     """How many calls of each name a process made in the trials that counted them, by block.
 
-    A name that a trial did not see was called no time in it.
+    A name that a trial did not see counts as zero calls.
     """
     counted = COUNTING + workload
-    found = {
+    by_name = {
         measure.metric.removeprefix(COUNTING): intervals.block_means(values)
         for (measure, variant), values in source.values.items()
         if (measure.workload, measure.process, variant) == (counted, process, cell)
         and measure.metric.startswith(COUNTING)
     }
-    blocks = sorted({block for counts in found.values() for block in counts})
-    return {name: {block: counts.get(block, 0.0) for block in blocks} for name, counts in found.items()}
+    blocks = sorted({block for counts in by_name.values() for block in counts})
+    return {name: {block: counts.get(block, 0.0) for block in blocks} for name, counts in by_name.items()}
 
 
 def price(mixed: Mapping[str, Mapping[int, float]], saved: Savings) -> ByBlock:
-    """What a call of this mix saves in the mean, in nanoseconds, by block; without a mix, what getpid saves.
+    """What a call of this mix saves on average, in nanoseconds, by block; without a mix, what getpid saves.
 
     Blocks in which a part is missing do not count.
     """
@@ -114,16 +114,16 @@ def loop(source: Source, kind: str, cell: Variant) -> ByBlock:
 
 
 def positive(source: Source, measure: Measure, cell: Variant) -> ByBlock:
-    """The means of the blocks in which a count or a time is one that can be divided by."""
-    found = intervals.block_means(source.of(measure, cell))
-    return {block: value for block, value in found.items() if value > 0}
+    """The means of the blocks in which a count or a time is positive, so that it can be a divisor."""
+    means = intervals.block_means(source.of(measure, cell))
+    return {block: value for block, value in means.items() if value > 0}
 
 
 def queries(workload: str) -> Measure:
-    """What a workload's queries are counted by."""
+    """The measure that counts a workload's queries."""
     return Measure(workload=workload, metric="queries", process=Process.CLIENT)
 
 
 def estimate_mean(source: Source, values: ByBlock, reason: str) -> Estimate:
-    """The mean over blocks with its interval; without any block, why."""
+    """The mean over blocks with its interval, or `reason` where there is no block."""
     return intervals.mean_interval(values, confidence=source.confidence) if values else Absent(reason=reason)

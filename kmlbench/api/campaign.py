@@ -65,7 +65,7 @@ class Drawing:
     _plot: Plot = field(repr=False)
 
     def draw(self, *, dark: bool = False) -> Figure:
-        """A new figure of Matplotlib, for a light or a dark page; its ground is transparent."""
+        """A new figure of Matplotlib, for a light or a dark page; its background is transparent."""
         return self._plot.draw(plots.DARK if dark else plots.LIGHT)
 
     def _repr_svg_(self) -> str:
@@ -107,8 +107,10 @@ class Campaign:
 
     def holes(self) -> pd.DataFrame:
         """The trials that failed or never ended, and why; empty where all have numbers."""
-        found = evidence.holes(self._stored)
-        return _frame([{**_trial(one.trial), "state": one.state, "cause": one.cause} for one in found], HOLES)
+        holes = evidence.holes(self._stored)
+        return _frame(
+            [{**_trial(hole.trial), "state": hole.state, "cause": hole.cause} for hole in holes], HOLES
+        )
 
     def samples(self) -> pd.DataFrame:
         """Every number of the completed trials, one row each; `unit` is that of `value`."""
@@ -138,10 +140,10 @@ class Campaign:
 
     def figures(self) -> tuple[Drawing, ...]:
         """Every raw point of what was measured, with the means of the cells and their intervals."""
-        found = (*figures.figure_plots(self._source), *latency_plot.latency_plots(self._source))
+        all_plots = (*figures.figure_plots(self._source), *latency_plot.latency_plots(self._source))
         return tuple(
-            Drawing(name=one.name, caption=one.caption, alternative=one.alternative, _plot=one)
-            for one in found
+            Drawing(name=plot.name, caption=plot.caption, alternative=plot.alternative, _plot=plot)
+            for plot in all_plots
         )
 
 

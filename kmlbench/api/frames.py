@@ -55,18 +55,18 @@ def effects(*paths: str | Path) -> pd.DataFrame:
     """Every comparison of every measure of the campaigns in `paths`, one row each.
 
     `change_percent` is that of the treated cell against the other, with its interval in `low` and `high`;
-    if there is none, `reason` says why. `verdict` is one of stats.Verdict for a margin of one percent,
-    and missing if there is no estimate. `control_percent` is the half-width of the newest matching A/A
-    control in the same directory, missing if there is none.
+    if there is none, `reason` says why. `verdict` is one of stats.intervals.Verdict for a margin of one
+    percent, and missing if there is no estimate. `control_percent` is the half-width of the newest matching
+    A/A control in the same directory, missing if there is none.
 
     Raises InputError on damage.
     """
-    stored = [reader.read_campaign(Path(path)) for path in paths]
-    return _effects(row for one in stored for row in _of_campaign(one, _with_control(one)))
+    stored_campaigns = [reader.read_campaign(Path(path)) for path in paths]
+    return _effects(row for stored in stored_campaigns for row in _of_campaign(stored, _with_control(stored)))
 
 
 def effects_of(stored: StoredCampaign, source: Source) -> pd.DataFrame:
-    """The same of one campaign that was read; `source` has its measurements and its control."""
+    """The same for one campaign already read; `source` has its measurements and its control."""
     return _effects(_of_campaign(stored, source))
 
 
@@ -86,8 +86,8 @@ def campaigns(results: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage.
     """
-    found = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
-    rows = [_campaign(reader.read_campaign(path)) for path in found if not path.is_symlink()]
+    directories = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
+    rows = [_campaign(reader.read_campaign(path)) for path in directories if not path.is_symlink()]
     frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
     return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
 
@@ -95,9 +95,9 @@ def campaigns(results: str | Path) -> pd.DataFrame:
 def metrics() -> pd.DataFrame:
     """What can be measured, one row each, in the order of the report.
 
-    `unit` is the stored one, `processes` whose it is, `section` the part of the report that has its tables
-    (empty: none), `better` which direction is an improvement: less, more or neither. System calls that
-    `calls_…` workloads count by name are further metrics, as many as were seen.
+    `unit` is the stored one, `processes` are those that it is measured of, `section` is the part of the
+    report that has its tables (empty: none), `better` is the direction of an improvement: less, more or
+    neither. System calls that `calls_…` workloads count by name are further metrics, as many as were seen.
     """
     rows = [
         {
@@ -117,13 +117,13 @@ def sample_files(results: str | Path) -> list[str]:
 
     Links are left out. Raises InputError if there are none.
     """
-    found = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
-    if not found:
+    paths = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
+    if not paths:
         raise InputError(
             f"no campaign in {results} has its {SAMPLES}",
             remedy="name the directory of the campaigns; `kmlbench report DIR` writes the file of one",
         )
-    return [str(path) for path in found]
+    return [str(path) for path in paths]
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:
@@ -151,7 +151,7 @@ def _of_campaign(stored: StoredCampaign, source: Source) -> Iterator[dict[str, o
 
 
 def _ordered(measures: Iterable[Measure]) -> list[Measure]:
-    return sorted(measures, key=lambda one: (one.workload, one.metric, one.process))
+    return sorted(measures, key=lambda measure: (measure.workload, measure.metric, measure.process))
 
 
 def _effect(source: Source, measure: Measure, comparison: Comparison) -> dict[str, object]:
@@ -218,7 +218,7 @@ def explain(path: str | Path, *, cost_model: str | Path | None = None) -> pd.Dat
 def explanation_of(
     stored: StoredCampaign, source: Source, cost_model: str | Path | None = None
 ) -> pd.DataFrame:
-    """The same of one campaign that was read."""
+    """The same for one campaign already read."""
     rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
     if cost_model is not None:
         model = costmodel.read_cost_model(Path(cost_model))
@@ -228,15 +228,15 @@ def explanation_of(
 
 
 def _rows(
-    found: tuple[Explained, ...] | tuple[Projected, ...], campaign: str, costs: str
+    explained: tuple[Explained, ...] | tuple[Projected, ...], campaign: str, costs: str
 ) -> Iterator[dict[str, object]]:
-    for one in found:
-        for quantity, estimate in one.found.items():
+    for row in explained:
+        for quantity, estimate in row.estimates.items():
             yield {
                 "campaign": campaign,
-                "workload": one.workload,
-                "comparison": str(one.comparison),
-                "process": str(one.process),
+                "workload": row.workload,
+                "comparison": str(row.comparison),
+                "process": str(row.process),
                 "costs": costs,
                 "quantity": str(quantity),
                 "unit": UNITS[quantity],

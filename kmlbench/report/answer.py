@@ -63,7 +63,7 @@ def false_alarms(source: Source) -> str:
     )
     ratios = [source.ratio(measure, comparison) for measure in {measure for measure, _ in source.values}]
     bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
-    differing = sum(intervals.verdict(one, margin=MARGIN) is Verdict.DIFFERENCE for one in bounded)
+    differing = sum(intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE for ratio in bounded)
     if not bounded:
         return ""
     return (
@@ -139,13 +139,13 @@ def _margin() -> str:
 def _missing(ratio: Interval) -> str:
     # An interval this narrow excludes zero or the margin, unless an end is within 0.0025 % of zero.
     half_width = MARGIN / 2
-    found = pilot.plan(ratio, half_width=half_width)
-    if isinstance(found, Absent):
+    plan = pilot.plan(ratio, half_width=half_width)
+    if isinstance(plan, Absent):
         if ratio.blocks < 2:
             return "One block gives no interval; it takes at least two."
         return f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown."
-    assured = f", {pilot.blocks_text(found.assured)} with 80 % probability" if found.likely else ""
-    likely = f"{pilot.blocks_text(found.likely)} blocks like these"
+    assured = f", {pilot.blocks_text(plan.assured)} with 80 % probability" if plan.likely else ""
+    likely = f"{pilot.blocks_text(plan.likely)} blocks like these"
     return f"An interval of ±{half_width * 100:g} % would decide: {likely}{assured}."
 
 

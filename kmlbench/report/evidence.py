@@ -52,17 +52,19 @@ def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
     """One row for each planned cell, or arm of a control."""
     control = stored.campaign.control
     return tuple(
-        _proof_row(cell, [one for one in stored.completed if cell_of(one.trial, control=control) == cell])
+        _proof_row(
+            cell, [outcome for outcome in stored.completed if cell_of(outcome.trial, control=control) == cell]
+        )
         for cell in planned_cells(stored.campaign.plan, control=control)
     )
 
 
 def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
     """The trials that failed and the ones that never ended, in the order of the plan."""
-    failed = [_failure(one) for one in stored.failed]
+    failed = [_failure(outcome) for outcome in stored.failed]
     never = [
-        Hole(trial=one, state="never ended", cause="the campaign ended before it did")
-        for one in missing(stored)
+        Hole(trial=trial, state="never ended", cause="the campaign ended before it did")
+        for trial in missing(stored)
     ]
     return tuple(sorted((*failed, *never), key=lambda hole: hole.trial.position))
 
@@ -70,8 +72,8 @@ def holes(stored: StoredCampaign) -> tuple[Hole, ...]:
 def losses(stored: StoredCampaign) -> tuple[Hole, ...]:
     """What resumptions repeated: trials that failed, and trials that ended with their controller."""
     failed = [
-        replace(hole, state=f"{hole.state}, before resumption {one.resumption + 1}")
-        for one, hole in ((one, _failure(one)) for one in stored.superseded)
+        replace(hole, state=f"{hole.state}, before resumption {outcome.resumption + 1}")
+        for outcome, hole in ((outcome, _failure(outcome)) for outcome in stored.superseded)
     ]
     cut = [
         Hole(
@@ -100,16 +102,19 @@ def command(campaign: PlannedCampaign) -> str:
 
 
 def _proof_row(cell: Variant, completed: Sequence[Completed]) -> ProofRow:
-    found = [one.proof for one in completed]
+    recorded = [outcome.proof for outcome in completed]
     return ProofRow(
         cell=cell,
-        releases=_distinct(proof.kernel_release for proof in found),
-        cpls=_distinct(str(proof.cpl) for proof in found),
-        client=_modes(proof.client_kernel_mode for proof in found),
-        server=_modes(proof.server_kernel_mode for proof in found),
-        direct=_direct(sample for one in completed for sample in Samples.of(one.samples).having(CALLS)),
-        trials=len(found),
-        agrees=bool(found) and not any(probe.contradiction(cell, one, one.kernel_release) for one in found),
+        releases=_distinct(proof.kernel_release for proof in recorded),
+        cpls=_distinct(str(proof.cpl) for proof in recorded),
+        client=_modes(proof.client_kernel_mode for proof in recorded),
+        server=_modes(proof.server_kernel_mode for proof in recorded),
+        direct=_direct(
+            sample for outcome in completed for sample in Samples.of(outcome.samples).having(CALLS)
+        ),
+        trials=len(recorded),
+        agrees=bool(recorded)
+        and not any(probe.contradiction(cell, proof, proof.kernel_release) for proof in recorded),
     )
 
 
@@ -163,7 +168,7 @@ def trials(stored: StoredCampaign) -> tuple[TrialFiles, ...]:
             raw=_address(stored, raw_path(stored.directory, trial)),
             boot=boots.get(trial.boot, ""),
         )
-        for trial in sorted(stored.campaign.plan, key=lambda one: one.position)
+        for trial in sorted(stored.campaign.plan, key=lambda trial: trial.position)
     )
 
 
@@ -185,8 +190,8 @@ def _boots(stored: StoredCampaign) -> Mapping[int, str]:
         return boot.resumption
 
     return {
-        one.boot: _address(stored, boot_path(stored.directory, one.boot, one.resumption))
-        for one in sorted(stored.facts, key=resumption)
+        boot.boot: _address(stored, boot_path(stored.directory, boot.boot, boot.resumption))
+        for boot in sorted(stored.facts, key=resumption)
     }
 
 

@@ -55,14 +55,14 @@ NOTHING = (
 
 def explanation_sections(source: Source, model: CostModel | None) -> tuple[PageSection, ...]:
     """The explanation, where there is something to explain, and the projection at another machine's costs."""
-    found = (_explanation(source), *([_projection(source, model)] if model else []))
-    return tuple(section for section in found if section.tables)
+    sections = (_explanation(source), *([_projection(source, model)] if model else []))
+    return tuple(section for section in sections if section.tables)
 
 
 def _explanation(source: Source) -> PageSection:
     explained = explanation.explained(source)
     tables: list[Table] = []
-    for workload, some in groupby(explained, key=lambda one: one.workload):
+    for workload, some in groupby(explained, key=lambda entry: entry.workload):
         listed = list(some)
         tables += [_per_query(source, workload, listed), _rates(source, workload, listed)]
         tables += _calls(source, workload)
@@ -91,7 +91,7 @@ def _notes(source: Source) -> Iterable[str]:
         )
     ]
     if lacking and ranges:
-        low, high = (format.plain(one, format.decimals(one)) for one in (min(ranges), max(ranges)))
+        low, high = (format.plain(saving, format.decimals(saving)) for saving in (min(ranges), max(ranges)))
         names, wanted = (" and ".join(some) for some in (lacking, [COUNTING + name for name in lacking]))
         yield (
             f"The calls of {names} were not counted by kind, so all are priced as getpid; depending on "
@@ -124,11 +124,11 @@ def _rates(source: Source, workload: str, explained: Sequence[Explained]) -> Tab
     return _table(f"{workload}: share of CPU, and rates of calls, {_level(source)}", columns, explained)
 
 
-def _rate(found: Estimate) -> Cell:
+def _rate(rate: Estimate) -> Cell:
     """A rate; below zero it is "any rate": nothing is lost elsewhere."""
-    if isinstance(found, Absent) or found.estimate > 0:
-        return format.value(found)
-    return replace(format.value(found), text="any rate")
+    if isinstance(rate, Absent) or rate.estimate > 0:
+        return format.value(rate)
+    return replace(format.value(rate), text="any rate")
 
 
 def _calls(source: Source, workload: str) -> tuple[Table, ...]:
@@ -136,10 +136,10 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     comparison = explanation.explainable_comparisons(source)[0]
     unit = _unit(source.units, "ns")
     groups = [
-        TableGroup(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in kept) + rest)
+        TableGroup(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in common) + rest)
         for process in Process.TOGETHER.parts
-        if (found := explanation.kinds(source, workload, comparison, process))
-        for kept, rest in [_rare_apart(found)]
+        if (kinds := explanation.kinds(source, workload, comparison, process))
+        for common, rest in [_rare_apart(kinds)]
     ]
     columns = (
         *("calls", "priced as"),
@@ -157,16 +157,16 @@ def _kind_row(kind: CallKind) -> TableRow:
     return TableRow(label=kind.name, kind="cell", cells=cells)
 
 
-def _rare_apart(found: Sequence[CallKind]) -> tuple[list[CallKind], tuple[TableRow, ...]]:
+def _rare_apart(kinds: Sequence[CallKind]) -> tuple[list[CallKind], tuple[TableRow, ...]]:
     """The common kinds, and one row for the others."""
-    counts = [kind.calls.estimate if isinstance(kind.calls, Interval) else 0.0 for kind in found]
-    kept = [kind for kind, count in zip(found, counts, strict=True) if count >= RARE * sum(counts)]
-    left = len(found) - len(kept)
+    counts = [kind.calls.estimate if isinstance(kind.calls, Interval) else 0.0 for kind in kinds]
+    common = [kind for kind, count in zip(kinds, counts, strict=True) if count >= RARE * sum(counts)]
+    left = len(kinds) - len(common)
     if not left:
-        return kept, ()
-    total = sum(counts[len(kept) :])
+        return common, ()
+    total = sum(counts[len(common) :])
     cells = (Cell(text=format.plain(total, format.decimals(total))), *[Cell(text="–")] * 5)
-    return kept, (TableRow(label=f"{left} rarer kinds", kind="cell", cells=cells),)
+    return common, (TableRow(label=f"{left} rarer kinds", kind="cell", cells=cells),)
 
 
 def _projection(source: Source, model: CostModel) -> PageSection:
@@ -180,7 +180,7 @@ def _projection(source: Source, model: CostModel) -> PageSection:
     )
     tables = [
         _table(f"Projection for {workload}: per query, {_level(source)}", columns, list(some))
-        for workload, some in groupby(projection.projected(source, model), key=lambda one: one.workload)
+        for workload, some in groupby(projection.projected(source, model), key=lambda entry: entry.workload)
     ]
     where = (
         f"The costs: “{model.name}”, {model.measured_utc}, platform {model.platform}, processor "
@@ -200,8 +200,8 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
     cells = tuple(model.costs)
 
     def row(kind: str) -> TableRow:
-        found = (syscall_costs.estimate_mean(source, dict(model.by_block(cell, kind)), "") for cell in cells)
-        return TableRow(label=kind, kind="cell", cells=tuple(map(format.value, found)))
+        costs = (syscall_costs.estimate_mean(source, dict(model.by_block(cell, kind)), "") for cell in cells)
+        return TableRow(label=kind, kind="cell", cells=tuple(map(format.value, costs)))
 
     group = TableGroup(title="a call of each kind", rows=tuple(map(row, syscall_costs.KINDS)))
     columns = tuple(f"{cell}, {unit}" for cell in cells)
@@ -209,16 +209,16 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
     return Table(caption=caption, columns=columns, metrics=(), groups=(group,), heading="call")
 
 
-def _table(caption: str, columns: Columns, found: Sequence[Explained | Projected]) -> Table:
+def _table(caption: str, columns: Columns, entries: Sequence[Explained | Projected]) -> Table:
     """A group for each comparison, a row for each process."""
 
-    def row(one: Explained | Projected) -> TableRow:
-        cells = tuple(shown(one.found[quantity]) for _, quantity, shown in columns)
-        return TableRow(label=TITLES[one.process], kind="cell", cells=cells)
+    def row(entry: Explained | Projected) -> TableRow:
+        cells = tuple(shown(entry.estimates[quantity]) for _, quantity, shown in columns)
+        return TableRow(label=TITLES[entry.process], kind="cell", cells=cells)
 
     groups = tuple(
-        TableGroup(title=f"{comparison}: {comparison.isolates}", rows=tuple(row(one) for one in some))
-        for comparison, some in groupby(found, key=lambda one: one.comparison)
+        TableGroup(title=f"{comparison}: {comparison.isolates}", rows=tuple(row(entry) for entry in some))
+        for comparison, some in groupby(entries, key=lambda entry: entry.comparison)
     )
     headings = tuple(heading for heading, _, _ in columns)
     return Table(caption=caption, columns=headings, metrics=(), groups=groups, heading="process")

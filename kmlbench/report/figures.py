@@ -53,7 +53,7 @@ def _pair(data: Source, measure: Measure, metric: Metric) -> tuple[Plot, ...]:
 
 
 def _first(data: Source, workload: str, metric: Metric) -> Measure | None:
-    """The metric of the first of its processes that it was measured of."""
+    """The metric of the first of its processes for which it was measured."""
     measures = (
         Measure(workload=workload, metric=metric.name, process=process) for process in metric.processes
     )
@@ -128,7 +128,7 @@ def _percent(ratio: float) -> float:
 
 def alternative(title: str, unit: str, series: Sequence[Series]) -> str:
     """What a figure shows, in words: the estimate and the interval of every series."""
-    return f"{title}. {'; '.join(f'{one.label} {_in_words(one.estimate, unit)}' for one in series)}."
+    return f"{title}. {'; '.join(f'{row.label} {_in_words(row.estimate, unit)}' for row in series)}."
 
 
 def _in_words(estimate: Interval, unit: str) -> str:

@@ -49,7 +49,7 @@ def latency_plots(source: Source) -> tuple[Plot, ...]:
 
 
 def _measured(source: Source, workload: str, name: str) -> tuple[str, ...]:
-    return tuple(one for one in SHOWN if source.unit(_measure(workload, name, one)))
+    return tuple(statistic for statistic in SHOWN if source.unit(_measure(workload, name, statistic)))
 
 
 def _measure(workload: str, name: str, statistic: str) -> Measure:
@@ -57,14 +57,14 @@ def _measure(workload: str, name: str, statistic: str) -> Measure:
 
 
 def _plot(source: Source, workload: str, name: str, statistics: Sequence[str]) -> Plot:
-    measures = {one: _measure(workload, name, one) for one in statistics}
+    measures = {statistic: _measure(workload, name, statistic) for statistic in statistics}
 
     def curves(theme: Theme) -> list[Curve]:
         return list(_curves(source, measures, theme))
 
     title = f"{workload}: latency {BEGINNINGS[name]}"
     unit = source.unit(measures[statistics[0]]) or ""
-    shown = [one for curve in curves(plots.LIGHT) for one in curve.at.values()]
+    shown = [series for curve in curves(plots.LIGHT) for series in curve.at.values()]
     return Plot(
         name=f"{workload}-{name}",
         workload=workload,
@@ -104,7 +104,7 @@ def _draw(
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        many = sum(len(one.points) for curve in curves for one in curve.at.values()) > plots.MOST_POINTS
+        many = sum(len(series.points) for curve in curves for series in curve.at.values()) > plots.MOST_POINTS
         for rank, curve in enumerate(curves):
             offset = SPREAD * (rank / max(1, len(curves) - 1) - 0.5) if len(curves) > 1 else 0.0
             for row, statistic in enumerate(statistics):
@@ -141,7 +141,9 @@ def _mark(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: boo
 def _frame(axes: Axes, statistics: Sequence[str], theme: Theme) -> None:
     axes.set_xscale("log")
     axes.set_ylim(0.5 - len(statistics), 0.5)
-    axes.set_yticks([-row for row in range(len(statistics))], [STATISTICS[one] for one in statistics])
+    axes.set_yticks(
+        [-row for row in range(len(statistics))], [STATISTICS[statistic] for statistic in statistics]
+    )
     low, high = axes.get_xlim()
     subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0) if high > 4 * low else tuple(range(1, 10))
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
@@ -158,7 +160,8 @@ def _frame(axes: Axes, statistics: Sequence[str], theme: Theme) -> None:
 def _legend(figure: Figure, curves: Sequence[Curve], theme: Theme) -> None:
     first = [next(iter(curve.at.values())) for curve in curves]
     handles = [
-        Line2D([], [], linestyle="", marker=one.marker, color=one.colour, markersize=6) for one in first
+        Line2D([], [], linestyle="", marker=series.marker, color=series.colour, markersize=6)
+        for series in first
     ]
     figure.legend(
         handles,

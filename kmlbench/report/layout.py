@@ -80,14 +80,14 @@ def with_article(group: TableGroup, metrics: Sequence[str]) -> TableGroup:
     """A group whose main comparison shows the article's changes next to its own."""
     *_, (_, _, changes) = _HISTORY
 
-    def cell(one: Cell, metric: str) -> Cell:
-        beside = "; ".join(text for text in (one.beside, f"2005: {changes[metric]}") if text)
-        return replace(one, beside=beside) if metric in changes else one
+    def cell(own: Cell, metric: str) -> Cell:
+        beside = "; ".join(text for text in (own.beside, f"2005: {changes[metric]}") if text)
+        return replace(own, beside=beside) if metric in changes else own
 
-    def row(one: TableRow) -> TableRow:
-        if one.comparison != PRIMARY:
-            return one
-        return replace(one, cells=tuple(map(cell, one.cells, metrics)))
+    def row(own: TableRow) -> TableRow:
+        if own.comparison != PRIMARY:
+            return own
+        return replace(own, cells=tuple(map(cell, own.cells, metrics)))
 
     return replace(group, rows=tuple(map(row, group.rows)))
 

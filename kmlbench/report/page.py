@@ -27,7 +27,7 @@ from kmlbench.stats.intervals import MARGIN
 
 FIGURES, COSTS = "figures", "costs.json"
 
-# These the page shows elsewhere: the plan as trials, half-widths in cells, drawings as figures/.
+# The page shows these elsewhere: the plan as trials, half-widths in cells, drawings as figures/.
 _LEFT_OUT = {PlannedCampaign: {"plan"}, Noise: {"half_widths"}, Picture: {"light", "dark"}}
 
 
@@ -110,7 +110,7 @@ def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: Cos
         changed=provenance.has_changes(campaign.git_commit),
         command=evidence.command(campaign),
         trials=listed,
-        raw={one.trial.id: one.raw for one in listed},
+        raw={files.trial.id: files.raw for files in listed},
     )
 
 
@@ -118,9 +118,9 @@ def as_data(value: object) -> object:
     """A page, or a part of it, as JSON has it: mappings, lists, texts, numbers and null."""
     match value:
         case Mapping():
-            return {str(key): as_data(one) for key, one in value.items()}
+            return {str(key): as_data(item) for key, item in value.items()}
         case list() | tuple():
-            return [as_data(one) for one in value]
+            return [as_data(item) for item in value]
         case str():
             # A command's output may contain bytes that are not text; they are shown as \udcXX.
             return str(value).encode(errors="backslashreplace").decode()
@@ -136,10 +136,10 @@ def as_data(value: object) -> object:
 def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
     """The figure of the answer, if it was measured, and the others."""
     measure = primary_ratio(source).measure
-    found = (*latency_plot.latency_plots(source), *figures.figure_plots(source))
-    of_answer = [one for one in found if (one.workload, one.metric) == (measure.workload, measure.metric)]
+    plots = (*latency_plot.latency_plots(source), *figures.figure_plots(source))
+    of_answer = [plot for plot in plots if (plot.workload, plot.metric) == (measure.workload, measure.metric)]
     main = of_answer[-1] if of_answer else None
-    return main, tuple(one for one in found if one is not main)
+    return main, tuple(plot for plot in plots if plot is not main)
 
 
 def _counts(stored: StoredCampaign) -> Counts:

@@ -100,9 +100,9 @@ def draw(
         )
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        many = sum(len(one.points) for one in series) > MOST_POINTS
-        for row, one in enumerate(series):
-            _row(axes, -row, one, theme, as_picture=many)
+        many = sum(len(row.points) for row in series) > MOST_POINTS
+        for index, row in enumerate(series):
+            _row(axes, -index, row, theme, as_picture=many)
         if zero is not None:
             axes.axvline(zero, color=theme.ink, linewidth=1, zorder=1)
         _frame(axes, len(series), theme)
@@ -125,10 +125,10 @@ def plot_table(series: Sequence[Series]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("series", "kind", "value"))
-    for one in series:
-        ends = {"estimate": one.estimate.estimate, "low": one.estimate.low, "high": one.estimate.high}
-        writer.writerows((one.label, "point", point) for point in one.points)
-        writer.writerows((one.label, kind, value) for kind, value in ends.items() if value is not None)
+    for row in series:
+        ends = {"estimate": row.estimate.estimate, "low": row.estimate.low, "high": row.estimate.high}
+        writer.writerows((row.label, "point", point) for point in row.points)
+        writer.writerows((row.label, kind, value) for kind, value in ends.items() if value is not None)
     return stream.getvalue()
 
 

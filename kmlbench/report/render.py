@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A page as HTML, and where on it something stands."""
+"""A page as HTML, and the place of each of its texts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where on a page something stands; what is empty does not apply. `part` is that of a figure."""
+    """A place on a page; what is empty does not apply. `part` is that of a figure."""
 
     section: str = ""
     table: str = ""
@@ -45,9 +45,9 @@ class Place:
         return ", ".join([*parts, *filter(None, [self.part])])
 
     def at(self, mark: Mark, text: str) -> Place:
-        """The place behind a mark: what is inside of what ends there is left."""
+        """The place after a mark of this text; marks further inside are cleared."""
         marks = list(Mark)
-        inner = {str(one): "" for one in marks[marks.index(mark) + 1 :]}
+        inner = {str(inner_mark): "" for inner_mark in marks[marks.index(mark) + 1 :]}
         return replace(self, **{str(mark): text}, **inner)
 
 

@@ -48,7 +48,7 @@ def report_sections(source: Source, figures: Sequence[Plot], directory: Path) ->
     workloads = [name for name in planned_workloads(source.plan) if not is_counting(name)]
     wisconsin = [name for name in workloads if is_wisconsin(name)]
     others = [name for name in workloads if not is_wisconsin(name)]
-    found = (
+    sections = (
         _section(source, wisconsin, CPU, figures, directory),
         *(
             _section(source, others if section == CPU else workloads, section, figures, directory)
@@ -56,8 +56,8 @@ def report_sections(source: Source, figures: Sequence[Plot], directory: Path) ->
         ),
     )
     note = " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)])
-    table_2 = replace(found[0], identifier="table-2", title=TABLE_2, note=note)
-    return (table_2, *found[1:])
+    table_2 = replace(sections[0], identifier="table-2", title=TABLE_2, note=note)
+    return (table_2, *sections[1:])
 
 
 def _section(
@@ -108,15 +108,15 @@ def _tables(source: Source, workloads: Sequence[str], section: Section) -> tuple
         )
         for name in workloads
     )
-    return tuple(_with_history(name, section, found) for name, found in made if found)
+    return tuple(_with_history(name, section, table) for name, table in made if table)
 
 
-def _with_history(workload: str, section: Section, found: Table) -> Table:
+def _with_history(workload: str, section: Section, table: Table) -> Table:
     """The articles' figures, below the first group."""
-    first, *rest = found.groups
+    first, *rest = table.groups
     if section == CPU and is_wisconsin(workload):
-        first = layout.with_article(first, found.metrics)
-        return replace(found, groups=(first, layout.article(found.metrics), *rest))
+        first = layout.with_article(first, table.metrics)
+        return replace(table, groups=(first, layout.article(table.metrics), *rest))
     if section == CLOCK:
-        return replace(found, groups=(first, layout.article_ratio(found.metrics), *rest))
-    return found
+        return replace(table, groups=(first, layout.article_ratio(table.metrics), *rest))
+    return table

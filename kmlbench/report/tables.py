@@ -70,14 +70,14 @@ def make_table(
     """The table of one workload, without what was not measured; None if nothing is left."""
     measured = [[_heading(source, workload, column) for column in section.columns] for section in sections]
     headings = [next((text for text in texts if text), None) for texts in zip(*measured, strict=True)]
-    kept = [index for index, heading in enumerate(headings) if heading]
+    shown = [index for index, heading in enumerate(headings) if heading]
     groups = [
-        _group(source, workload, section.title, [section.columns[index] for index in kept])
+        _group(source, workload, section.title, [section.columns[index] for index in shown])
         for section, texts in zip(sections, measured, strict=True)
         if any(texts)
     ]
     columns = tuple(heading for heading in headings if heading)
-    metrics = tuple(sections[0].columns[index].metric for index in kept)
+    metrics = tuple(sections[0].columns[index].metric for index in shown)
     return Table(caption=caption, columns=columns, metrics=metrics, groups=tuple(groups)) if groups else None
 
 
@@ -91,7 +91,7 @@ def _heading(source: Source, workload: str, column: Column) -> str | None:
 def _group(source: Source, workload: str, title: str, columns: Sequence[Column]) -> TableGroup:
     measures = [_measure(workload, column) for column in columns]
     cells = [_cell_row(source, measures, variant) for variant in source.cells]
-    changes = [_change_row(source, measures, one) for one in source.comparisons]
+    changes = [_change_row(source, measures, comparison) for comparison in source.comparisons]
     return TableGroup(title=title, rows=(*cells, *changes))
 
 

@@ -57,10 +57,10 @@ def derive(
     with _writing(directory):
         frames.write_parquet(frames.samples_frame(stored), directory / SAMPLES)
         _keep(directory / COSTS, costs)
-        found = page.make_page(stored, source, _fresh(directory / FIGURES), costs)
-        write_whole(directory / DATA, f"{json.dumps(page.as_data(found), indent=1)}\n".encode())
-        write_whole(directory / REPORT, render.html(found).encode())
-    return found
+        derived = page.make_page(stored, source, _fresh(directory / FIGURES), costs)
+        write_whole(directory / DATA, f"{json.dumps(page.as_data(derived), indent=1)}\n".encode())
+        write_whole(directory / REPORT, render.html(derived).encode())
+    return derived
 
 
 def _keep(path: Path, costs: CostModel | None) -> None:

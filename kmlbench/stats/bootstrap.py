@@ -46,10 +46,10 @@ def welch(squares: Sequence[Array], counts: Sequence[int], confidence: float) ->
     """The half-width of the difference of two means, from the squares of their errors.
 
     Welch's degrees of freedom (1947), but at most twice those of the smaller arm: three blocks against twenty
-    would miss in 7.6 % of cases, and so do in 5.5 % (docs/decisions/0011).
+    would miss in 7.6 % of cases, and with this limit in 5.5 % (docs/decisions/0011).
     """
     square = squares[0] + squares[1]
-    parts = sum(one**2 / (count - 1) for one, count in zip(squares, counts, strict=True))
+    parts = sum(arm_square**2 / (count - 1) for arm_square, count in zip(squares, counts, strict=True))
     freedom = np.minimum(square**2 / parts, 2 * (min(counts) - 1))
     return np.asarray(quantile(freedom, confidence) * np.sqrt(square))
 

@@ -26,7 +26,7 @@ def value(estimate: Estimate) -> Cell:
         case Absent():
             return Cell(text="–", aside=estimate.reason)
         case Interval():
-            bounds = [one for one in (estimate.low, estimate.high) if one is not None]
+            bounds = [bound for bound in (estimate.low, estimate.high) if bound is not None]
             places = decimals(estimate.estimate, *bounds)
             return Cell(text=plain(estimate.estimate, places), aside=_bounds(estimate, places))
 
@@ -49,7 +49,7 @@ def share_text(estimate: Estimate) -> Cell:
         case Absent():
             return change(estimate)
         case Interval():
-            bounds = (None if one is None else 1 + one for one in (estimate.low, estimate.high))
+            bounds = (None if bound is None else 1 + bound for bound in (estimate.low, estimate.high))
             low, high = bounds
             return change(replace(estimate, estimate=1 + estimate.estimate, low=low, high=high))
 
@@ -79,7 +79,7 @@ def decimals(number: float, *bounds: float) -> int:
     Counts of a few digits stay whole where their bounds are whole, too.
     """
     largest = abs(number) or max(map(abs, bounds), default=0.0)
-    whole = all(one.is_integer() for one in (number, *bounds))
+    whole = all(figure.is_integer() for figure in (number, *bounds))
     if largest == 0 or (whole and abs(number) < 10**SIGNIFICANT_DIGITS):
         return 0
     return SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(largest))

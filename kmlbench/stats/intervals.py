@@ -151,7 +151,7 @@ def ratio_of_effects(treated: Blocks, control: Blocks, *, confidence: float = CO
     fewest, bounds = min(map(len, logs)), None
     centre = logs[0].mean() - logs[1].mean()
     if fewest > 1 and min(map(np.ptp, logs)) > FLAT:
-        squares = [one.var(ddof=1) / len(one) for one in logs]
+        squares = [arm.var(ddof=1) / len(arm) for arm in logs]
         half = bootstrap.welch(squares, [*map(len, logs)], confidence)
         bounds = centre - half, centre + half
     return _ratio(float(centre), bounds, fewest, confidence)
@@ -178,7 +178,7 @@ def mean(tree: Tree) -> float:
     """The mean of the means of a tree's branches."""
     if isinstance(tree, int | float):
         return float(tree)
-    # Blocks may hold many thousand numbers: they are not asked one by one what they are.
+    # Blocks may hold many thousands of numbers: their types are not checked one by one.
     branches = cast(Sequence[float], tree) if set(map(type, tree)) == {float} else map(mean, tree)
     # Divided first: the sum of two large numbers may overflow.
     return math.fsum(branch / len(tree) for branch in branches)
@@ -196,7 +196,7 @@ def verdict(ratio: Interval, *, margin: float) -> Verdict:
 
 
 def log_deviation(ratio: Interval) -> float | None:
-    """The standard deviation of the logs of single blocks' ratios that a ratio's width stands for."""
+    """The standard deviation of the logs of single blocks' ratios, from the width of their interval."""
     if ratio.log_half_width is None:
         return None
     return ratio.log_half_width / float(bootstrap.half_width(1.0, ratio.blocks, ratio.confidence))
@@ -209,10 +209,10 @@ def smallest_effect(ratio: Interval, *, power: float = 0.8) -> float | None:
         return None
     freedom = ratio.blocks - 1
     critical = float(bootstrap.quantile(freedom, ratio.confidence))
-    found = scipy.optimize.brentq(
+    noncentrality = scipy.optimize.brentq(
         lambda effect: float(scipy.stats.nct.sf(critical, freedom, effect)) - power, 0.0, 4 * critical + 8
     )
-    return math.expm1(float(found) * deviation / math.sqrt(ratio.blocks))
+    return math.expm1(float(noncentrality) * deviation / math.sqrt(ratio.blocks))
 
 
 def blocks_for(half_width: float, *, deviation: float | Array, confidence: float = CONFIDENCE) -> int | None:

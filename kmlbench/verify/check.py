@@ -97,32 +97,34 @@ def _made_with(stored: StoredCampaign) -> _MadeWith:
 
 
 def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bool:
-    """Compare one trial; whether its raw output lacks the probe's answer."""
+    """Compare one trial; true if its raw output lacks the probe's answer."""
     trial = outcome.trial
-    place = f"trial {trial.id}"
+    name = f"trial {trial.id}"
     try:
-        found = rederive.rederive(stored.directory, trial)
+        derived = rederive.rederive(stored.directory, trial)
     except (TrialError, ProofError) as error:
         path = raw_path(stored.directory, trial)
-        raise _differs(stored, f"{place}: {path} is not the output of a completed trial: {error}") from error
-    _samples(stored, outcome.samples, found.samples, f"{OUTCOMES}: {place}")
-    if found.proof is not None and found.proof != outcome.proof:
-        raise _differs(stored, f"{OUTCOMES}: {place}: its proof is {outcome.proof}, raw/ says {found.proof}")
+        raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error
+    _samples(stored, outcome.samples, derived.samples, f"{OUTCOMES}: {name}")
+    if derived.proof is not None and derived.proof != outcome.proof:
+        raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
-    return found.proof is None
+    return derived.proof is None
 
 
-def _samples(stored: StoredCampaign, recorded: Sequence[Sample], found: Sequence[Sample], place: str) -> None:
-    for ours, theirs in zip_longest(recorded, found):
+def _samples(
+    stored: StoredCampaign, recorded: Sequence[Sample], derived: Sequence[Sample], place: str
+) -> None:
+    for ours, theirs in zip_longest(recorded, derived):
         if ours is None:
-            raise _differs(stored, f"{place}: lacks {_told(theirs)}, which raw/ says")
+            raise _differs(stored, f"{place}: lacks {_describe(theirs)}, which raw/ says")
         if theirs is None:
-            raise _differs(stored, f"{place}: has {_told(ours)}, which raw/ does not say")
+            raise _differs(stored, f"{place}: has {_describe(ours)}, which raw/ does not say")
         if ours != theirs:
-            raise _differs(stored, f"{place}: has {_told(ours)}, raw/ says {_told(theirs)}")
+            raise _differs(stored, f"{place}: has {_describe(ours)}, raw/ says {_describe(theirs)}")
 
 
-def _told(sample: Sample) -> str:
+def _describe(sample: Sample) -> str:
     return f"{sample.process} {sample.metric} {sample.value!r} {sample.unit} ({sample.driver})"
 
 
@@ -130,42 +132,42 @@ def _facts(stored: StoredCampaign, boot: BootFacts) -> None:
     """The facts that come out of raw output, where that was kept."""
     path = boot_path(stored.directory, boot.boot, boot.resumption)
     for source, derive in FACTS_OF.items():
-        found = derive(_text(path / source)) if (path / source).exists() else {}
-        for name, value in found.items():
+        derived = derive(_text(path / source)) if (path / source).exists() else {}
+        for name, value in derived.items():
             if (recorded := boot.facts.get(name)) != value:
-                said = f"{name} is {recorded!r}, its {source} says {value!r}"
-                raise _differs(stored, f"raw/{path.name}/facts.json: {said}")
+                difference = f"{name} is {recorded!r}, its {source} says {value!r}"
+                raise _differs(stored, f"raw/{path.name}/facts.json: {difference}")
 
 
 def _differs(stored: StoredCampaign, message: str) -> DifferenceError:
-    way = provenance.checkout(stored.campaign.git_commit)
+    checkout = provenance.checkout(stored.campaign.git_commit)
     return DifferenceError(
         message,
         remedy="restore the record from a copy; or, if nothing was changed, verify it with the version that "
-        f"wrote it{f': {way}' if way else ', which is not known'}",
+        f"wrote it{f': {checkout}' if checkout else ', which is not known'}",
     )
 
 
-def _derived(found: Path, derived: Path, page: Page, progress: Progress) -> int:
-    """Compare everything that was derived; how many figures there are."""
-    _frames(found / SAMPLES, derived / SAMPLES)
-    names = _names(found / FIGURES, derived / FIGURES)
-    drawn_here = _drawn_here(found / FIGURES, progress)
+def _derived(stored: Path, derived: Path, page: Page, progress: Progress) -> int:
+    """Compare everything that was derived; the number of figures."""
+    _frames(stored / SAMPLES, derived / SAMPLES)
+    names = _names(stored / FIGURES, derived / FIGURES)
+    drawn_here = _drawn_here(stored / FIGURES, progress)
     for name in names:
         if drawn_here or not name.endswith(".svg"):
-            _lines(found / FIGURES / name, derived / FIGURES / name)
-    if differs := page_diff.data_difference(_data(found / DATA), _data(derived / DATA)):
+            _lines(stored / FIGURES / name, derived / FIGURES / name)
+    if differs := page_diff.data_difference(_data(stored / DATA), _data(derived / DATA)):
         raise DifferenceError(f"{DATA}: {differs}", remedy=AGAIN)
-    text, pieces = _text(found / REPORT), render.pieces(page)
+    text, pieces = _text(stored / REPORT), render.pieces(page)
     if differs := page_diff.page_difference(text, pieces, pictures=drawn_here):
         raise DifferenceError(f"{REPORT}: {differs}", remedy=AGAIN)
     return sum(name.endswith(".csv") for name in names)
 
 
-def _frames(found: Path, derived: Path) -> None:
-    ours, theirs = _frame(found), _frame(derived)
+def _frames(stored: Path, derived: Path) -> None:
+    ours, theirs = _frame(stored), _frame(derived)
     if list(ours.columns) != list(theirs.columns) or len(ours) != len(theirs):
-        shapes = " and ".join(f"{len(one)} rows of {', '.join(one.columns)}" for one in (ours, theirs))
+        shapes = " and ".join(f"{len(frame)} rows of {', '.join(frame.columns)}" for frame in (ours, theirs))
         raise DifferenceError(f"{SAMPLES}: the stored and the derived file have {shapes}", remedy=AGAIN)
     unequal = (ours != theirs).to_numpy()
     if unequal.any():
@@ -191,11 +193,11 @@ def _drawn_here(path: Path, progress: Progress) -> bool:
     """
     drawn: dict[str | None, str] = {}
     for drawing in sorted(path.glob("*.svg")):
-        found = DRAWN_BY.search(_text(drawing))
-        drawn.setdefault(found[1] if found else None, drawing.name)
+        match = DRAWN_BY.search(_text(drawing))
+        drawn.setdefault(match[1] if match else None, drawing.name)
     if len(drawn) > 1:
-        told = (f"{FIGURES}/{name} is by Matplotlib {by or 'unnamed'}" for by, name in drawn.items())
-        raise DifferenceError(" and ".join(told), remedy=AGAIN)
+        descriptions = (f"{FIGURES}/{name} is by Matplotlib {by or 'unnamed'}" for by, name in drawn.items())
+        raise DifferenceError(" and ".join(descriptions), remedy=AGAIN)
     version = next(iter(drawn), None)
     if version in {None, mpl.__version__}:
         return True
@@ -206,16 +208,16 @@ def _drawn_here(path: Path, progress: Progress) -> bool:
     return False
 
 
-def _names(found: Path, derived: Path) -> list[str]:
-    ours, theirs = ({path.name for path in one.glob("*")} for one in (found, derived))
+def _names(stored: Path, derived: Path) -> list[str]:
+    ours, theirs = ({path.name for path in directory.glob("*")} for directory in (stored, derived))
     for name in sorted(ours ^ theirs):
         what = "is not a figure of this campaign" if name in ours else "is not there"
         raise DifferenceError(f"{FIGURES}/{name} {what}", remedy=AGAIN)
     return sorted(theirs)
 
 
-def _lines(found: Path, derived: Path) -> None:
-    ours, theirs = _text(found), _text(derived)
+def _lines(stored: Path, derived: Path) -> None:
+    ours, theirs = _text(stored), _text(derived)
     if ours == theirs:
         return
     pairs = zip_longest(ours.split("\n"), theirs.split("\n"), fillvalue="nothing")
@@ -223,18 +225,18 @@ def _lines(found: Path, derived: Path) -> None:
         (number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1]
     )
     raise DifferenceError(
-        f"{FIGURES}/{found.name}:{number}: {here[:80]!r} is there, {there[:80]!r} is derived", remedy=AGAIN
+        f"{FIGURES}/{stored.name}:{number}: {here[:80]!r} is there, {there[:80]!r} is derived", remedy=AGAIN
     )
 
 
 def _data(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(_text(path))
+        report = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         raise DifferenceError(f"{DATA}: is not JSON: {error}", remedy=AGAIN) from error
-    if not isinstance(found, dict):
+    if not isinstance(report, dict):
         raise DifferenceError(f"{DATA}: is not a report", remedy=AGAIN)
-    return found
+    return report
 
 
 def _text(path: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where two reports differ first, said as a reader would find it: section, table, row, column."""
+"""Where two reports first differ, as a reader would look it up: section, table, row, column."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Item:
     value: object
 
 
-def data_difference(found: object, derived: object) -> str | None:
+def data_difference(stored: object, derived: object) -> str | None:
     """The first difference between two reports as data, in a sentence; None if they are the same."""
-    if found == derived:
+    if stored == derived:
         return None
-    for ours, theirs in zip_longest(_items(found, Place()), _items(derived, Place())):
+    for ours, theirs in zip_longest(_items(stored, Place()), _items(derived, Place())):
         if ours is None:
             return f"{theirs.place}: {_short(theirs.value)} is derived and is not there"
         if theirs is None:
@@ -42,25 +42,25 @@ def data_difference(found: object, derived: object) -> str | None:
     return "its fields are in another order"
 
 
-def page_difference(found: str, derived: Sequence[Piece], *, pictures: bool = True) -> str | None:
+def page_difference(stored: str, derived: Sequence[Piece], *, pictures: bool = True) -> str | None:
     """The first difference between a page and the pieces of the derived one; None if they are the same.
 
     Without `pictures` their drawings are not looked at, but their alternative texts are.
     """
     if not pictures:
-        found = DRAWING.sub("", found)
+        stored = DRAWING.sub("", stored)
         derived = [replace(piece, text=DRAWING.sub("", piece.text)) for piece in derived]
     whole = "".join(piece.text for piece in derived)
-    if found == whole:
+    if stored == whole:
         return None
-    at = next(index for index, pair in enumerate(zip_longest(found, whole)) if pair[0] != pair[1])
+    at = next(index for index, pair in enumerate(zip_longest(stored, whole)) if pair[0] != pair[1])
     place = _place(derived, at)
     if place.part == FIGURE:
         return f"{place}: one drawing is there, one drawing is derived"
     if place.part:
-        ours, theirs = (_attribute(text, at) for text in (found, whole))
+        ours, theirs = (_attribute(text, at) for text in (stored, whole))
         return f"{place}: {_short(ours)} is there, {_short(theirs)} is derived"
-    (_, ours), (start, theirs) = (_text(text, at) for text in (found, whole))
+    (_, ours), (start, theirs) = (_text(text, at) for text in (stored, whole))
     if ours == theirs:
         return f"line {whole.count(chr(10), 0, at) + 1} differs in its mark-up"
     return f"{_place(derived, start)}: {_short(ours)} is there, {_short(theirs)} is derived"
@@ -87,8 +87,8 @@ def _text(page: str, at: int) -> tuple[int, str]:
     start = text + 1 if text > tag else page.find(">", at) + 1 or len(page)
     while start < len(page):
         end = page.find("<", start) if "<" in page[start:] else len(page)
-        if found := " ".join(page[start:end].split()):
-            return start, found
+        if words := " ".join(page[start:end].split()):
+            return start, words
         start = page.find(">", end) + 1 or len(page)
     return len(page), ""
 

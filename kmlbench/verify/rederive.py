@@ -33,7 +33,7 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     """The numbers and the proof of a completed trial, from its raw output below the campaign's `directory`.
 
     Raises InputError for a file that is not there or not what was written there, TrialError for output
-    that is none of this workload's.
+    that is not this workload's.
     """
     path = raw_path(directory, trial)
     if trial.workload not in ADAPTERS:
@@ -55,10 +55,12 @@ def _proof(path: Path, index: int, report: measure.MeasureReport | None) -> Proo
 
 def _step(path: Path, index: int) -> CommandResult:
     """The step of this number, as `store.write_step` left it."""
-    found = sorted(path.glob(f"{index:02d}-*"))
-    if len(found) != 1:
-        raise InputError(f"{path}: has {len(found)} directories {index:02d}-*, not one", remedy=COPY_AGAIN)
-    step = found[0]
+    directories = sorted(path.glob(f"{index:02d}-*"))
+    if len(directories) != 1:
+        raise InputError(
+            f"{path}: has {len(directories)} directories {index:02d}-*, not one", remedy=COPY_AGAIN
+        )
+    step = directories[0]
     with _named(step / "argv.json"):
         return codec.read_command(
             _text(step / "argv.json"), stdout=_text(step / "stdout"), stderr=_text(step / "stderr")

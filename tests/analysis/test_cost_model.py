@@ -58,7 +58,7 @@ def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path
     found = projection.projected(source, cost_model.read_cost_model(costs))
     assert {one.comparison.control for one in found} == {STOCK_USR, CELLS[2]}
     together = next(one for one in found if one.process is Process.TOGETHER and one.comparison == PRIMARY)
-    numbers = {name: one.estimate for name, one in together.found.items() if isinstance(one, Interval)}
+    numbers = {name: one.estimate for name, one in together.estimates.items() if isinstance(one, Interval)}
     assert numbers == pytest.approx(
         {
             Quantity.CALLS: 8,
@@ -74,7 +74,7 @@ def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, noise=0.01)))
     )
     source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
-    found = projection.projected(source, noisy)[0].found
+    found = projection.projected(source, noisy)[0].estimates
     saved, predicted = found[Quantity.SAVED], found[Quantity.PREDICTED]
     assert isinstance(saved, Interval)
     assert isinstance(predicted, Interval)
@@ -86,7 +86,7 @@ def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
 def test_without_counted_calls_nothing_is_projected(tmp_path: Path, costs: Path) -> None:
     source = measurements.source(reader.read_campaign(build(tmp_path, replace(HERE, direct=(0, 0)))))
     for one in projection.projected(source, cost_model.read_cost_model(costs)):
-        assert set(one.found.values()) == {Absent(reason=NO_COUNTERS)}
+        assert set(one.estimates.values()) == {Absent(reason=NO_COUNTERS)}
 
 
 def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, saved_ns=-1.0)))
     )
     source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
-    found = projection.projected(source, model)[0].found
+    found = projection.projected(source, model)[0].estimates
     assert found[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
 
 

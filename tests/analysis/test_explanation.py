@@ -40,7 +40,7 @@ def numbers(found: Mapping[Quantity, Estimate]) -> dict[Quantity, float]:
 
 def test_the_books_balance(tmp_path: Path) -> None:
     """2,000 queries, 16,000 direct calls, 100 ns each; 3.3 % of 1.3 s were saved."""
-    found = numbers(explained(tmp_path, EXACT).found)
+    found = numbers(explained(tmp_path, EXACT).estimates)
     measured = 0.033 * 1.3e9 / 2000
     loss = (measured - 800) * 2000 / 1.3e9
     assert found == {
@@ -61,7 +61,7 @@ def test_the_books_balance(tmp_path: Path) -> None:
 def test_server_and_client_apart_add_up(tmp_path: Path) -> None:
     source = source_of(tmp_path, EXACT)
     both, server, client = (
-        numbers(explanation.explain_comparison(source, WORKLOAD, PRIMARY, process).found)
+        numbers(explanation.explain_comparison(source, WORKLOAD, PRIMARY, process).estimates)
         for process in (Process.TOGETHER, Process.SERVER, Process.CLIENT)
     )
     for quantity in (Quantity.CALLS, Quantity.PREDICTED, Quantity.MEASURED, Quantity.RESIDUE):
@@ -73,14 +73,14 @@ def test_what_is_lost_elsewhere_takes_a_rate_of_calls_to_pay(tmp_path: Path) -> 
     """2 % lost elsewhere at 100 ns a call: at 200,000 calls in a second kernel mode pays."""
     lost = 0.02
     share = 16000 * 100e-9 / 1.3
-    found = numbers(explained(tmp_path, replace(EXACT, effect=1 + lost - share)).found)
+    found = numbers(explained(tmp_path, replace(EXACT, effect=1 + lost - share)).estimates)
     assert found[Quantity.RESIDUE_SHARE] == pytest.approx(-lost)
     assert found[Quantity.BREAK_EVEN] == pytest.approx(lost / 100e-9)
     assert found[Quantity.FOR_WORTH] == pytest.approx((lost + 0.1) / 100e-9)
 
 
 def test_at_the_break_even_rate_nothing_is_saved(tmp_path: Path) -> None:
-    found = numbers(explained(tmp_path, replace(EXACT, effect=1.0)).found)
+    found = numbers(explained(tmp_path, replace(EXACT, effect=1.0)).estimates)
     assert found[Quantity.MEASURED] == pytest.approx(0, abs=1e-6)
     assert found[Quantity.BREAK_EVEN] == pytest.approx(found[Quantity.RATE])
 
@@ -109,7 +109,7 @@ def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
     by_hand = intervals.mean_interval(
         {block: ((before[block] - after[block]) * 1e9 - 9000 * saved[block]) / 2000 for block in before}
     )
-    residue = found.found[Quantity.RESIDUE]
+    residue = found.estimates[Quantity.RESIDUE]
     assert isinstance(residue, Interval)
     assert isinstance(by_hand, Interval)
     assert residue.low is not None
@@ -134,7 +134,7 @@ def test_the_books_balance_where_a_block_lacks_a_part(tmp_path: Path, lacking: s
 
 
 def test_exact_blocks_have_no_interval(tmp_path: Path) -> None:
-    found = explained(tmp_path, EXACT).found
+    found = explained(tmp_path, EXACT).estimates
     assert {one.unbounded for one in found.values() if isinstance(one, Interval)} == {
         "no variance: no interval"
     }
@@ -203,14 +203,14 @@ def test_what_was_not_measured_is_no_number(
     if quantity is None:
         assert explanation.explained(source) == ()
         return
-    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.TOGETHER).found
+    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.TOGETHER).estimates
     assert found[quantity] == Absent(reason=reason)
     assert isinstance(found[Quantity.MEASURED], Interval)
 
 
 def test_without_counted_kinds_all_calls_are_priced_as_getpid(tmp_path: Path) -> None:
     recipe = replace(EXACT, workloads=(WORKLOAD, "syscalls"))
-    found = explained(tmp_path, recipe).found
+    found = explained(tmp_path, recipe).estimates
     assert numbers(found)[Quantity.SAVED] == pytest.approx(100)
     source = measurements.source(reader.read_campaign(tmp_path / "latest"))
     assert explanation.kinds(source, WORKLOAD, PRIMARY, Process.SERVER) == ()
@@ -225,6 +225,6 @@ def test_a_control_and_a_workload_without_queries_explain_nothing(tmp_path: Path
 def test_a_campaign_that_really_ran(tmp_path: Path) -> None:
     """It had no syscalls: its calls are counted, and nothing is predicted."""
     source = measurements.source(reader.read_campaign(stored_campaign(tmp_path)))
-    found = explanation.explain_comparison(source, "wisconsin", PRIMARY, Process.TOGETHER).found
+    found = explanation.explain_comparison(source, "wisconsin", PRIMARY, Process.TOGETHER).estimates
     assert numbers(found)[Quantity.CALLS] == pytest.approx(58.6, abs=0.1)
     assert found[Quantity.RESIDUE] == Absent(reason=syscall_costs.NO_PRICES)
