@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Building kernels and guest images, once each, into a cache keyed by content."""
+"""Builds kernels and guest images, each once, into a cache that is keyed by content."""

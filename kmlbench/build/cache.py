@@ -153,7 +153,7 @@ def _remove_abandoned(directory: Path) -> None:
 
 
 @contextmanager
-def _machine_errors(place: Path) -> Iterator[None]:
+def _machine_errors(path: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a MachineError."""
     try:
         yield
@@ -161,7 +161,7 @@ def _machine_errors(place: Path) -> Iterator[None]:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
             raise
         raise MachineError(
-            f"{place} could not be written: {error.strerror}",
+            f"{path} could not be written: {error.strerror}",
             remedy="free some disk space there, or set XDG_CACHE_HOME to a writable directory",
         ) from error
 

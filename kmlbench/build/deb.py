@@ -89,7 +89,7 @@ class PackageArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """The directory of one build, and its log, which is kept after a failure."""
+    """The directories of one build, and its log, which outlives a failed build."""
 
     source: Path
     objects: Path
@@ -179,8 +179,8 @@ def copy_packages(artifact: PackageArtifact, output: Path) -> tuple[Path, ...]:
 
 def _missing(packages: list[str]) -> list[str]:
     argv = ("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n", *packages)
-    said = process.run(argv, timeout_s=STEP_TIMEOUT_S).stdout.split("\n")
-    return [package for package in packages if f"installed {package}" not in said]
+    statuses = process.run(argv, timeout_s=STEP_TIMEOUT_S).stdout.split("\n")
+    return [package for package in packages if f"installed {package}" not in statuses]
 
 
 def _prepare(kernel: Kernel, wanted: Request, tree: _Tree, *, progress: Progress) -> None:
@@ -209,7 +209,7 @@ def _configure(kernel: Kernel, wanted: Request, tree: _Tree) -> tuple[configurat
         stock = _adopt(wanted, tree, configuration.settings(Kernel.STOCK, adopted))
         kconfig.require_same_but_kml(configuration.fragment(stock), configuration.fragment(built))
         _adopt(wanted, tree, overlay)
-    configuration.require_kept(overlay, built)
+    configuration.require_settings(overlay, built)
     return configuration.configuration_changes(wanted.options, adopted, built, overlay)
 
 
@@ -228,7 +228,7 @@ def _adopt(wanted: Request, tree: _Tree, overlay: Mapping[str, str]) -> dict[str
 
 
 def _version() -> dict[str, str]:
-    """The version of the packages: what Debian's source has of Linux's own."""
+    """The version of the packages: the upstream version of Debian's source."""
     upstream = builder.source_version().split()[1].partition("-")[0]
     return {"KDEB_PKGVERSION": f"{upstream}-1"}
 

@@ -25,13 +25,13 @@ SIGNING_KEY = "CONFIG_MODULE_SIG_KEY"
 
 KEYS = ("CONFIG_SYSTEM_TRUSTED_KEYS", "CONFIG_SYSTEM_REVOCATION_KEYS", SIGNING_KEY)
 
-# Created by the build.
+# The build creates it.
 OWN_KEY = "certs/signing_key.pem"
 
-# Keys that a build finds wherever it runs: its own, absolute names, those of a token.
-_FOUND = (OWN_KEY, "/", "pkcs11:")
+# A build in any directory can read keys whose names start so: its own, absolute names, those of a token.
+_KEYS_ANYWHERE = (OWN_KEY, "/", "pkcs11:")
 
-# Kconfig sets these from the tools that it finds.
+# Kconfig derives these from the installed tools.
 _TOOLS = re.compile(
     r"CONFIG_(CC|GCC|LD|LLD|AS|CLANG|RUSTC?|BINDGEN|PAHOLE|TOOLS)_(HAS|IS|VERSION|CAN|SUPPORTS|NO|LLVM)\w*"
     r"|CONFIG_(GCC|HAVE|ARCH|PLUGIN)_\w+|CONFIG_(CLANG|LLD)_VERSION"
@@ -112,16 +112,16 @@ def configuration_changes(
     `wanted` the overrides. An option that the user's configuration does not name is not a change,
     unless an override set it.
     """
-    found = []
+    changes = []
     for name in kconfig.differences(user, built):
         cause = _cause(name, adopted, built, wanted)
         if _TOOLS.fullmatch(name) or (cause is Cause.SOURCE and name not in user):
             continue
-        found.append(Change(name=name, before=user.get(name, "n"), after=built.get(name, "n"), cause=cause))
-    return tuple(sorted(found, key=lambda change: (list(Cause).index(change.cause), change.name)))
+        changes.append(Change(name=name, before=user.get(name, "n"), after=built.get(name, "n"), cause=cause))
+    return tuple(sorted(changes, key=lambda change: (list(Cause).index(change.cause), change.name)))
 
 
-def require_kept(wanted: Mapping[str, str], built: Mapping[str, str]) -> None:
+def require_settings(wanted: Mapping[str, str], built: Mapping[str, str]) -> None:
     """Raises BuildError naming each option that something else in the configuration overrides."""
     if missing := kconfig.lost_options(wanted, built):
         raise BuildError(
@@ -142,7 +142,7 @@ def summary(changes: Sequence[Change]) -> tuple[str, ...]:
 def _keys(configuration: Mapping[str, str]) -> dict[str, str]:
     """A distributor's keys and certificates are files of the distributor's own build."""
     named = {name: configuration.get(name, "").strip('"') for name in KEYS}
-    foreign = {name for name, file in named.items() if file and not file.startswith(_FOUND)}
+    foreign = {name for name, file in named.items() if file and not file.startswith(_KEYS_ANYWHERE)}
     return {name: f'"{OWN_KEY}"' if name == SIGNING_KEY else '""' for name in KEYS if name in foreign}
 
 

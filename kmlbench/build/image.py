@@ -87,7 +87,7 @@ def refresh(server: Server, *, cache: Cache) -> None:
 
 
 def listed(name: str, server: Server) -> tuple[str, ...]:
-    """The lines of guest/common/NAME and guest/SERVER/NAME without comments and empty ones."""
+    """The lines of guest/common/NAME and guest/SERVER/NAME without comments and empty lines."""
     files = (RECIPE / "common" / name, RECIPE / server / name)
     lines = (line.strip() for file in files for line in file.read_text().splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
@@ -183,7 +183,7 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
 
 
 def privately() -> tuple[str, ...]:
-    """Arguments that run a command as root in its own namespaces; its mounts and children end with it."""
+    """A prefix that runs a command as root in its own namespaces; its mounts and children end with it."""
     ordinary = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
     return ("unshare", *ordinary, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
@@ -204,7 +204,7 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def fresh_log(cache: Cache, name: str) -> Path:
-    """Outside of the entry, so that the log of a failed build is kept."""
+    """An empty log outside the entry, so that it outlives a failed build."""
     log = cache.root / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

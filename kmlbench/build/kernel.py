@@ -149,8 +149,8 @@ def _unpack(tree: _Tree, directory: Path) -> None:
         ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
         timeout_s=STEP_TIMEOUT_S,
     )
-    _tarball_root = directory / _tarball().name.removesuffix(".tar.xz")
-    _tarball_root.rename(tree.source)
+    unpacked = directory / _tarball().name.removesuffix(".tar.xz")
+    unpacked.rename(tree.source)
     tree.objects.mkdir()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which Debian mirror this machine uses, as its own apt says."""
+"""The Debian mirror that this machine's apt uses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from kmlbench import process
 from kmlbench.errors import MachineError
 
-# One line for each index that apt has fetched: a source that is disabled, or gives sources only, has none.
+# One line for each index that apt has fetched: an entry that is disabled, or that has only sources, has none.
 # Origin and Label are those that the archive's signed Release file states.
 FIELDS = ("CREATED_BY", "ORIGIN", "LABEL", "CODENAME", "COMPONENT", "REPO_URI")
 
 ARGV = ("apt-get", "indextargets", "--format", "|".join(f"$({field})" for field in FIELDS))
 
-# A browser's archive has another Origin, the security archive and the backports another Label.
+# A third-party archive has another Origin; the security archive and the backports have another Label.
 ARCHIVE = ("Packages", "Debian", "Debian")
 
 TIMEOUT_S = 60.0
@@ -42,7 +42,7 @@ def debian_mirror() -> str:
 
 
 def archives(listing: str) -> Iterator[str]:
-    """The addresses of Debian's main archive in what ARGV prints; a disc has not what the guest needs."""
+    """The addresses of Debian's main archive in what ARGV prints; a disc lacks what the guest needs."""
     for line in listing.splitlines():
         *archive, codename, component, address = line.split("|")
         # trixie is the archive; trixie-updates is what is added to it, and may be alone on a mirror.

@@ -75,7 +75,7 @@ def resume(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: Progress) -> int:
     """The end of a campaign that has nothing left to run, for which no host is needed."""
-    Faults(found=list(arguments.faults)).check()
+    Faults(messages=list(arguments.faults)).check()
     progress.tell(Planned(trials=(), seed=stored.campaign.seed, estimate_s=0))
     said = f"the campaign in {stored.directory} is complete: nothing is left to run"
     if arguments.dry_run:

@@ -97,5 +97,5 @@ def _half_width(text: str | None, faults: Faults) -> float | None:
     try:
         return None if text is None else parse_share("--stop-at", text)
     except InputError as error:
-        faults.found += error.faults
+        faults.messages += error.faults
         return None

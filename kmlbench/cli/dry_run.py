@@ -25,7 +25,7 @@ def describe_machines(settings: Config, planned: Planned) -> Iterator[str]:
     """The hosts and what happens to them, the order. No host is contacted: only local files are read."""
     pairs = setup.pairs(settings, setup.booted(planned.trials))
     for number, pair in enumerate(pairs):
-        hosts = ", ".join(f"the {name} kernel on {host.place}" for name, host in pair.items())
+        hosts = ", ".join(f"the {name} kernel on {host.description}" for name, host in pair.items())
         yield f"pair {number + 1}: {hosts}"
     # The hosts of a campaign are of one kind.
     first = next(iter(pairs[0].values()))

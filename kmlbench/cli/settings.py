@@ -26,14 +26,14 @@ HELP = "see `run-benchmark --help`"
 
 def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     """hosts.yaml with its defaults overridden by the options. Raises InputError with the faults of both."""
-    faults = Faults(found=list(arguments.faults))
+    faults = Faults(messages=list(arguments.faults))
     clock = _clock(arguments.clock, faults)
     chosen = design.parse_design(arguments, faults)
     try:
         settings = campaign.load_config(arguments.hosts, campaign=_given(arguments))
         preflight.logins(settings, setup.hosts(settings, chosen.kernels))
     except InputError as error:
-        raise _together(faults.found, error) from error
+        raise _together(faults.messages, error) from error
     faults.check(remedy=HELP)
     design.require_usable_rule(chosen, settings.campaign)
     return (settings if clock is None else with_clock(settings, clock)), chosen

@@ -19,22 +19,22 @@ from kmlbench.hosts.spec import HostSpec, number, plain_field
 from kmlbench.model import Clock, Server
 from kmlbench.workloads.registry import ADAPTERS
 
-# By name; None is a host with faults.
+# By name; a host with faults is None.
 Hosts = Mapping[str, HostSpec | None]
 
 MOST_SEED = 2**32 - 1
 
-# What reads no file does not wait for pydantic.
+# Imported late: what reads no file does not wait for pydantic.
 READING = "kmlbench.config.reading"
 
-# A whole name of a host.
+# The whole name of a host matches this.
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 
 class Names:
-    """Marks a list of names without repetition, or, `alone`, of one name in its place.
+    """Marks a list of distinct names; if `alone`, a single name may replace the list.
 
-    Which names there are, `reading` knows; the schema only knows those that are `listed`.
+    `reading` knows which names there are; the schema only knows those that are `listed`.
     """
 
     def __init__(self, *, listed: Collection[str] = (), alone: bool = False) -> None:
@@ -42,12 +42,12 @@ class Names:
         self._alone = alone
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
-        """Takes everything; faults need lines of their own (reading)."""
+        """A validator that accepts everything: `reading` reports the faults, each with its line."""
         del source, handler
         return {"type": "function-plain", "function": {"type": "no-info", "function": _names}}
 
     def __get_pydantic_json_schema__(self, core: object, handler: object) -> dict[str, object]:
-        """One name or several."""
+        """A list of names, or a single name."""
         del core, handler
         item: dict[str, object] = (
             {"enum": list(self._listed)} if self._listed else {"type": "string", "minLength": 1}
@@ -62,18 +62,20 @@ def _names(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSpec:
-    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start.
+    """A campaign. `scale` multiplies the work of every workload; a `seed` of None is drawn at the start.
 
     `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
-    leaves both to the workloads. The hosts at one place of `stock` and `kml` are a pair; pairs work at the
-    same time.
+    leaves both to the workloads. The hosts at the same position of `stock` and `kml` are a pair; pairs
+    work at the same time.
     """
 
     stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
-        metadata=plain_field("the host with the stock kernel, or a list of them")
+        metadata=plain_field("the host with the stock kernel, or a list of hosts")
     )
     kml: Annotated[tuple[str, ...], Names(alone=True)] = field(
-        metadata=plain_field("the host with the kml kernel; of two lists, one place is a pair")
+        metadata=plain_field(
+            "the host with the kml kernel, or a list; hosts at the same position form a pair"
+        )
     )
     server: Server = field(metadata=plain_field("the database server"))
     workloads: Annotated[tuple[str, ...], Names(listed=ADAPTERS)] = field(metadata=plain_field("what to run"))
@@ -82,26 +84,26 @@ class CampaignSpec:
     seed: int | None = field(
         default=None,
         metadata=number(
-            "the order of the trials and the workloads' random numbers; drawn and recorded if left out",
+            "the order of the trials and the workloads' random numbers; by default drawn and recorded",
             0,
             MOST_SEED,
         ),
     )
     loops: int | None = field(
         default=None,
-        metadata=number("passes of the Wisconsin benchmark; if left out, 8 times the scale", 1, 1_000_000),
+        metadata=number("passes of the Wisconsin benchmark; by default 8 times the scale", 1, 1_000_000),
     )
     rate: float | None = field(
         default=None,
         metadata=number(
-            "events per second of the OLTP mixes; if left out, they follow one another", 0.01, 1_000_000
+            "events per second of the OLTP mixes; by default they run back to back", 0.01, 1_000_000
         ),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole file. `document` knows its lines."""
+    """The whole file. `document` knows the lines of its values."""
 
     path: Path
     hosts: tuple[HostSpec, ...]
@@ -117,9 +119,9 @@ class Config:
         raise InputError(f"{self.path}: no host is called {name!r}{suggestion(name, names)}")
 
     def where(self, host: HostSpec, *keys: str) -> str:
-        """The line of a key of a host, and its name."""
-        place = ("hosts", host.name, *keys)
-        return f"{self.document.where(place)}: {title(place[:-1])}: {place[-1]}"
+        """The line and the name of a key of a host."""
+        location = ("hosts", host.name, *keys)
+        return f"{self.document.where(location)}: {title(location[:-1])}: {location[-1]}"
 
 
 def load_config(path: Path, *, campaign: Mapping[str, Option] | None = None) -> Config:
@@ -132,7 +134,7 @@ def load_config(path: Path, *, campaign: Mapping[str, Option] | None = None) -> 
 
 
 def with_clock(settings: Config, clock: Clock) -> Config:
-    """The same, with this clock in every guest. Raises InputError for a guest that cannot have it."""
+    """These settings, with this clock in every guest. Raises InputError for a guest that cannot have it."""
     faults = Faults()
     hosts = []
     for host in settings.hosts:
@@ -158,16 +160,16 @@ def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
 
 
 def _unpaired(spec: CampaignSpec) -> Iterator[tuple[str, str]]:
-    """Every host has its other half, and every pair a block and its reverse."""
+    """Every host needs a partner, and every pair a block and its reverse."""
     pairs = len(spec.stock)
     if pairs != len(spec.kml):
-        yield "kml", f"{pairs} stock and {len(spec.kml)} kml hosts are no pairs"
+        yield "kml", f"{pairs} stock and {len(spec.kml)} kml hosts do not form pairs"
     elif pairs > 1 and spec.blocks < 2 * pairs:
         yield "blocks", f"{pairs} pairs of hosts need at least {2 * pairs} blocks, two for each"
 
 
 def _unlike(host: HostSpec, other: HostSpec) -> Iterator[str]:
-    """The hosts of a campaign may differ in the kernel, not in the machine."""
+    """The hosts of a campaign may differ in the kernel only, not in the machine."""
     if host.kind != other.kind:
         kinds = f"host {host.name!r} is {host.about}, and host {other.name!r} is {other.about}"
         yield f"{kinds}: they cannot be compared"
@@ -177,7 +179,7 @@ def _unlike(host: HostSpec, other: HostSpec) -> Iterator[str]:
 
 
 def _shared(host: HostSpec, other: HostSpec) -> Iterator[tuple[str, str]]:
-    """Hosts at one address are one machine, unless it is an address behind different hosts."""
+    """Hosts with the same address are the same machine, unless they are behind different jump hosts."""
     if host.machine is not None and host.machine == other.machine:
         pair = f"hosts {host.name!r} and {other.name!r} are one machine ({host.machine})"
         yield str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong with a value of hosts.yaml, in words; and which dataclass says what it may be."""
+"""What is wrong with a value of hosts.yaml, in words, and which field has the rule that it breaks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import get_args, get_type_hints
 
 from pydantic_core import ErrorDetails
 
-from kmlbench.config.yamlfile import Place, suggestion
+from kmlbench.config.yamlfile import Location, suggestion
 from kmlbench.hosts.spec import PLAIN_WORDS, HostSpec
 
-# Of a value that is of another type, by pydantic's name for the fault.
+# The message for a value of the wrong type, by pydantic's name of the fault.
 WANTED = {
-    "string_pattern_mismatch": "must be a text",
-    "string_type": "must be a text",
+    "string_pattern_mismatch": "must be text",
+    "string_type": "must be text",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -25,7 +25,7 @@ WANTED = {
 
 
 def parts(spec: type) -> dict[str, type]:
-    """The fields that are dataclasses themselves."""
+    """The fields whose types are dataclasses themselves."""
     return {
         name: part
         for name, hint in get_type_hints(spec).items()
@@ -40,9 +40,9 @@ def keys(spec: type) -> tuple[str, ...]:
     return ("kind", *(name for name in names if name != "name")) if issubclass(spec, HostSpec) else names
 
 
-def field_at(spec: type, place: Place) -> tuple[type, str]:
-    """The field that the value at this place belongs to: its dataclass, and its name."""
-    *outer, last = map(str, place)
+def field_at(spec: type, location: Location) -> tuple[type, str]:
+    """The field that the value at this location belongs to: its dataclass, and its name."""
+    *outer, last = map(str, location)
     for step in outer:
         if step not in parts(spec):
             return spec, step
@@ -50,18 +50,20 @@ def field_at(spec: type, place: Place) -> tuple[type, str]:
     return spec, last
 
 
-def relations(spec: type, data: Mapping[str, object], bad: Collection[Place]) -> Iterator[tuple[Place, str]]:
-    """What is wrong between the keys of a mapping; the values at the places in `bad` have faults already."""
+def relations(
+    spec: type, data: Mapping[str, object], faulty: Collection[Location]
+) -> Iterator[tuple[Location, str]]:
+    """Which keys of a mapping do not go together; the values at `faulty` locations have faults already."""
     either = getattr(spec, "either", ())
     if either and sum(name in data for name in either) != 1:
         yield either[:1], getattr(spec, "neither", "")
     if issubclass(spec, HostSpec):
-        given = {key: value for key, value in data.items() if (key,) not in bad}
+        given = {key: value for key, value in data.items() if (key,) not in faulty}
         yield from (((key,), text) for key, text in spec.conflicts(given))
     for key, part in parts(spec).items():
         if isinstance(inner := data.get(key), dict):
-            below = [place[1:] for place in bad if place[:1] == (key,)]
-            yield from (((key, *place), text) for place, text in relations(part, inner, below))
+            below = [location[1:] for location in faulty if location[:1] == (key,)]
+            yield from (((key, *location), text) for location, text in relations(part, inner, below))
 
 
 def words(spec: type, key: str, error: ErrorDetails) -> str:
@@ -82,12 +84,12 @@ def words(spec: type, key: str, error: ErrorDetails) -> str:
 
 def _members(hint: object) -> list[str]:
     """The words of the closed set in a type."""
-    sets = (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, StrEnum))
-    return [str(member) for each in sets for member in each]
+    enums = (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, StrEnum))
+    return [str(member) for members in enums for member in members]
 
 
 def unknown_word(value: object, known: Collection[str]) -> str:
     """What is wrong with a value that is none of the known words."""
     if not isinstance(value, str) or not value:
-        return "must be a text"
+        return "must be text"
     return f"unknown: {value!r}{suggestion(value, known)}"

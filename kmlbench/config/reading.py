@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""hosts.yaml read by the rules of its dataclasses: pydantic finds the faults, and their lines are found here.
+"""Reads hosts.yaml by the rules of its dataclasses: pydantic finds the faults, this module their lines.
 
-Nothing but this, `faults` and `schema` imports pydantic, so that what reads no hosts.yaml starts without it.
+Only this, `faults` and `schema` import pydantic, so that what reads no hosts.yaml starts without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
 from kmlbench.config.faults import field_at, keys, parts, relations, unknown_word, words
-from kmlbench.config.yamlfile import FIELDS, Broken, Option, Place, suggestion, title
+from kmlbench.config.yamlfile import FIELDS, Broken, Location, Option, suggestion, title
 from kmlbench.errors import InputError
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
@@ -61,7 +61,7 @@ class Reader:
             raise InputError(*texts, remedy="" if ours else FIELDS)
 
     def file(self) -> tuple[Hosts, CampaignSpec | None]:
-        """Both sections; what has faults is None."""
+        """Both sections. A host or a campaign with faults is None."""
         data = self._mapping(self._document.data, ())
         if data is None:
             return {}, None
@@ -77,32 +77,32 @@ class Reader:
         return hosts or {}, None if section is None else self._campaign(section, hosts)
 
     def _host(self, name: str, value: object) -> HostSpec | None:
-        place, before = ("hosts", name), len(self._faults)
+        location, before = ("hosts", name), len(self._faults)
         if not re.fullmatch(NAME, name):
-            self._fault(place, f"hosts: {name!r} is not a name (letters, digits, '.', '_', '-')")
-        data = self._mapping(value, place)
-        kind = None if data is None else self._kind(data, place)
+            self._fault(location, f"hosts: {name!r} is not a valid name (letters, digits, '.', '_', '-')")
+        data = self._mapping(value, location)
+        kind = None if data is None else self._kind(data, location)
         if data is None or kind is None:
             return None
         if "name" in data:
-            self._unknown((*place, "name"), keys(kind))
+            self._unknown((*location, "name"), keys(kind))
         own = {key: inner for key, inner in data.items() if key != "kind"}
-        spec = self._spec(kind, {**own, "name": name}, place)
+        spec = self._spec(kind, {**own, "name": name}, location)
         return spec if len(self._faults) == before else None
 
-    def _kind(self, data: Mapping[str, object], place: Place) -> type[HostSpec] | None:
-        """Which keys it may have, the kind alone says."""
+    def _kind(self, data: Mapping[str, object], location: Location) -> type[HostSpec] | None:
+        """The kind of a host, which alone says what keys it may have."""
         if "kind" not in data:
-            self._missing((*place, "kind"))
+            self._missing((*location, "kind"))
             return None
         kind = data["kind"]
         if isinstance(kind, str) and kind in KINDS:
             return KINDS[kind]
-        self._at((*place, "kind"), unknown_word(kind, KINDS))
+        self._value_fault((*location, "kind"), unknown_word(kind, KINDS))
         return None
 
     def _campaign(self, data: Mapping[str, object], hosts: Hosts | None) -> CampaignSpec | None:
-        """Without hosts, which is a fault, nothing is said of their names."""
+        """The names of hosts are checked only if the file has hosts; that it has none is a fault already."""
         if hosts is not None:
             for kernel in Kernel:
                 self._names(data, kernel, hosts, alone=True)
@@ -111,89 +111,93 @@ class Reader:
         spec = self._spec(CampaignSpec, data, ("campaign",))
         if spec is not None and hosts is not None and not self._faults:
             for key, text in conflicts(spec, hosts):
-                self._at(("campaign", key), text)
+                self._value_fault(("campaign", key), text)
         return spec
 
     def _names(
         self, data: Mapping[str, object], key: str, known: Collection[str], *, alone: bool = False
     ) -> None:
-        """A list of known names, none twice and at least one; or, `alone`, one name."""
-        place, value = ("campaign", key), data.get(key)
+        """A list of at least one known name, none twice; if `alone`, a single name may replace it."""
+        location, value = ("campaign", key), data.get(key)
         if key not in data or isinstance(value, Broken):
             return
         if isinstance(value, list) and value:
             for index, item in enumerate(value):
                 if fault := _entry_fault(item, value[:index], known):
-                    self._fault((*place, index), f"campaign: {key}: {fault}")
+                    self._fault((*location, index), f"campaign: {key}: {fault}")
         elif alone and not isinstance(value, list):
             if not isinstance(value, str) or value not in known:
-                self._at(place, unknown_word(value, known))
+                self._value_fault(location, unknown_word(value, known))
         else:
-            self._at(place, "must be a list of at least one name")
+            self._value_fault(location, "must be a list of at least one name")
 
     def _kernels(self, data: Mapping[str, object], kernel: Kernel, hosts: Hosts) -> None:
-        """The hosts of an arm have its kernel."""
+        """The hosts of an arm must have its kernel."""
         value = data.get(kernel)
         names = value if isinstance(value, list) else [value]
         for name, host in hosts.items():
             if name in names and host and host.kernel is not kernel:
-                self._at(("campaign", kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}")
+                self._value_fault(
+                    ("campaign", kernel), f"host {name!r} has the {host.kernel} kernel, not {kernel}"
+                )
 
-    def _spec(self, spec: type[Spec], data: Mapping[str, object], place: Place) -> Spec | None:
-        """The dataclass, or None and its faults."""
-        found, bad = None, []
+    def _spec(self, spec: type[Spec], data: Mapping[str, object], location: Location) -> Spec | None:
+        """The dataclass, or None after its faults have been reported."""
+        instance, faulty = None, []
         try:
-            found = adapter(spec).validate_python(data, context=self._document.path.parent)
+            instance = adapter(spec).validate_python(data, context=self._document.path.parent)
         except ValidationError as error:
             for item in error.errors(include_url=False):
-                bad.append(item["loc"])
-                self._tell(spec, item, place)
-        for inner, text in relations(spec, data, bad):
-            self._at((*place, *inner), text)
-        return found
+                faulty.append(item["loc"])
+                self._report(spec, item, location)
+        for inner, text in relations(spec, data, faulty):
+            self._value_fault((*location, *inner), text)
+        return instance
 
-    def _tell(self, spec: type, error: ErrorDetails, place: Place) -> None:
+    def _report(self, spec: type, error: ErrorDetails, location: Location) -> None:
         inner, value = error["loc"], error["input"]
         owner, key = field_at(spec, inner)
         match error["type"]:
             case _ if isinstance(value, Broken):
                 return
             case "missing":
-                self._missing((*place, *inner))
+                self._missing((*location, *inner))
             case "unexpected_keyword_argument":
-                self._unknown((*place, *inner), keys(owner))
+                self._unknown((*location, *inner), keys(owner))
             case "dataclass_type":
-                self._no_mapping((*place, *inner))
+                self._no_mapping((*location, *inner))
             case _:
-                self._at((*place, *inner), words(owner, key, error))
+                self._value_fault((*location, *inner), words(owner, key, error))
 
-    def _mapping(self, value: object, place: Place) -> Mapping[str, object] | None:
+    def _mapping(self, value: object, location: Location) -> Mapping[str, object] | None:
         if isinstance(value, dict):
             return value
         if not isinstance(value, Broken):
-            self._no_mapping(place)
+            self._no_mapping(location)
         return None
 
-    def _no_mapping(self, place: Place) -> None:
-        self._fault(place, f"{title(place)} must be a mapping of names to values")
+    def _no_mapping(self, location: Location) -> None:
+        self._fault(location, f"{title(location)} must be a mapping of names to values")
 
-    def _missing(self, place: Place) -> None:
-        self._fault(place[:-1], f"{title(place[:-1])}: the key {place[-1]!r} is missing")
+    def _missing(self, location: Location) -> None:
+        self._fault(location[:-1], f"{title(location[:-1])}: the key {location[-1]!r} is missing")
 
-    def _unknown(self, place: Place, known: Collection[str]) -> None:
-        self._at(place, f"unknown key{suggestion(str(place[-1]), known)}")
+    def _unknown(self, location: Location, known: Collection[str]) -> None:
+        self._value_fault(location, f"unknown key{suggestion(str(location[-1]), known)}")
 
-    def _at(self, place: Place, text: str) -> None:
-        """A fault of the value of a key."""
-        self._fault(place, f"{title(place[:-1])}: {place[-1]}: {text}")
+    def _value_fault(self, location: Location, text: str) -> None:
+        """Report a fault of the value of a key."""
+        self._fault(location, f"{title(location[:-1])}: {location[-1]}: {text}")
 
-    def _fault(self, place: Place, text: str) -> None:
-        line = self._document.line(place)
-        self._faults.append((sys.maxsize if line is None else line, f"{self._document.where(place)}: {text}"))
+    def _fault(self, location: Location, text: str) -> None:
+        line = self._document.line(location)
+        self._faults.append(
+            (sys.maxsize if line is None else line, f"{self._document.where(location)}: {text}")
+        )
 
 
 def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:
-    """pydantic's validator of a dataclass; keys that no field has are faults."""
+    """pydantic's validator of a dataclass; keys without a field are faults."""
     for part in (spec, *parts(spec).values()):
         with_config(ConfigDict(extra="forbid"))(part)
     return TypeAdapter(spec)
@@ -204,5 +208,5 @@ def _entry_fault(item: object, before: list[object], known: Collection[str]) -> 
     if not isinstance(item, str) or not item:
         return "every entry must be a name"
     if item in before:
-        return f"{item!r} is there twice"
+        return f"{item!r} is listed twice"
     return "" if item in known else unknown_word(item, known)

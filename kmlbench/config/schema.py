@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schema of hosts.yaml, made of the dataclasses that the file is read into, for editors."""
+"""The JSON schema of hosts.yaml, for editors, generated from the dataclasses that the file is read into."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ FILE = "hosts.schema.json"
 
 
 class Plain(GenerateJsonSchema):
-    """Without titles and nulls: a key that has no value is left out."""
+    """A schema without titles and nulls: a key without a value is left out of the file."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
-        """Never: an editor shows the key."""
+        """No: an editor shows the key."""
         del schema
         return False
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        """That of the value."""
+        """The schema of the value itself."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """That of the value, with a default that one could write."""
+        """The schema of the value, with its default if that could be written in the file."""
         if schema.get("default") not in (None, ""):
             return super().default_schema(schema)
         return self.generate_inner(schema["schema"])
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """Its words alone."""
+        """The words alone, without a type."""
         return {"enum": super().enum_schema(schema)["enum"]}
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
-        """With the keys of which one must be there."""
+        """With the keys of which exactly one is required."""
         made = super().dataclass_schema(schema)
         made.pop("title", None)
         made.pop("description", None)
@@ -50,10 +50,12 @@ class Plain(GenerateJsonSchema):
 
 
 def hosts_schema() -> JsonSchemaValue:
-    """The whole schema. It knows no relations between hosts; the parser does."""
+    """The whole schema. Only the parser knows the relations between hosts."""
     specs = (*KINDS.values(), CampaignSpec)
-    made = {spec: adapter(spec).json_schema(schema_generator=Plain) for spec in specs}
-    definitions = {name: part for one in made.values() for name, part in one.pop("$defs", {}).items()}
+    schemas = {spec: adapter(spec).json_schema(schema_generator=Plain) for spec in specs}
+    definitions = {
+        name: part for schema in schemas.values() for name, part in schema.pop("$defs", {}).items()
+    }
     return {
         "$schema": DIALECT,
         "title": "hosts.yaml of kmlbench",
@@ -63,11 +65,11 @@ def hosts_schema() -> JsonSchemaValue:
                 "description": "the machines, by name",
                 "type": "object",
                 "propertyNames": {"pattern": f"^(?:{NAME})$"},
-                "additionalProperties": {"oneOf": [_host(spec, made[spec]) for spec in KINDS.values()]},
+                "additionalProperties": {"oneOf": [_host(spec, schemas[spec]) for spec in KINDS.values()]},
             },
             "campaign": {
-                "description": "what run-benchmark does when it is given no options",
-                **made[CampaignSpec],
+                "description": "what run-benchmark does without options",
+                **schemas[CampaignSpec],
             },
         },
         "required": ["hosts", "campaign"],
@@ -81,12 +83,12 @@ def schema_json() -> str:
     return json.dumps(hosts_schema(), indent=2) + "\n"
 
 
-def _host(spec: type[HostSpec], made: JsonSchemaValue) -> JsonSchemaValue:
-    """With its kind in place of its name, which is the key before it."""
-    keys = {name: part for name, part in made["properties"].items() if name != "name"}
-    about = "; ".join(f"{kind}: {each.about}" for kind, each in KINDS.items())
+def _host(spec: type[HostSpec], schema: JsonSchemaValue) -> JsonSchemaValue:
+    """With the kind of the host instead of its name, which is its key in the file."""
+    keys = {name: part for name, part in schema["properties"].items() if name != "name"}
+    about = "; ".join(f"{name}: {kind.about}" for name, kind in KINDS.items())
     return {
-        **made,
+        **schema,
         "properties": {"kind": {"description": about, "const": spec.kind}, **keys},
-        "required": ["kind", *(name for name in made["required"] if name != "name")],
+        "required": ["kind", *(name for name in schema["required"] if name != "name")],
     }

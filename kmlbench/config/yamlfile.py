@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""hosts.yaml as plain data, with the line of each value, and options of the command line in place of some."""
+"""hosts.yaml as plain data with the line of each value; options of the command line may override values."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 
-MERGING = "merging (<<) is not supported; write the fields out"
+MERGING = "merge keys (<<) are not supported; write the fields out"
 
-MISSING = "name one with --hosts, or copy the hosts.yaml of the repository"
+MISSING = "name a file with --hosts, or copy hosts.yaml from the repository"
 
-FIELDS = (
-    "docs/hosts.md has every field; `kmlbench host schema` prints the schema by which an editor checks them"
-)
+FIELDS = "docs/hosts.md explains every field; `kmlbench host schema` prints a schema for editors to check it"
 
-# The keys that lead to a value, and the numbers of entries of lists.
-Place = tuple[str | int, ...]
+# The keys and list indices that lead to a value.
+Location = tuple[str | int, ...]
 
 
 class NoValue:
@@ -39,7 +37,7 @@ class NoValue:
 
 
 class Broken:
-    """A mapping whose fault was told: others would follow from it."""
+    """A mapping whose fault has been reported; further faults would only follow from it."""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -51,17 +49,17 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class Faults:
-    """Everything that is wrong with the input, each line with its place."""
+    """Everything that is wrong with the input, each message with its location."""
 
-    found: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
-    def add(self, place: str, text: str) -> None:
-        self.found.append(f"{place}: {text}")
+    def add(self, location: str, text: str) -> None:
+        self.messages.append(f"{location}: {text}")
 
     def check(self, *, remedy: str = "") -> None:
         """Raise all faults at once as InputError, if there are any."""
-        if self.found:
-            raise InputError(*self.found, remedy=remedy)
+        if self.messages:
+            raise InputError(*self.messages, remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,82 +83,82 @@ def read_options(name: str, texts: Iterable[str]) -> Option:
 class Document:
     """The file at `path`: `data` is made of dictionaries, lists, texts and numbers.
 
-    `faults` are those of YAML itself, each with its line; where a mapping has one that leaves nothing to
-    read, Broken takes its place.
+    `faults` are those of YAML itself, each with its line; a mapping with a fault that leaves nothing to read
+    becomes Broken.
     """
 
     def __init__(self, path: Path, root: Node) -> None:
         self.path = path
         self.faults: list[tuple[int, str]] = []
         self._root = root
-        self._options: dict[Place, str] = {}
+        self._options: dict[Location, str] = {}
         self._converted: dict[int, object] = {}
         self.data = self._convert(root, ())
 
     def override(self, section: str, given: Mapping[str, Option]) -> None:
-        """Let options of the command line stand for keys of a section, if it is one."""
+        """Let options of the command line override keys of a section, if that is a mapping."""
         if not isinstance(self.data, dict) or not isinstance(self.data.get(section), dict):
             return
         values = {name: option.value for name, option in given.items()}
         self.data = {**self.data, section: {**self.data[section], **values}}
         self._options |= {(section, name): option.name for name, option in given.items()}
 
-    def line(self, place: Place) -> int | None:
-        """The line of the value at this place, or of what it is missing in; None for an option."""
-        if place[:2] in self._options:
+    def line(self, location: Location) -> int | None:
+        """The line of the value at this location, or of what lacks it; None for an option."""
+        if location[:2] in self._options:
             return None
         node, line = self._root, 1
-        for step in place:
+        for step in location:
             inner = next((entry for entry in _entries(node) if entry[0] == step), None)
             if inner is None:
                 break
             _, node, line = inner
         return line
 
-    def where(self, place: Place) -> str:
-        """That line with the name of the file, or the name of the option."""
-        line = self.line(place)
-        return self._options[place[:2]] if line is None else f"{self.path}:{line}"
+    def where(self, location: Location) -> str:
+        """The file and line of the value, or the name of the option."""
+        line = self.line(location)
+        return self._options[location[:2]] if line is None else f"{self.path}:{line}"
 
-    def _convert(self, node: Node, place: Place) -> object:
-        """An alias is converted once, and one that stands for itself has no value."""
+    def _convert(self, node: Node, location: Location) -> object:
+        """An alias is converted once; one that contains itself has no value."""
         if id(node) not in self._converted:
             self._converted[id(node)] = NoValue()
-            self._converted[id(node)] = self._fresh(node, place)
+            self._converted[id(node)] = self._fresh(node, location)
         return self._converted[id(node)]
 
-    def _fresh(self, node: Node, place: Place) -> object:
+    def _fresh(self, node: Node, location: Location) -> object:
         match node:
             case MappingNode():
-                return self._mapping(node, place)
+                return self._mapping(node, location)
             case SequenceNode():
-                return [self._convert(item, (*place, index)) for index, item in enumerate(node.value)]
+                return [self._convert(item, (*location, index)) for index, item in enumerate(node.value)]
         return _scalar(node)
 
-    def _mapping(self, node: MappingNode, place: Place) -> object:
-        found: dict[str, object] = {}
+    def _mapping(self, node: MappingNode, location: Location) -> object:
+        mapping: dict[str, object] = {}
         for name, value in node.value:
             line = name.start_mark.line + 1
             if name.tag == TAG + "merge":
-                self.faults.append((line, f"{title(place)}: {MERGING}"))
+                self.faults.append((line, f"{title(location)}: {MERGING}"))
                 return Broken()
             if name.tag != TAG + "str":
-                self.faults.append((line, f"{title(place)}: a key must be a word"))
-            elif name.value in found:
-                self.faults.append((line, f"{title(place)}: the key {name.value!r} is there twice"))
+                self.faults.append((line, f"{title(location)}: a key must be text"))
+            elif name.value in mapping:
+                self.faults.append((line, f"{title(location)}: the key {name.value!r} appears twice"))
             else:
-                found[name.value] = self._convert(value, (*place, name.value))
-        return found
+                mapping[name.value] = self._convert(value, (*location, name.value))
+        return mapping
 
 
-def title(place: Place) -> str:
-    """What a reader calls the mapping at this place."""
-    match place:
+def title(location: Location) -> str:
+    """The name of the mapping at this location, for messages."""
+    match location:
         case ():
             return "file"
         case ("hosts", name, *inner):
             return ": ".join((f"host {name!r}", *map(str, inner)))
-    return ": ".join(map(str, place))
+    return ": ".join(map(str, location))
 
 
 def parse_yaml(path: Path) -> Document:
@@ -175,15 +173,15 @@ def parse_yaml(path: Path) -> Document:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})", remedy=FIELDS) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{path}:{mark.line + 1 if mark else 1}"
-        raise InputError(f"{place}: not YAML: {error.problem}", remedy=FIELDS) from error
+        location = f"{path}:{mark.line + 1 if mark else 1}"
+        raise InputError(f"{location}: not YAML: {error.problem}", remedy=FIELDS) from error
     except (YAMLError, ValueError, RecursionError) as error:
         cause = str(error).splitlines()[0]
         raise InputError(f"{path}: not YAML: {cause}", remedy=FIELDS) from error
 
 
 def _entries(node: Node) -> Iterator[tuple[str | int, Node, int]]:
-    """The parts of a value: key or number, value, line."""
+    """The parts of a value: key or index, value, line."""
     match node:
         case MappingNode():
             for name, value in node.value:
@@ -194,7 +192,7 @@ def _entries(node: Node) -> Iterator[tuple[str | int, Node, int]]:
 
 
 def _scalar(node: Node) -> object:
-    """What the scalar stands for. A number or a truth value is written without quotes, and plainly."""
+    """The value of a scalar. A number or a truth value must be written plainly, without quotes."""
     text = str(node.value)
     plain = getattr(node, "style", None) is None
     if node.tag == TAG + "str":

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The hosts that the suite works on. Besides kmlbench.process, the only place for processes and SSH."""
+"""The hosts of a campaign. Only this package and kmlbench.process start processes or connect over SSH."""

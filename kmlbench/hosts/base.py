@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Shared by all kinds of hosts: what a boot of the plan needs and gives."""
+"""Shared by all kinds of hosts: what a boot of the plan needs and yields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kmlbench.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A machine by its key, which is safe as a file name, and by a name for people."""
+    """A machine: its key, which is safe as a file name, and its name for messages."""
 
     key: str
     name: str
@@ -45,7 +45,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What a guest takes of this machine; memory in MiB."""
+    """What a guest uses of this machine; memory in MiB."""
 
     memory_mb: int
     cpus: int
@@ -53,7 +53,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What hosts are made ready for."""
+    """What hosts are prepared for."""
 
     server: Server
     seed: int
@@ -73,6 +73,6 @@ def by_pair(pairs: Sequence[Machines]) -> Machines:
 def require_success(host: Host, result: CommandResult, doing: str) -> CommandResult:
     """The result of a command that must succeed. Raises HostError."""
     if result.returncode:
-        said = (result.stderr or result.stdout).strip()[-500:]
-        raise HostError(f"{host.name}: {doing}: `{result.argv[0]}` ended with {result.returncode}: {said}")
+        output = (result.stderr or result.stdout).strip()[-500:]
+        raise HostError(f"{host.name}: {doing}: `{result.argv[0]}` ended with {result.returncode}: {output}")
     return result

@@ -38,7 +38,7 @@ class Running:
 
 
 def default_directory(cache_root: Path) -> Path:
-    """Where the state of running guests is kept: the user's runtime directory, or below the cache."""
+    """The directory for the state of running guests: the user's runtime directory, or below the cache."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return (Path(runtime) / "kmlbench") if runtime else cache_root / "guests"
 
@@ -116,7 +116,7 @@ def _boot(spec: GuestSpec, directory: Path) -> Running:
 
 
 def _state(directory: Path) -> Running | None:
-    """The guest whose state is kept there; the state of a dead one is removed."""
+    """The guest whose state is stored there; the state of a dead guest is removed."""
     try:
         running = Running(**json.loads((directory / STATE).read_text()))
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""kind: qemu, a guest that is built and booted on this machine, anew for each boot of the plan."""
+"""kind: qemu, a guest that is built on this machine and booted afresh for each boot of the plan."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ class QemuHostSpec(HostSpec):
     """
 
     kind: ClassVar[str] = "qemu"
-    about: ClassVar[str] = "a guest that is built and booted"
+    about: ClassVar[str] = "a guest that the suite builds and boots"
     programs: ClassVar[tuple[str, ...]] = (process.QEMU,)
 
     name: str
     kernel: Kernel = field(metadata=plain_field("which of the two kernels it runs"))
     memory_mb: int = field(metadata=number("the guest's memory in MiB", 512, 1 << 20))
     cpus: int = field(metadata=number("the guest's processors", 1, 64))
-    cpu_model: str = field(metadata=text_field("QEMU's name of the processor: max, or host under KVM"))
+    cpu_model: str = field(metadata=text_field("QEMU's name for the processor: max, or host under KVM"))
     clock: Clock | None = field(
         default=None,
         metadata=plain_field(
-            "what the guest's clock counts; without it time where KVM really runs guests, else instructions"
+            "what the guest's clock counts; by default time if KVM works, else instructions"
         ),
     )
 
     @property
-    def place(self) -> str:
+    def description(self) -> str:
         return f"the guest {self.name} ({self.memory_mb} MiB, processors: {self.cpus})"
 
     @property
@@ -87,7 +87,7 @@ class QemuHostSpec(HostSpec):
         for name in ALIKE:
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
-                yield f"{name} ({ours}, {theirs}); only the kernel may"
+                yield f"{name} ({ours}, {theirs}); only the kernel may differ"
 
     def with_clock(self, clock: Clock) -> QemuHostSpec:
         if clock is Clock.INSTRUCTIONS and self.cpus > 1:
@@ -133,16 +133,16 @@ class QemuHostSpec(HostSpec):
 def choose_acceleration(
     host: QemuHostSpec, accelerate: Callable[[], Acceleration]
 ) -> tuple[Acceleration, Clock]:
-    """What executes a guest, and what its clock counts.
+    """How a guest is executed, and what its clock counts.
 
     Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not
     called for a spec with that clock.
     """
     if host.clock is Clock.INSTRUCTIONS:
         return Acceleration.TCG, host.clock
-    found = accelerate()
-    countable = found is Acceleration.TCG and host.cpus == 1
-    return found, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
+    acceleration = accelerate()
+    countable = acceleration is Acceleration.TCG and host.cpus == 1
+    return acceleration, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
 
 
 def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:

@@ -18,7 +18,7 @@ from kmlbench.hosts.ssh import reach
 from kmlbench.model import Boot, Host, Kernel, Platform, Server
 from kmlbench.results.facts import digest
 
-ALIKE = "a boot must be the same thing on both"
+ALIKE = "a boot must mean the same on both"
 
 REBOOTED = "the hosts are rebooted for each boot of the plan"
 
@@ -27,14 +27,14 @@ CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshHostSpec(Login, HostSpec):
-    """A machine of yours. The connection goes through `jump`, if there is one.
+    """A machine that is already running. The connection goes through `jump`, if there is one.
 
     With `sudo`, commands become root's by sudo without a password. With `reboot`, the suite may reboot the
     machine, which then has `boot_deadline_s` seconds to come back.
     """
 
     kind: ClassVar[str] = "ssh"
-    about: ClassVar[str] = "a machine of yours"
+    about: ClassVar[str] = "a machine that is already running"
     outlasts: ClassVar[bool] = True
 
     name: str
@@ -42,36 +42,36 @@ class SshHostSpec(Login, HostSpec):
     jump: Login | None = field(
         default=None,
         metadata=plain_field(
-            "a host that the connection goes through: address, port, user, key, host_key or known_hosts"
+            "a jump host that the connection goes through: address, port, user, key, host_key or known_hosts"
         ),
     )
     sudo: bool = field(
         default=False,
-        metadata=flag_field("whether `user` becomes root by sudo, which must not ask for a password"),
+        metadata=flag_field("whether `user` becomes root with sudo, which must not ask for a password"),
     )
     reboot: bool = field(
         default=False,
         metadata=flag_field(
-            "whether the suite may reboot the machine; then every boot of the plan is one, else a connection"
+            "whether the suite may reboot it; then every boot of the plan is a reboot, else a connection"
         ),
     )
     boot_deadline_s: int = field(
-        default=600, metadata=number("how many seconds it has to come back from a reboot", 10, 7200)
+        default=600, metadata=number("seconds it may take to come back from a reboot", 10, 7200)
     )
 
     @property
-    def place(self) -> str:
+    def description(self) -> str:
         return f"{self.name} ({self.address})"
 
     @property
     def machine(self) -> str:
-        """Its address and port, with those of the host that leads to it: behind several, one is several."""
+        """Its address and port, and those of its jump host: an address may exist behind several of them."""
         through = f" through {self.jump.address}, port {self.jump.port}" if self.jump else ""
         return f"{self.address}, port {self.port}{through}".lower()
 
     @property
     def claim(self) -> Claim:
-        """By its key, if that is known: a machine may have several addresses."""
+        """The machine by its host key, if that is known: it may have several addresses."""
         identity = " ".join(self.host_key.split()[:2]) if self.host_key else f"{self.address}:{self.port}"
         return Claim(key=f"host-{digest(identity)[:20]}", name=f"host {self.name}")
 
@@ -79,7 +79,7 @@ class SshHostSpec(Login, HostSpec):
     def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         user = given.get("user", "root")
         if user != "root" and not given.get("sudo"):
-            yield "user", f"{user!r} is not root; say sudo: true if sudo asks for no password"
+            yield "user", f"{user!r} is not root; set sudo: true if sudo asks for no password"
 
     def differences(self, other: HostSpec) -> Iterator[str]:
         if isinstance(other, SshHostSpec) and other.reboot is not self.reboot:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of hosts, by what hosts.yaml calls them. A new one is a line here."""
+"""The kinds of hosts, by what hosts.yaml calls them. A new kind is a line here."""
 
 from __future__ import annotations
 

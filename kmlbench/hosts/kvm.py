@@ -37,7 +37,7 @@ class KvmAnswer:
 
 
 def probe(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache) -> Acceleration:
-    """KVM if it booted this kernel within DEADLINE_S seconds, else TCG. `explain` gives the reason."""
+    """KVM if it booted this kernel within DEADLINE_S seconds, else TCG. `explain_refusal` adds the reason."""
     return explain_refusal(kernel, image, cache=cache).acceleration
 
 
@@ -95,7 +95,7 @@ def _recall(memory: Path) -> KvmAnswer | None:
         stored = json.loads(memory.read_text())
         return KvmAnswer(acceleration=Acceleration(stored["acceleration"]), reason=str(stored["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # No answer, or an incomplete one: try again.
+        # No answer, or an incomplete answer: try again.
         return None
 
 

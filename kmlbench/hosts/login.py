@@ -31,32 +31,32 @@ class Login:
     The host must present `host_key`, a public key, or one that the file `known_hosts` has for it.
     """
 
-    # Keys of hosts.yaml of which one is given, and what to do about it.
+    # The keys of hosts.yaml of which exactly one must be given, and the message when that is not so.
     either: ClassVar[tuple[str, ...]] = ("host_key", "known_hosts")
-    neither: ClassVar[str] = "say which key the host must show: either host_key or known_hosts"
+    neither: ClassVar[str] = "give the key that the host must present: either host_key or known_hosts"
 
     address: str = field(
         metadata=text_field(
             "the name or address of its SSH server",
             pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
-            wanted="a name or an address, IPv6 without brackets",
+            wanted="a host name or an address (IPv6 without brackets)",
         )
     )
     port: int = field(default=22, metadata=number("the port of its SSH server", 1, 65535))
     user: str = field(
         metadata=text_field(
-            "who logs in: root, or a user who becomes root by sudo",
+            "the login: root, or a user who becomes root with sudo",
             pattern=r"[A-Za-z_][A-Za-z0-9_.-]*",
-            wanted="the name of a user",
+            wanted="a user name",
         )
     )
     key: Annotated[Path, Beside()] = field(
-        metadata=plain_field("the private key that logs in: a file, unencrypted, that nobody else can read")
+        metadata=plain_field("the private key to log in with: an unencrypted file that nobody else can read")
     )
     host_key: str = field(
         default="",
         metadata=text_field(
-            "the public key that it must show, a line of its ssh_host_ed25519_key.pub",
+            "the public key that it must present: a line of its ssh_host_ed25519_key.pub",
             pattern=r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+) [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f\x7f]*)?",
             wanted="the host's public key, such as 'ssh-ed25519 AAAA...'",
         ),
@@ -64,13 +64,13 @@ class Login:
     known_hosts: Annotated[Path, Beside()] | None = field(
         default=None,
         metadata=plain_field(
-            "in place of host_key: a file as ssh keeps it that has the host's key, such as ~/.ssh/known_hosts"
+            "instead of host_key: an OpenSSH known_hosts file with the host's key, such as ~/.ssh/known_hosts"
         ),
     )
 
     @property
     def jump(self) -> Login | None:
-        """What the connection goes through."""
+        """The host that the connection goes through."""
         return None
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ class Login:
             yield client
 
     def faults(self) -> Iterator[tuple[str, HostError]]:
-        """The fields whose key or file cannot be used, each with the reason. No host is contacted."""
+        """The fields whose key or file cannot be used, each with the reason. Contacts no host."""
         known = "host_key" if self.known_hosts is None else "known_hosts"
         for name, read in (("key", self._private_key), (known, self._known_keys)):
             try:
@@ -145,8 +145,8 @@ class Login:
         transport = gate.get_transport()
         if transport is None:
             raise EOFError(f"{self.jump} closed the connection")
-        place = (self.address, self.port)
-        return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout_s)
+        destination = (self.address, self.port)
+        return transport.open_channel("direct-tcpip", destination, ("127.0.0.1", 0), timeout=timeout_s)
 
     def _give_up(self, error: Exception, *, late: bool, deadline_s: float) -> None:
         """Raises HostError for errors that retrying cannot fix."""
@@ -171,13 +171,13 @@ class Login:
         """This host's name in a known_hosts file."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
-    # Reading a key, paramiko raises whatever the library below it does: a passphrase is a TypeError, a kind
-    # that it does not know has an error of its own, damage may be an OverflowError or an AssertionError.
+    # When paramiko reads a key, errors of the library below it pass through: a passphrase is a TypeError, an
+    # unknown kind of key has an error of its own, damage may be an OverflowError or an AssertionError.
 
     def _known_keys(self) -> Sequence[paramiko.PKey]:
-        return [self._given_key()] if self.known_hosts is None else self._kept_keys(self.known_hosts)
+        return [self._inline_key()] if self.known_hosts is None else self._keys_in(self.known_hosts)
 
-    def _given_key(self) -> paramiko.PKey:
+    def _inline_key(self) -> paramiko.PKey:
         try:
             kind, encoded = self.host_key.split()[:2]
             return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
@@ -187,22 +187,22 @@ class Login:
                 remedy="give the line of the host's ssh_host_ed25519_key.pub",
             ) from error
 
-    def _kept_keys(self, path: Path) -> Sequence[paramiko.PKey]:
+    def _keys_in(self, path: Path) -> Sequence[paramiko.PKey]:
         try:
-            kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
+            keys = paramiko.HostKeys(str(path)).lookup(self._known_name())
         except Exception as error:
             raise HostError(
                 f"the known_hosts file {path} cannot be used: {_cause(error)}",
                 remedy="give an OpenSSH known_hosts file, or host_key instead",
             ) from error
-        if not kept:
+        if not keys:
             through = f"-J {self.jump} " if self.jump else ""
             raise HostError(
                 f"{path} has no key of {self._known_name()}",
                 remedy=f"log in once with `ssh {through}-p {self.port} {self.user}@{self.address}`, compare "
                 "the key's fingerprint with what the host's own console says, and accept it",
             )
-        return [kept[kind] for kind in kept]
+        return [keys[kind] for kind in keys]
 
     def _private_key(self) -> paramiko.PKey:
         try:

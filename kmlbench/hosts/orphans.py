@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guests of campaigns whose controller is dead.
 
-A guest dies with its controller (hosts.qemu_process.tied); this finds any that escaped. QEMU's arguments
-show whose guest it is: its console is logged below the raw output of its campaign.
+A guest dies with its controller (hosts.qemu_process.tied_to_parent); this finds any that escaped. QEMU's
+arguments show whose guest it is: its console is logged below the raw output of its campaign.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def end_guests(results: Path) -> tuple[int, ...]:
 
 
 def _guests(root: Path) -> Iterator[tuple[int, Path]]:
-    for place in PROC.iterdir():
-        if place.name.isdigit() and (campaign := _campaign(int(place.name), root)):
-            yield int(place.name), campaign
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (campaign := _campaign(int(entry.name), root)):
+            yield int(entry.name), campaign
 
 
 def _campaign(pid: int, root: Path) -> Path | None:
@@ -45,7 +45,7 @@ def _campaign(pid: int, root: Path) -> Path | None:
         return None
     if not any(Path(word).name == QEMU for word in arguments):
         return None
-    logs = (found[1].replace(",,", ",") for word in arguments if (found := LOG.search(word)))
+    logs = (match[1].replace(",,", ",") for word in arguments if (match := LOG.search(word)))
     paths = [(here / log).resolve() for log in logs]
     # results/CAMPAIGN/raw/boot-0000/console.log
     campaigns = [path.parents[2] for path in paths if len(path.parents) > 3 and path.parents[3] == root]

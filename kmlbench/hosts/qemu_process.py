@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One QEMU process: its port, its console, its end. Every wait is for an event, with a deadline."""
+"""A QEMU process: its port, its console, its end. Every wait is for an event, with a deadline."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ class Machine:
 
     def failure(self, cause: str) -> HostError:
         """An error with the end of the machine's console."""
-        said = tail(self.log, lines=CONSOLE_LINES)
+        last_lines = tail(self.log, lines=CONSOLE_LINES)
         complaint = self.errors.read_text(errors="replace").strip()
         grave = GRAVE.search(tail(self.log, lines=TRACE_LINES))
-        first = f"its kernel said: {grave[0]}" if grave and grave[0] not in said else ""
-        parts = [f"guest {self.name}: {cause}", complaint, first, f"the end of its console:\n{said}"]
+        first = f"its kernel said: {grave[0]}" if grave and grave[0] not in last_lines else ""
+        parts = [f"guest {self.name}: {cause}", complaint, first, f"the end of its console:\n{last_lines}"]
         return HostError("\n".join(part for part in parts if part), remedy=f"read {self.log}")
 
     def _drain(self) -> None:

@@ -17,7 +17,7 @@ CONNECT_DEADLINE_S = 60.0
 
 PLAIN = r"[^\x00-\x1f\x7f]+"
 
-PLAIN_WORDS = "a text without control characters"
+PLAIN_WORDS = "text without control characters"
 
 Rule = Mapping[str, object]
 
@@ -43,17 +43,17 @@ class HostSpec(ABC):
 
     @property
     @abstractmethod
-    def place(self) -> str:
-        """Name and place, for a reader."""
+    def description(self) -> str:
+        """The name, and where or what it is, for a reader."""
 
     @property
     @abstractmethod
     def claim(self) -> Claim:
-        """The machine that a campaign on this host has for itself."""
+        """The machine that a campaign on this host claims for itself."""
 
     @property
     def size(self) -> Size | None:
-        """What it takes of this machine when it is booted here; None for a host that already runs."""
+        """What it uses of this machine when it is booted here; None for a host that already runs."""
         return None
 
     @property
@@ -63,7 +63,7 @@ class HostSpec(ABC):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-        """The keys that do not go together, each with the reason; `given` has the sound ones as written."""
+        """The keys that do not go together, each with the reason; `given` are the valid keys, as written."""
         del given
         yield from ()
 
@@ -73,22 +73,22 @@ class HostSpec(ABC):
         yield from ()
 
     def with_clock(self, clock: Clock) -> HostSpec:
-        """The same with this clock, if it has one to set. Raises ValueError if it cannot have it."""
+        """This host with this clock, if it has a clock to set. Raises ValueError for one it cannot have."""
         del clock
         return self
 
     def unusable(self) -> Iterator[tuple[tuple[str, ...], HostError]]:
-        """The keys whose files cannot be used, each with the reason. No host is asked."""
+        """The keys whose files cannot be used, each with the reason. Contacts no host."""
         yield from ()
 
     @abstractmethod
     def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
-        """What a boot of the plan is, and what is built first. No host is asked."""
+        """What a boot of the plan is, and what is built first. Contacts no host."""
 
     @classmethod
     @abstractmethod
     def prepare(cls, pairs: Sequence[Mapping[Kernel, Any]], job: Job) -> Ready:
-        """Build what these hosts of its kind lack, or see that they answer.
+        """Build what these hosts of its kind lack, or check that they answer.
 
         Raises MachineError or HostError.
         """
@@ -100,30 +100,30 @@ class HostSpec(ABC):
 
 
 def plain_field(about: str) -> Rule:
-    """The metadata of a field that is a key of hosts.yaml: a sentence for the reader."""
+    """The metadata of a field that is a key of hosts.yaml: its description."""
     return {"description": about}
 
 
 def number(about: str, minimum: float, maximum: float) -> Rule:
-    """That of a number in a closed range."""
+    """The metadata of a number in a closed range."""
     return {"description": about, "strict": True, "ge": minimum, "le": maximum}
 
 
 def flag_field(about: str) -> Rule:
-    """That of true or false."""
+    """The metadata of a truth value."""
     return {"description": about, "strict": True}
 
 
 def text_field(about: str, *, pattern: str = PLAIN, wanted: str = PLAIN_WORDS) -> Rule:
-    """That of a text that matches a whole regular expression, which `wanted` says in words.
+    """The metadata of a text that matches a regular expression as a whole; `wanted` says it in words.
 
-    The expression is of the dialect that Python, Rust and ECMA-262 share.
+    The expression must mean the same in Python, Rust and ECMA-262.
     """
     return {"description": about, "pattern": f"^(?:{pattern})$", "wanted": wanted}
 
 
 class Beside:
-    """Marks a path of the user's: `~` is the home directory, a relative path starts beside hosts.yaml."""
+    """Marks a path in hosts.yaml: `~` is the home directory, a relative path is relative to the file."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
         """The validator of such a path; its context has the directory of the file."""

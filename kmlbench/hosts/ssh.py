@@ -84,8 +84,8 @@ class SshHost:
 
     def get(self, source: str, destination: Path) -> None:
         """Copy a file from the host. Raises HostError if it is missing; leaves no partial file."""
-        found = self._copy(f"{source} to {destination}", ("cat", "--", source))
-        write_whole(destination, bytes(found.stdout))
+        received = self._copy(f"{source} to {destination}", ("cat", "--", source))
+        write_whole(destination, bytes(received.stdout))
 
     def dial(self, port: int) -> ByteStream:
         """See kmlbench.model.Host. Raises HostError if nothing listens there."""
@@ -96,11 +96,11 @@ class SshHost:
         return BoundedStream(name=self.name, stream=channel, left=OUTPUT_BYTES)
 
     def _copy(self, what: str, argv: Sequence[str], *, stdin: bytes = b"") -> _Collected:
-        found = self._execute(argv, timeout_s=FILE_TIMEOUT_S, stdin=stdin)
-        if found.returncode:
-            said = found.stderr.decode(errors="replace").strip()
-            raise HostError(f"{self.name}: cannot copy {what}: {said or found.returncode}")
-        return found
+        received = self._execute(argv, timeout_s=FILE_TIMEOUT_S, stdin=stdin)
+        if received.returncode:
+            complaint = received.stderr.decode(errors="replace").strip()
+            raise HostError(f"{self.name}: cannot copy {what}: {complaint or received.returncode}")
+        return received
 
     def _execute(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes) -> _Collected:
         deadline = time.monotonic() + timeout_s

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Running a campaign."""
+"""Runs campaigns."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs a plan: boots, proves, measures, and stores every outcome before the next trial starts.
+"""Runs a plan: boots, measures, proves, and stores every outcome before the next trial starts.
 
 The only module that knows both hosts and workloads. A failed trial is an outcome and the campaign
 continues; a lost host fails the rest of its boot; a contradicted proof stops everything.
@@ -153,19 +153,19 @@ class CampaignRun:
         finally:
             self._begin(boot, Stage.CLOSE)
             with suppress(HostError):
-                said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
-                writer.write_file(self.directory.boot(boot.index) / "dmesg", said)
+                log = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
+                writer.write_file(self.directory.boot(boot.index) / "dmesg", log)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
         """Store the facts of the boot and compare them with the boots before; the kernel's release."""
         self._begin(boot, Stage.INSPECT)
-        seen = inspect.inspect(host, self.experiment.server)
-        found = {**booted.facts, **seen.facts}
+        inspection = inspect.inspect(host, self.experiment.server)
+        facts = {**booted.facts, **inspection.facts}
         raw = self.directory.boot(boot.index)
-        writer.write_file(raw / "config", seen.config)
-        writer.write_file(raw / "cpuinfo", seen.cpuinfo)
-        self._recorder.record_facts(boot, found)
-        return found["kernel_release"]
+        writer.write_file(raw / "config", inspection.config)
+        writer.write_file(raw / "cpuinfo", inspection.cpuinfo)
+        self._recorder.record_facts(boot, facts)
+        return facts["kernel_release"]
 
     def _group(self, host: Host, release: str, group: TrialGroup) -> None:
         left = group.trials
@@ -223,13 +223,13 @@ class CampaignRun:
         started = Moment()
         self._recorder.tell(TrialBegun(trial=trial))
         try:
-            measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
+            measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._with_options(setting))
         except ProofError as error:
             self._recorder.fail(trial, "proof", error, started)
             raise
         self._recorder.complete(trial, measured, started)
 
-    def _asked(self, setting: Setting) -> Setting:
+    def _with_options(self, setting: Setting) -> Setting:
         return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
 
     @property

@@ -33,7 +33,7 @@ OWN_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A host's answers. `facts` are what kmlbench.results.facts compares; the rest is kept raw."""
+    """A host's answers. `facts` are what kmlbench.results.facts compares; the rest is stored as it is."""
 
     facts: Mapping[str, str]
     config: str
@@ -76,14 +76,14 @@ def _success(host: Host, result: CommandResult) -> CommandResult:
 
 def _sources(host: Host) -> Mapping[str, str]:
     """The text of the kernel's own files, in one round trip."""
-    found: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[str]] = defaultdict(list)
     for line in _output(host, "grep", "-r", "", *SOURCES).splitlines():
         path, _, text = line.partition(":")
-        found[path].append(text)
-    missing = [path for path in SOURCES if path != VULNERABILITIES and path not in found]
+        texts[path].append(text)
+    missing = [path for path in SOURCES if path != VULNERABILITIES and path not in texts]
     if missing:
         raise HostError(f"{host.name}: {', '.join(missing)} did not answer")
-    return {path: "\n".join(lines) for path, lines in found.items()}
+    return {path: "\n".join(lines) for path, lines in texts.items()}
 
 
 def _mitigations(sources: Mapping[str, str]) -> Mapping[str, str]:
@@ -105,7 +105,7 @@ def _programs(host: Host, server: Server) -> Mapping[str, str]:
     programs = (SERVER_PROGRAMS[server], *CLIENT_PROGRAMS)
     paths = [prefix.path(program) for program in programs for prefix in Prefix]
     lines = _output(host, "sha256sum", *paths).splitlines()
-    sums = {path.strip(): found for found, _, path in (line.partition(" ") for line in lines)}
+    sums = {path.strip(): checksum for checksum, _, path in (line.partition(" ") for line in lines)}
     for program in programs:
         _require_same(host, program, {sums[prefix.path(program)] for prefix in Prefix})
     facts = {f"{program.rsplit('/', 1)[1]}_sha256": sums[Prefix.USR.path(program)] for program in programs}

@@ -22,8 +22,8 @@ from kmlbench.storage import locked
 
 def claims_of(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
     """The machines that a campaign on these hosts uses: all guests use this one."""
-    found = {host.claim.key: host.claim for host in hosts}
-    return tuple(found[key] for key in sorted(found))
+    claims = {host.claim.key: host.claim for host in hosts}
+    return tuple(claims[key] for key in sorted(claims))
 
 
 @contextmanager
@@ -54,8 +54,8 @@ def _held(claim: Claim, path: Path, holder: str) -> Iterator[None]:
 
 def _taken(claim: Claim, path: Path) -> MachineError:
     try:
-        found = json.loads(path.read_bytes())
-        who = f"process {found['pid']}, {found['holder']}"
+        record = json.loads(path.read_bytes())
+        who = f"process {record['pid']}, {record['holder']}"
     except (OSError, ValueError, TypeError, KeyError):
         who = "a process that is just starting"
     return MachineError(

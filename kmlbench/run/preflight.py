@@ -59,9 +59,9 @@ def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
             yield error.args[0], error.remedy
 
 
-def free_space(place: Path) -> tuple[Path, int]:
+def free_space(directory: Path) -> tuple[Path, int]:
     """The existing parent of a directory that may have to be created, and its free space in MiB."""
-    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     return existing, shutil.disk_usage(existing).free >> 20
 
 
@@ -80,8 +80,8 @@ def _space(results: Path) -> list[Lack]:
 def _memory(hosts: Iterable[HostSpec], at_once: int, meminfo: Path) -> list[Lack]:
     """One guest of a pair runs at a time, so the largest counts."""
     largest = max((host.size.memory_mb for host in hosts if host.size), default=0)
-    found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
-    available = int(found[1]) >> 10 if found else None
+    match = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
+    available = int(match[1]) >> 10 if match else None
     needed = at_once * (largest + OVERHEAD_MIB)
     if not largest or available is None or available >= needed:
         return []

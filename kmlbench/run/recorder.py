@@ -71,15 +71,15 @@ class Recorder:
             f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
         )
 
-    def record_facts(self, boot: Boot, found: Mapping[str, str]) -> None:
+    def record_facts(self, boot: Boot, values: Mapping[str, str]) -> None:
         """Store the facts of a boot. Raises ProofError if those of the boots before differ."""
-        self.directory.facts(boot.index, boot.kernel, found)
+        self.directory.facts(boot.index, boot.kernel, values)
         with self._lock:
-            self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=found, pair=boot.pair))
+            self._facts.append(BootFacts(boot=boot.index, kernel=boot.kernel, facts=values, pair=boot.pair))
             facts.require_agreement(self._facts)
 
     def left(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
-        """Those of these trials that have not ended."""
+        """The trials among these that have not ended."""
         with self._lock:
             return tuple(trial for trial in trials if trial not in self._ended)
 
@@ -104,12 +104,12 @@ class Recorder:
         with self._lock:
             self.progress.tell(event)
 
-    def _end(self, outcome: Outcome, told: str) -> None:
+    def _end(self, outcome: Outcome, note: str) -> None:
         with self._lock:
             self.directory.append(outcome)
             self._outcomes.append(outcome)
             self._ended.add(outcome.trial)
-            self.progress.note(told)
+            self.progress.note(note)
             self.progress.tell(TrialEnded(outcome=outcome))
             self.progress.advance()
 

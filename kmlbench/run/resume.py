@@ -35,12 +35,12 @@ def find_campaign(text: str, results: Path) -> Path:
         if (path / CAMPAIGN).is_file():
             return path.resolve()
     known = {path.parent.name: path.parent for path in sorted(results.glob(f"*/{CAMPAIGN}"))}
-    found = [path for name, path in known.items() if name.rpartition("-")[2] == text]
-    if len(found) == 1:
-        return found[0].resolve()
+    matches = [path for name, path in known.items() if name.rpartition("-")[2] == text]
+    if len(matches) == 1:
+        return matches[0].resolve()
     ids = [name.rpartition("-")[2] for name in known if name != writer.LATEST]
     raise InputError(
-        f"--resume: {results} has {len(found)} campaigns called {text!r}{suggestion(text, ids)}",
+        f"--resume: {results} has {len(matches)} campaigns called {text!r}{suggestion(text, ids)}",
         remedy="give the path of the campaign's directory",
     )
 
@@ -118,11 +118,11 @@ def _require_version(path: Path, record: PlannedCampaign) -> None:
         raise InputError(
             f"{path}: version {began} of kmlbench started this campaign, and this is {here}: one campaign is "
             "measured by one program",
-            remedy=f"{_way_back(began, here)}, or start a new campaign",
+            remedy=f"{_return_steps(began, here)}, or start a new campaign",
         )
 
 
-def _way_back(began: str, here: str) -> str:
+def _return_steps(began: str, here: str) -> str:
     """How to get from this version to the one that started the campaign."""
     commits = provenance.commit_of(began), provenance.commit_of(here)
     if None in commits:

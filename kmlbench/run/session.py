@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What new and resumed campaigns have in common: machines, the run, the end."""
+"""What new and resumed campaigns have in common: claiming the machines, running the plan, ending."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def claimed_machines(
 
 
 def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
-    """The experiment on these machines."""
+    """The experiment on machines that are ready."""
     return Experiment(
         plan=plan,
         server=spec.server,
@@ -64,9 +64,9 @@ def measure(campaign: CampaignRun, record: PlannedCampaign) -> int:
     try:
         return campaign.run()
     except (ProofError, MachineError) as error:
-        raise type(error)(f"{error}\n  {_kept(path)}") from error
+        raise type(error)(f"{error}\n  {_resume_hint(path)}") from error
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_kept(path)) from None
+        raise KeyboardInterrupt(_resume_hint(path)) from None
 
 
 def stopping_check(record: PlannedCampaign) -> Callable[[Sequence[Outcome]], int | None]:
@@ -74,7 +74,7 @@ def stopping_check(record: PlannedCampaign) -> Callable[[Sequence[Outcome]], int
     return partial(stopping.ended_after, record)
 
 
-def _kept(directory: Path) -> str:
+def _resume_hint(directory: Path) -> str:
     return (
         f"what was measured is in {directory}; `run-benchmark --resume {directory}` resumes it, "
         f"`kmlbench report {directory}` shows it, as incomplete"

@@ -19,7 +19,7 @@ from kmlbench.servers import server
 
 
 def booted(trials: Sequence[Trial]) -> frozenset[Kernel]:
-    """The kernels that these trials boot: a control boots one."""
+    """The kernels that these trials boot: a control boots only one."""
     return frozenset(trial.variant.kernel for trial in trials)
 
 
@@ -50,13 +50,13 @@ def prepare_machines(
 
 
 def cleared(machines: Machines) -> Machines:
-    """Ends servers that a dead controller left on a host; which, is kept in the boot's `leftovers`."""
+    """Machines that first end servers left by a dead controller; the boot's `leftovers` names those."""
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
-        with machines(planned, directory) as found:
-            if left := server.clear(found.host):
+        with machines(planned, directory) as machine:
+            if left := server.clear(machine.host):
                 writer.write_file(directory / "leftovers", left)
-            yield found
+            yield machine
 
     return boot

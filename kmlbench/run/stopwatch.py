@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much of a campaign the controller waits for machines, and how much it takes itself."""
+"""How long a campaign waits for its machines, and how long the controller itself takes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ FORGET_TIMEOUT_S = 30.0
 
 SETTLE_S = 120
 
-SAID_CHARACTERS = 1000
+OUTPUT_CHARACTERS = 1000
 
 ANALYZE = """
 USE {schema};
@@ -60,7 +60,7 @@ def perform(
     """Run `trial` and return its proof and its numbers; the raw output is stored as it arrives.
 
     Raises TrialError or CommandTimeout if it failed, ProofError if what ran contradicts the trial's
-    cell.
+    variant.
     """
     raw = bench.directory.raw(trial)
     steps = [(step, _command(bench, step)) for step in adapter.steps(setting)]
@@ -112,7 +112,7 @@ def _execute(bench: Bench, handle: ServerHandle, statements: str, done: str) -> 
     client = _client(bench.server, handle)
     result = bench.host.run((*client, f"--execute={statements}"), timeout_s=SCHEMA_TIMEOUT_S)
     if result.returncode:
-        raise TrialError(f"the schema could not be {done}: {_said(result)}", stage="prepare")
+        raise TrialError(f"the schema could not be {done}: {_output(result)}", stage="prepare")
 
 
 def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def _stored(bench: Bench, trial: Trial, index: int, step: Step, result: CommandR
     bench.directory.write_step(trial, index, step.name, result)
     if result.returncode:
         raise TrialError(
-            f"{step.argv[0]} ended with {result.returncode}: {_said(result)}",
+            f"{step.argv[0]} ended with {result.returncode}: {_output(result)}",
             stage=step.name,
             remedy=f"read raw/{trial.id} in the campaign's directory",
         )
@@ -168,5 +168,5 @@ def _forgetting(host: Host) -> Iterator[None]:
             host.run(FORGET, timeout_s=FORGET_TIMEOUT_S)
 
 
-def _said(result: CommandResult) -> str:
-    return (result.stderr or result.stdout).strip()[-SAID_CHARACTERS:] or "no output"
+def _output(result: CommandResult) -> str:
+    return (result.stderr or result.stdout).strip()[-OUTPUT_CHARACTERS:] or "no output"

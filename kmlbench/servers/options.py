@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command lines of the database servers: every option is here, no configuration file is read.
+"""The command lines of the database servers: every option is here, and no configuration file is read.
 
 Both prefixes get the same options, --basedir=/usr included, so that plugins and messages are the same files.
 The durability is each server's default: MySQL writes a binary log and syncs it and the redo log at every

@@ -47,7 +47,7 @@ read -r pid < "$1/started" && kill -KILL "$pid" || exit 0
 while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.1; done
 """
 
-# A process number may be another's by now; the server's arguments name its directory.
+# The PID may belong to another process by now; the server's arguments name its directory.
 _CLEAR = """
 for directory in "$1"/*; do
     [ -d "$directory" ] || continue
@@ -171,7 +171,7 @@ def _password_file(password: str) -> str:
 
 
 def _init_sql(password: str) -> str:
-    users = (f"'{USER}'@'{place}'" for place in ("localhost", "127.0.0.1"))
+    users = (f"'{USER}'@'{client_host}'" for client_host in ("localhost", "127.0.0.1"))
     grants = (
         f"CREATE USER {user} IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO {user};\n" for user in users
     )

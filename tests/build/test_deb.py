@@ -152,7 +152,7 @@ def test_the_user_is_told_what_was_set_and_how_much_follows() -> None:
 
 def test_an_option_that_something_else_insists_on_stops_the_build() -> None:
     with pytest.raises(BuildError, match=r"CONFIG_XEN_PV=n \(is y\)"):
-        configuration.require_kept({"CONFIG_XEN_PV": "n", "CONFIG_SMP": "y"}, options(XEN_PV="y"))
+        configuration.require_settings({"CONFIG_XEN_PV": "n", "CONFIG_SMP": "y"}, options(XEN_PV="y"))
 
 
 def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

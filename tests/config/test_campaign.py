@@ -137,7 +137,7 @@ def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> 
     assert load(tmp_path, TWO).campaign.kml == ("b",)
     told = "hosts.yaml:21: campaign: kml: hosts 'a' and 'b' differ in reboot: "
     assert faults(tmp_path, TWO.replace("    port: 22", "    port: 22\n    reboot: true", 1)) == [
-        f"{told}a boot must be the same thing on both"
+        f"{told}a boot must mean the same on both"
     ]
 
 
@@ -199,9 +199,9 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         "hosts.yaml:6: host 'plain': cpus: must be a whole number",
         "hosts.yaml:13: host 'far': port: 70000 is not between 1 and 65535",
         "hosts.yaml:28: campaign: workloads: unknown: 'getpit'; did you mean 'getpid'?",
-        "hosts.yaml:28: campaign: workloads: 'wisconsin' is there twice",
+        "hosts.yaml:28: campaign: workloads: 'wisconsin' is listed twice",
         "hosts.yaml:26: campaign: kml: unknown: 'naer'; did you mean 'near'?",
-        "hosts.yaml:31: campaign: the key 'scale' is there twice",
+        "hosts.yaml:31: campaign: the key 'scale' appears twice",
     }
 
 
@@ -256,7 +256,7 @@ def test_faults_come_in_the_order_of_the_file_each_time(tmp_path: Path) -> None:
 def test_merging_is_not_supported_and_says_what_to_do(tmp_path: Path) -> None:
     text = GOOD.replace("  plain:\n", "  plain: &guest\n")
     text = text.replace(text[text.index("  near:") : text.index("campaign:")], "  near: {<<: *guest}\n")
-    told = "hosts.yaml:17: host 'near': merging (<<) is not supported; write the fields out"
+    told = "hosts.yaml:17: host 'near': merge keys (<<) are not supported; write the fields out"
     assert faults(tmp_path, text) == [told]
 
 
@@ -283,7 +283,7 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         (
             "    host_key",
             "    known_hosts: k\n    host_key",
-            "hosts.yaml:17: host 'far': host_key: say",
+            "hosts.yaml:17: host 'far': host_key: give the key",
         ),
         (
             "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
@@ -294,9 +294,9 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         (
             "user: root",
             "user: -oProxyCommand=x",
-            "hosts.yaml:14: host 'far': user: must be the",
+            "hosts.yaml:14: host 'far': user: must be a user name",
         ),
-        ("192.0.2.7", "a b", "hosts.yaml:12: host 'far': address: must be a name or an address"),
+        ("192.0.2.7", "a b", "hosts.yaml:12: host 'far': address: must be a host name or an address"),
         (
             "port: 22",
             "reboot: true\n    boot_deadline_s: 1",
@@ -304,8 +304,8 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ),
         ("port: 22", "jump: gate", "hosts.yaml:13: host 'far': jump must be a mapping"),
         ("port: 22", "jump: {address: gate}", "hosts.yaml:13: host 'far': jump: the key 'user' is missing"),
-        ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: host 'plain' is a guest that is built"),
-        ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a name"),
+        ("kml: near", "kml: far", "hosts.yaml:26: campaign: kml: host 'plain' is a guest that the suite"),
+        ("  far:", "  '../far':", "hosts.yaml:9: hosts: '../far' is not a valid name"),
         ("[getpid, wisconsin]", "getpid", "hosts.yaml:28: campaign: workloads: must be a list"),
     ],
 )
@@ -318,7 +318,7 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
     guest += "    cpu_model: max\n    clock: time\n"
     text = "hosts:\n  a:\n" + guest.format("stock", 1024) + "  b:\n" + guest.format("kml", 2048)
     text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
-    told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may"
+    told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may differ"
     assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {told}"]
     assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == ("b",)
 
@@ -337,13 +337,13 @@ def test_several_pairs_of_hosts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("[near, near2]", "near", "kml: 2 stock and 1 kml hosts are no pairs"),
-        ("[near, near2]", "[near, near]", "kml: 'near' is there twice"),
+        ("[near, near2]", "near", "kml: 2 stock and 1 kml hosts do not form pairs"),
+        ("[near, near2]", "[near, near]", "kml: 'near' is listed twice"),
         ("[near, near2]", "[near, plain2]", "kml: host 'plain2' has the stock kernel, not kml"),
         (
             "[near, near2]",
             "[near, far]",
-            "host 'far' is a machine of yours: they cannot be compared",
+            "host 'far' is a machine that is already running: they cannot be compared",
         ),
         ("[near, near2]", "[near, nearer]", "kml: unknown: 'nearer'"),
         ("blocks: 4", "blocks: 3", "blocks: 2 pairs of hosts need at least 4 blocks"),
@@ -396,7 +396,7 @@ def test_every_command_says_where_the_fields_are_described(
     assert run(command, path) == 2
     told = capsys.readouterr().err
     assert told.count("remedy: ") == 1
-    assert "remedy: docs/hosts.md has every field; `kmlbench host schema` prints the schema" in told
+    assert "remedy: docs/hosts.md explains every field; `kmlbench host schema` prints a schema" in told
     assert "--help" not in told
 
 
@@ -406,7 +406,9 @@ def test_a_file_that_is_not_there(
 ) -> None:
     assert run(command, tmp_path / "none.yaml") == 2
     told = capsys.readouterr().err
-    assert "none.yaml: cannot be read: No such file or directory\n  remedy: name one with --hosts, or" in told
+    assert (
+        "none.yaml: cannot be read: No such file or directory\n  remedy: name a file with --hosts, or" in told
+    )
 
 
 @pytest.mark.parametrize("option", [("--bloks", "3"), ("--blocks", "0"), ("--clock", "fast")])

@@ -45,12 +45,12 @@ class BoxSpec(HostSpec):
     )
 
     @property
-    def place(self):
+    def description(self):
         return f"the box {self.name} ({self.shape})"
 
     @property
     def claim(self):
-        return Claim(key=f"box-{self.name}", name=self.place)
+        return Claim(key=f"box-{self.name}", name=self.description)
 
     @property
     def size(self):
@@ -65,7 +65,8 @@ class BoxSpec(HostSpec):
 
     @classmethod
     def prepare(cls, pairs, job):
-        job.progress.note(f"opening {', '.join(host.place for pair in pairs for host in pair.values())}")
+        boxes = (host.description for pair in pairs for host in pair.values())
+        job.progress.note(f"opening {', '.join(boxes)}")
         return ready(Playing())
 '''
 
