@@ -9,7 +9,7 @@ KmlbenchError                     1   a failure that is not due to input
 │   └── CommandTimeout            4   a command on a host exceeded its deadline
 ├── TrialError                    5   one trial failed; the campaign records it and continues
 ├── ProofError                    6   a trial's proof contradicts its cell; the campaign stops
-└── DifferenceError               7   a number is not the one that its source says: `kmlbench verify`
+└── DifferenceError               7   a number differs from its source: `kmlbench verify`
 
 A message says what happened, when, and what to do about it. A traceback is a bug.
 """
@@ -32,7 +32,7 @@ class KmlbenchError(Exception):
 
 
 class InputError(KmlbenchError):
-    """Bad input. `faults` holds every fault found, each with its place."""
+    """Bad input. `faults` holds every fault, each with its location."""
 
     exit_code = 2
 

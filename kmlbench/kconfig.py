@@ -16,14 +16,14 @@ _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 
 
 def parse_options(text: str) -> dict[str, str]:
-    """The options of a kernel configuration or a fragment of one; an option that is not set is "n"."""
-    found: dict[str, str] = {}
+    """The options of a kernel configuration or of a fragment; an option that is not set is "n"."""
+    options: dict[str, str] = {}
     for line in text.splitlines():
         if match := _SET.fullmatch(line.strip()):
-            found[match[1]] = match[2]
+            options[match[1]] = match[2]
         elif match := _UNSET.fullmatch(line.strip()):
-            found[match[1]] = "n"
-    return found
+            options[match[1]] = "n"
+    return options
 
 
 def lost_options(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, ...]:
@@ -35,10 +35,10 @@ def lost_options(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str
     )
 
 
-def differences(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the options that differ between two configurations, in order; absent is "n"."""
-    names = sorted(one.keys() | other.keys())
-    return tuple(name for name in names if one.get(name, "n") != other.get(name, "n"))
+def differences(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the options that differ between two configurations, sorted; absent is "n"."""
+    names = sorted(first.keys() | second.keys())
+    return tuple(name for name in names if first.get(name, "n") != second.get(name, "n"))
 
 
 def unexpected_differences(stock: Mapping[str, str], kml: Mapping[str, str]) -> tuple[str, ...]:

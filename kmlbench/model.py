@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The nouns of the experiment: frozen data that every other module speaks in. No input, no output."""
+"""The vocabulary of the experiment: frozen data types that every other module uses. No input, no output."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Proof:
 
     `cpl` is read from CS by a program started from the trial's prefix. The kernel modes come from
     /proc/<pid>/status of the measured processes; None means that the trial has no such process, False
-    also stands for a kernel without the field.
+    also means a kernel without the field.
     """
 
     kernel_release: str
@@ -152,7 +152,7 @@ class Proof:
 class Completed:
     """A trial that ended with numbers and a proof.
 
-    `resumption` counts how often its campaign had been resumed; a record tells it by the order of lines.
+    `resumption` counts how often its campaign had been resumed; in a record, the order of lines shows it.
     """
 
     trial: Trial
@@ -249,8 +249,8 @@ class Step:
 class Setting:
     """What an adapter may know when it names its steps: where things are on the host, and how much to do.
 
-    `loops` stands for the passes of a workload that has passes, in place of its own count times the scale.
-    `rate_per_s` is the pace of a workload that has events; without it they follow one another.
+    `loops` is the number of passes of a workload that has passes; without it, its own count times the scale.
+    `rate_per_s` is the pace of a workload that has events; without it they run back to back.
     `server_pid` is 0 where there is no server.
     """
 
@@ -304,7 +304,7 @@ class Boot:
 
 
 class Platform(StrEnum):
-    """Where a campaign ran. The values stand in campaign.json and in the report's title."""
+    """Where a campaign ran. The values appear in campaign.json and in the report's title."""
 
     INSTRUCTIONS = "QEMU TCG, instruction clock"
     REAL_TIME = "QEMU TCG, real time"
@@ -317,7 +317,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """A rule, fixed before the first block, that may end a campaign before its plan: see plan.stopping.
+    """A rule, fixed before the first block, that may end a campaign before its plan does: see plan.stopping.
 
     `half_width` is relative (0.005), `confidence` that of each look; the first look is after `first` blocks,
     the next after `every` further ones.
@@ -338,7 +338,7 @@ class PlannedCampaign:
 
     `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";
     `control` marks an A/A campaign: one cell, booted twice in each block; `options` are the command's
-    options as the user could give them again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
+    options as they could be given again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
     """
 
     id: str
@@ -357,7 +357,7 @@ class PlannedCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFacts:
-    """What one boot said about itself, before any trial of it. `pair` is the plan's, no part of the file.
+    """The facts that one boot reported before its first trial. `pair` is the plan's and not in the file.
 
     A boot of the plan that was lost is repeated when the campaign is resumed: `resumption` tells them apart.
     """
@@ -373,7 +373,7 @@ class BootFacts:
 class Resumption:
     """A campaign went on after its controller had ended. The first has `number` 1.
 
-    `trials` had begun and have no outcome; `boots` (indices of the plan) had begun and did not get through
+    `trials` had begun and have no outcome; `boots` (indices of the plan) had begun and did not finish
     their trials. Trials that had failed have their own lines.
     """
 

@@ -82,12 +82,12 @@ def check(
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> CommandResult:
-    """As `run`, but a non-zero exit raises BuildError with the end of the command's output."""
+    """Like `run`, but a non-zero exit raises BuildError with the end of the command's output."""
     result = run(argv, timeout_s=timeout_s, cwd=cwd, env=env, log=log)
     if result.returncode != 0:
-        said = tail(log) if log else _last_lines(result.stdout + result.stderr)
+        output = tail(log) if log else _last_lines(result.stdout + result.stderr)
         raise BuildError(
-            f"`{shlex.join(argv)}` ended with {result.returncode}:\n{said}",
+            f"`{shlex.join(argv)}` ended with {result.returncode}:\n{output}",
             remedy=f"read {log}" if log else "fix the cause above and run the command again",
         )
     return result

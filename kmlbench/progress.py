@@ -25,7 +25,7 @@ class Progress(Protocol):
         """One line that the user should see and keep."""
 
     def tell(self, event: Event) -> None:
-        """An event of a campaign. From any thread, one at a time."""
+        """Report an event of a campaign; called from any thread, one call at a time."""
 
 
 class Silent:

@@ -46,7 +46,7 @@ def git_commit() -> str:
 
 
 def commit_of(recorded: str) -> str | None:
-    """The commit in what `git_commit` gave, of which old records have no hash; None if it is not known."""
+    """The commit in a value of `git_commit`, None if unknown. Old records have no hash after "-dirty"."""
     return None if recorded == UNKNOWN else recorded.partition(CHANGED)[0]
 
 
@@ -56,7 +56,7 @@ def has_changes(recorded: str) -> bool:
 
 
 def checkout(recorded: str) -> str:
-    """How to get that version again, as a remedy; empty if its commit is not known."""
+    """How to check that version out, as a remedy; empty if its commit is unknown."""
     commit = commit_of(recorded)
     if commit is None:
         return ""
@@ -65,11 +65,11 @@ def checkout(recorded: str) -> str:
 
 
 def tools(*, guests: bool) -> Mapping[str, str]:
-    """Versions by name; QEMU's and the compiler's only where guests are built and booted."""
-    found = {"python": platform.python_version(), "system": platform.release()}
+    """The versions by tool; QEMU's and the compiler's only where guests are built and booted."""
+    versions = {"python": platform.python_version(), "system": platform.release()}
     if guests:
-        found |= {"qemu": _first_line(QEMU), "gcc": _first_line("gcc")}
-    return found | {package: version(package) for package in PACKAGES}
+        versions |= {"qemu": _first_line(QEMU), "gcc": _first_line("gcc")}
+    return versions | {package: version(package) for package in PACKAGES}
 
 
 def _git(*words: str) -> str:

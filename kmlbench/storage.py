@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that are whole or not there, and locks that end with the process that has them."""
+"""Files that are written whole or not at all, and locks that are released when their process ends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, flags: int = os.O_CREAT, mode: int = 0o600) -> Iterator[int]:
-    """Hold the lock of the file at `path`, opened with `flags`; its descriptor.
+    """Hold the lock of the file at `path`, opened with `flags`; yields its descriptor.
 
     A file that its holder removed meanwhile is opened anew. Raises BlockingIOError when somebody else has the
     lock and `wait` is false, OSError when the file cannot be opened.

@@ -195,7 +195,7 @@ def _costs(costs: Mapping[str, Mapping[str, object]]) -> Costs:
         _require_names(f"kinds in {name}", kinds, needed=KINDS, known=KINDS)
     by_cell: Costs = {
         known[name]: {
-            kind: lines.convert(kinds[kind], _Costs, place=f"costs_ns.{name}.{kind}") for kind in KINDS
+            kind: lines.convert(kinds[kind], _Costs, location=f"costs_ns.{name}.{kind}") for kind in KINDS
         }
         for name, kinds in costs.items()
     }

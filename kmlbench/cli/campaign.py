@@ -67,7 +67,7 @@ def resume(arguments: argparse.Namespace, progress: Progress) -> int:
     if arguments.dry_run:
         record = stored.campaign
         question = dry_run.question(record.plan, control=record.control, rule=record.stopping)
-        return dry_run.tell(arguments, config, planned, question=question, results=path)
+        return dry_run.print_plan(arguments, config, planned, question=question, results=path)
     progress.note(text.planned_line(planned))
     failed = resumption.resume_campaign(path, config, planned, results=arguments.results, progress=progress)
     return _finish(path, failed, progress)
@@ -77,10 +77,10 @@ def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: P
     """The end of a campaign that has nothing left to run, for which no host is needed."""
     Faults(messages=list(arguments.faults)).check()
     progress.tell(Planned(trials=(), seed=stored.campaign.seed, estimate_s=0))
-    said = f"the campaign in {stored.directory} is complete: nothing is left to run"
+    message = f"the campaign in {stored.directory} is complete: nothing is left to run"
     if arguments.dry_run:
-        return dry_run.say(arguments, [said])
-    progress.note(said)
+        return dry_run.print_lines(arguments, [message])
+    progress.note(message)
     return _finish(stored.directory, 0, progress)
 
 

@@ -46,14 +46,14 @@ def question(plan: tuple[Trial, ...], *, control: bool, rule: Stopping | None) -
         )
 
 
-def place(results: Path) -> str:
-    """Where the results would be: `results` is a campaign's directory, or where campaigns are kept."""
+def results_line(results: Path) -> str:
+    """Where the results would be: `results` is the directory of a campaign, or that of all campaigns."""
     if (results / CAMPAIGN).exists():
         return f"results: {results}"
     return f"results: a new directory below {results}"
 
 
-def tell(
+def print_plan(
     arguments: argparse.Namespace,
     config: Config,
     planned: Planned,
@@ -61,13 +61,15 @@ def tell(
     question: Iterable[str],
     results: Path,
 ) -> int:
-    """Print all of it, but not for a program, which has its own lines; the exit code."""
-    beside = (*describe_machines(config, planned), *question, place(results))
-    return say(arguments, [*(trial.id for trial in planned.trials), *beside, text.planned_line(planned)])
+    """Print the plan, unless --json reports it as an event; the exit code."""
+    beside = (*describe_machines(config, planned), *question, results_line(results))
+    return print_lines(
+        arguments, [*(trial.id for trial in planned.trials), *beside, text.planned_line(planned)]
+    )
 
 
-def say(arguments: argparse.Namespace, lines: Iterable[str]) -> int:
-    """Print what is for people."""
+def print_lines(arguments: argparse.Namespace, lines: Iterable[str]) -> int:
+    """Print lines for people, so none with --json; the exit code."""
     if not arguments.json:
         print(printable("\n".join(lines)))
     return 0

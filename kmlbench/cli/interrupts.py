@@ -17,20 +17,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 SHOW_CURSOR = b"\x1b[?25h"
 
-TOLD = "interrupted: shutting down; interrupt again to exit at once"
+SHUTDOWN_MESSAGE = "interrupted: shutting down; interrupt again to exit at once"
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
     """Have the first of SIGNALS raise KeyboardInterrupt, and the second end the process.
 
-    Guests die with the process (hosts.qemu_process.tied). A signal that is ignored, as by nohup, stays so.
+    Guests die with the process (hosts.qemu_process.tied_to_parent). Signals that are ignored, as by nohup,
+    stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield Interruption()
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    handled = [number for number, found in before.items() if found is not signal.SIG_IGN]
+    handled = [number for number, action in before.items() if action is not signal.SIG_IGN]
     handler = Interruption()
     for number in handled:
         signal.signal(number, handler)
@@ -51,15 +52,15 @@ class Interruption:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         if self.seen:
-            _say(SHOW_CURSOR if sys.stderr.isatty() else b"")
+            _write_stderr(SHOW_CURSOR if sys.stderr.isatty() else b"")
             os._exit(INTERRUPTED)
         self.seen = True
         if not self.drawn:
-            _say(f"\n{TOLD}\n".encode())
+            _write_stderr(f"\n{SHUTDOWN_MESSAGE}\n".encode())
         raise KeyboardInterrupt
 
 
-def _say(text: bytes) -> None:
+def _write_stderr(text: bytes) -> None:
     """Bypasses Python's buffers, which may be in use right now."""
     with suppress(OSError):
         os.write(2, text)

@@ -89,8 +89,8 @@ def _ended(program: str, act: Callable[[], int | None]) -> tuple[int, str]:
     except BrokenPipeError:
         return HUNG_UP, MEANINGS[HUNG_UP]
     except KeyboardInterrupt as interrupt:
-        told = str(interrupt)
-        return INTERRUPTED, _complain(f"{program}: interrupted{f'; {told}' if told else ''}")
+        reason = str(interrupt)
+        return INTERRUPTED, _complain(f"{program}: interrupted{f'; {reason}' if reason else ''}")
 
 
 def _complain(text: str) -> str:

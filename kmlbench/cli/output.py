@@ -63,7 +63,7 @@ def guarded() -> Iterator[None]:
             ("standard output", sys.stdout, redirect_stdout),
             ("standard error", sys.stderr, redirect_stderr),
         ):
-            # typeshed does not know that a closed one is None.
-            found = cast(TextIO | None, stream) or stack.enter_context(Path(os.devnull).open("w"))
-            stack.enter_context(redirect(cast(TextIO, Output(found, name))))
+            # typeshed does not know that a closed stream is None.
+            target = cast(TextIO | None, stream) or stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(redirect(cast(TextIO, Output(target, name))))
         yield

@@ -47,7 +47,7 @@ class Version(argparse.Action):
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments. Faults of unknown ones are left in `faults`, to be reported together with others.
+    """The arguments. Unknown arguments are left as `faults`, to be reported together with others.
 
     Raises InputError for what makes the rest unparsable; a parser whose verb does not read `faults`
     raises it for unknown arguments, too.
@@ -89,16 +89,17 @@ def _meant(word: str, known: Sequence[str]) -> str:
 def parse_share(option: str, text: str) -> float:
     """ "0.5%" as 0.005. Raises InputError unless it is a percentage between 0 and 100, exclusive."""
     try:
-        found = float(text.removesuffix("%")) / 100
+        share = float(text.removesuffix("%")) / 100
     except ValueError:
-        found = 0.0
-    if not text.endswith("%") or not 0 < found < 1:
+        share = 0.0
+    if not text.endswith("%") or not 0 < share < 1:
         raise InputError(f"{option}: {text!r} is not a percentage between 0 and 100, such as 0.5%")
-    return found
+    return share
 
 
 def printable(text: str) -> str:
     """A text with control characters, which a host may have sent, as escape codes; newlines stay."""
     return "\n".join(
-        "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line) for line in text.split("\n")
+        "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+        for line in text.split("\n")
     )

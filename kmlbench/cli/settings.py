@@ -39,11 +39,11 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     return (settings if clock is None else with_clock(settings, clock)), chosen
 
 
-def _together(found: Sequence[str], error: InputError) -> InputError:
+def _together(faults: Sequence[str], error: InputError) -> InputError:
     """The faults of the options and of hosts.yaml as one, with a remedy for each kind."""
-    of_options = found or any(fault.startswith("--") for fault in error.faults)
+    of_options = faults or any(fault.startswith("--") for fault in error.faults)
     remedies = (error.remedy, HELP if of_options else "")
-    return InputError(*found, *error.faults, remedy="; ".join(filter(None, remedies)))
+    return InputError(*faults, *error.faults, remedy="; ".join(filter(None, remedies)))
 
 
 def _clock(text: str | None, faults: Faults) -> Clock | None:

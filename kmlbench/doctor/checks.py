@@ -17,31 +17,31 @@ VULNERABILITY = "vulnerability_"
 STEADY_CLOCKS = ("tsc", "kvm-clock")
 
 
-def conditions(said: Mapping[str, str]) -> tuple[Finding, ...]:
+def conditions(answers: Mapping[str, str]) -> tuple[Finding, ...]:
     """The findings for every machine, from the answers to kmlbench.doctor.questions."""
-    return tuple(find(said) for find in _FINDERS)
+    return tuple(find(answers) for find in _FINDERS)
 
 
-def _kernel(said: Mapping[str, str]) -> Finding:
+def _kernel(answers: Mapping[str, str]) -> Finding:
     return finding(
-        "kernel", said.get("release"), "both hosts need the same source and configuration, except for KML"
+        "kernel", answers.get("release"), "both hosts need the same source and configuration, except for KML"
     )
 
 
-def _mitigations(said: Mapping[str, str]) -> Finding:
-    listed = {name: text for name, text in said.items() if name.startswith(VULNERABILITY)}
-    found = {name.removeprefix(VULNERABILITY): text for name, text in listed.items()}
-    open_ones = sorted(name for name, text in found.items() if text.startswith("Vulnerable"))
-    off = "mitigations=off" in said.get("command_line", "").split()
-    if not found:
+def _mitigations(answers: Mapping[str, str]) -> Finding:
+    listed = {name: text for name, text in answers.items() if name.startswith(VULNERABILITY)}
+    vulnerabilities = {name.removeprefix(VULNERABILITY): text for name, text in listed.items()}
+    vulnerable = sorted(name for name, text in vulnerabilities.items() if text.startswith("Vulnerable"))
+    off = "mitigations=off" in answers.get("command_line", "").split()
+    if not vulnerabilities:
         return finding("mitigations", None, _MITIGATIONS)
     return Finding(
         name="mitigations",
-        value="off" if off else f"without {', '.join(open_ones)}" if open_ones else "the kernel's defaults",
-        state=FindingState.MATTERS if off or open_ones else FindingState.GOOD,
+        value="off" if off else f"without {', '.join(vulnerable)}" if vulnerable else "the kernel's defaults",
+        state=FindingState.MATTERS if off or vulnerable else FindingState.GOOD,
         meaning=_MITIGATIONS,
         change="install the newest microcode and drop mitigations=, or state it with each figure"
-        if off or open_ones
+        if off or vulnerable
         else "",
     )
 
@@ -49,8 +49,8 @@ def _mitigations(said: Mapping[str, str]) -> Finding:
 _MITIGATIONS = "they are a large part of the cost of a system call, and so of what kernel mode saves"
 
 
-def _governor(said: Mapping[str, str]) -> Finding:
-    value = said.get("governors")
+def _governor(answers: Mapping[str, str]) -> Finding:
+    value = answers.get("governors")
     if value is None:
         return finding(
             "governor", None, "without a governor, the firmware or the hypervisor sets the frequency"
@@ -64,8 +64,8 @@ def _governor(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _turbo(said: Mapping[str, str]) -> Finding:
-    intel, other = said.get("no_turbo"), said.get("boost")
+def _turbo(answers: Mapping[str, str]) -> Finding:
+    intel, other = answers.get("no_turbo"), answers.get("boost")
     on = {("0", None): True, ("1", None): False, (None, "1"): True, (None, "0"): False}.get((intel, other))
     meaning = (
         "turbo depends on temperature and on the number of active processors: times drift within a campaign"
@@ -82,8 +82,8 @@ def _turbo(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _smt(said: Mapping[str, str]) -> Finding:
-    value = {"1": "on", "0": "off"}.get(said.get("smt", ""))
+def _smt(answers: Mapping[str, str]) -> Finding:
+    value = {"1": "on", "0": "off"}.get(answers.get("smt", ""))
     meaning = "with SMT the server and its client may share a core, in one boot and not in the next"
     if value is None:
         return finding("smt", None, meaning)
@@ -96,8 +96,8 @@ def _smt(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _swap(said: Mapping[str, str]) -> Finding:
-    count = said.get("swaps")
+def _swap(answers: Mapping[str, str]) -> Finding:
+    count = answers.get("swaps")
     if count is None:
         return finding("swap", None, _SWAP)
     return Finding(
@@ -112,14 +112,14 @@ def _swap(said: Mapping[str, str]) -> Finding:
 _SWAP = "the server's data is in memory; once it is swapped out, a trial measures the disk"
 
 
-def _load(said: Mapping[str, str]) -> Finding:
-    words = said.get("ticks", "").split()
+def _load(answers: Mapping[str, str]) -> Finding:
+    words = answers.get("ticks", "").split()
     meaning = "other load takes cache and CPU time; under the instruction clock it only takes longer"
     if len(words) != 4 or not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
         return finding("load", None, meaning)
     busy, idle = int(words[2]) - int(words[0]), int(words[3]) - int(words[1])
     percent = 100 * busy / (busy + idle) if busy + idle > 0 else 0.0
-    quiet, most = percent <= QUIET_PERCENT, f"; most: {said.get('busiest', 'not told')}"
+    quiet, most = percent <= QUIET_PERCENT, f"; most: {answers.get('busiest', 'not told')}"
     return Finding(
         name="load",
         value=f"{percent:.0f} % of all processors busy{'' if quiet else most}",
@@ -129,8 +129,8 @@ def _load(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _clock(said: Mapping[str, str]) -> Finding:
-    source, synchronised = said.get("clocksource"), said.get("synchronised")
+def _clock(answers: Mapping[str, str]) -> Finding:
+    source, synchronised = answers.get("clocksource"), answers.get("synchronised")
     if source is None:
         return finding("time source", None, _CLOCK)
     good = source in STEADY_CLOCKS
@@ -148,8 +148,8 @@ def _clock(said: Mapping[str, str]) -> Finding:
 _CLOCK = "reading any source but tsc is a system call or a slow register, also for the server"
 
 
-def _memory(said: Mapping[str, str]) -> Finding:
-    value = said.get("memory", "")
+def _memory(answers: Mapping[str, str]) -> Finding:
+    value = answers.get("memory", "")
     meaning = f"server, data and client need {NEED_MIB} MiB; a guest needs its memory_mb"
     if not re.fullmatch("[0-9]{1,15}", value):
         return finding("memory", None, meaning)
@@ -164,10 +164,10 @@ def _memory(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _versions(said: Mapping[str, str]) -> Finding:
-    found = [text for name, text in sorted(said.items()) if name.startswith("version_")]
+def _versions(answers: Mapping[str, str]) -> Finding:
+    versions = [text for name, text in sorted(answers.items()) if name.startswith("version_")]
     meaning = "both hosts need the same; the campaign compares the programs' checksums"
-    return finding("versions", "; ".join(found) or None, meaning)
+    return finding("versions", "; ".join(versions) or None, meaning)
 
 
 _FINDERS: Sequence[Callable[[Mapping[str, str]], Finding]] = (

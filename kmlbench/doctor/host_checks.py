@@ -14,33 +14,33 @@ from kmlbench.model import Kernel
 ROOM_MIB = 512
 
 
-def machine_findings(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
+def machine_findings(answers: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
     """The findings for this machine, which needs QEMU if there are `guests`."""
-    return (*conditions(said), _qemu(said, guests=guests))
+    return (*conditions(answers), _qemu(answers, guests=guests))
 
 
-def host_findings(said: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
+def host_findings(answers: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
     """The findings for an SSH host that should run this kernel."""
-    return (_acceleration(said), _kml(said, kernel), *conditions(said), _disk(said))
+    return (_acceleration(answers), _kml(answers, kernel), *conditions(answers), _disk(answers))
 
 
-def disk_room(name: str, place: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
+def disk_room(name: str, path: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
     """Whether this machine has the disk space without which no campaign starts."""
     good = free_mib >= need_mib
     return Finding(
         name=name,
-        value=f"{free_mib} MiB free in {place}",
+        value=f"{free_mib} MiB free in {path}",
         state=FindingState.GOOD if good else FindingState.PREVENTS,
         meaning=f"{meaning}: {need_mib} MiB",
-        change="" if good else f"free space in {place}",
+        change="" if good else f"free space in {path}",
     )
 
 
 def guest_findings(
-    memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: int
+    memory_mb: int, cpus: int, answers: Mapping[str, str], *, overhead_mb: int
 ) -> tuple[Finding, ...]:
     """The findings for a guest of this size plus `overhead_mb` for QEMU, given this machine's answers."""
-    words = said.get("memory", "")
+    words = answers.get("memory", "")
     fits = not (words.isascii() and words.isdigit()) or int(words) >> 10 >= memory_mb + overhead_mb
     return (
         Finding(
@@ -65,18 +65,18 @@ def guest_acceleration(kvm: bool | None, reason: str) -> Finding:
     )
 
 
-def _acceleration(said: Mapping[str, str]) -> Finding:
+def _acceleration(answers: Mapping[str, str]) -> Finding:
     return Finding(
         name="acceleration",
-        value="a virtual machine" if "hypervisor" in said else "bare metal",
-        state=FindingState.MATTERS if "hypervisor" in said else FindingState.GOOD,
+        value="a virtual machine" if "hypervisor" in answers else "bare metal",
+        state=FindingState.MATTERS if "hypervisor" in answers else FindingState.GOOD,
         meaning="under a hypervisor, times are those of that hypervisor and of its other guests",
-        change="measure on bare metal" if "hypervisor" in said else "",
+        change="measure on bare metal" if "hypervisor" in answers else "",
     )
 
 
-def _disk(said: Mapping[str, str]) -> Finding:
-    free = {name: said.get(f"{name}_free", "") for name in ("run", "var")}
+def _disk(answers: Mapping[str, str]) -> Finding:
+    free = {name: answers.get(f"{name}_free", "") for name in ("run", "var")}
     meaning = f"pristine data is below /var/lib, a trial's copy below /run: {ROOM_MIB} MiB each"
     if not all(re.fullmatch("[0-9]{1,15}", value) for value in free.values()):
         return finding("disk", None, meaning)
@@ -90,8 +90,8 @@ def _disk(said: Mapping[str, str]) -> Finding:
     )
 
 
-def _kml(said: Mapping[str, str], kernel: Kernel) -> Finding:
-    armed, log = said.get("kml"), said.get("kml_log", "")
+def _kml(answers: Mapping[str, str], kernel: Kernel) -> Finding:
+    armed, log = answers.get("kml"), answers.get("kml_log", "")
     states = {None: "the kernel has no KML", "1": "armed", "0": "not armed"}
     state = states.get(armed, f"unknown: {armed}")
     good = armed == "1" if kernel is Kernel.KML else armed != "1"
@@ -106,8 +106,8 @@ def _kml(said: Mapping[str, str], kernel: Kernel) -> Finding:
     )
 
 
-def _qemu(said: Mapping[str, str], *, guests: bool) -> Finding:
-    there = "version_qemu-system-x86_64" in said
+def _qemu(answers: Mapping[str, str], *, guests: bool) -> Finding:
+    there = "version_qemu-system-x86_64" in answers
     return Finding(
         name="qemu",
         value="installed" if there else "missing",

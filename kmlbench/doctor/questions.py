@@ -61,21 +61,21 @@ version sysbench --version
 exit 0
 """
 
-Said = Mapping[str, str]
+Answers = Mapping[str, str]
 
 
-def ask_this_machine() -> Said:
+def ask_this_machine() -> Answers:
     """The answers of this machine."""
     return parse_answers(process.check(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S).stdout)
 
 
-def ask_host(host: Host) -> Said:
+def ask_host(host: Host) -> Answers:
     """The answers of a host. Raises HostError."""
     result = host.run(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S)
     return parse_answers(require_success(host, result, "examining it").stdout)
 
 
-def parse_answers(text: str) -> Said:
+def parse_answers(text: str) -> Answers:
     """The answers by name. Other lines are ignored: a host may print anything."""
     matches = [match for line in text.split("\n") if (match := _LINE.fullmatch(line))]
     stripped = {match[1]: match[2].strip()[:MOST_CHARACTERS] for match in matches}

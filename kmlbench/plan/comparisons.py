@@ -16,7 +16,7 @@ KML_USR = Variant(kernel=Kernel.KML, prefix=Prefix.USR)
 
 KML_TRUSTED = Variant(kernel=Kernel.KML, prefix=Prefix.TRUSTED)
 
-# Of a control: the first is what the second is compared with.
+# The arms of a control: the second is compared with the first.
 ARMS = ("A", "B")
 
 CHANCE = "the same cell twice: nothing but chance"
@@ -61,7 +61,7 @@ def amount_of_work(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def cell_of(trial: Trial, *, control: bool) -> Variant:
-    """The cell that a trial's numbers belong to: the variant, in a control that of its arm."""
+    """The cell that a trial's numbers belong to: its variant, and in a control its arm."""
     if not control:
         return trial.variant
     return replace(trial.variant, arm=arm_of(block=trial.block, boot=trial.boot))
@@ -85,9 +85,11 @@ def planned_comparisons(plan: Sequence[Trial], *, control: bool = False) -> tupl
         first, second = ARMS
         treated = [cell for cell in cells if cell.arm == second]
         return tuple(
-            Comparison(treated=one, control=replace(one, arm=first), isolates=CHANCE) for one in treated
+            Comparison(treated=cell, control=replace(cell, arm=first), isolates=CHANCE) for cell in treated
         )
-    return tuple(one for one in COMPARISONS if {one.treated, one.control} <= set(cells))
+    return tuple(
+        comparison for comparison in COMPARISONS if {comparison.treated, comparison.control} <= set(cells)
+    )
 
 
 def primary(plan: Sequence[Trial], *, control: bool = False) -> Comparison:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The order of a campaign, from a seed alone. Pure: no input, no output.
 
-A block boots each kernel once. Within a block the kernels, the prefixes and the workloads are in
-random order, with the same workload order in every cell, so that a workload has the same predecessor in
-all cells that are compared. The workloads that need a server are adjacent, so that one
-server start serves them (the decision "one server start" in docs/decisions says why). The next block is
-the reverse of it (ABBA): a drift that is linear over the two cancels. An even number of blocks is
-balanced, an odd one has one block unmatched.
+A block boots each kernel once. Within a block the kernels, the prefixes and the workloads are in random
+order, with the same order of workloads in every cell, so that a workload has the same predecessor in all
+cells that are compared. The workloads that need a server are adjacent, so that one server start serves them
+(docs/decisions/0002 says why). The next block is the reverse (ABBA): a drift that is linear over the two
+cancels. An even number of blocks is balanced; an odd number leaves one block unmatched.
 """
 
 from __future__ import annotations
@@ -68,9 +67,9 @@ def make_control(
     """The trials of an A/A control: each block boots one cell twice, with the same order of workloads."""
     cells = (
         (block, twin, workload)
-        for one in _blocks((variant,), workloads, blocks=blocks, seed=seed)
+        for drawn in _blocks((variant,), workloads, blocks=blocks, seed=seed)
         for twin in range(len(ARMS))
-        for block, _, workload in one
+        for block, _, workload in drawn
     )
     return tuple(
         Trial(
@@ -133,7 +132,7 @@ def _left(groups: Iterable[TrialGroup], done: Collection[Trial]) -> Iterable[Tri
 
 
 def _boot(trials: tuple[Trial, ...], twin: int, workloads: Mapping[str, bool]) -> Boot:
-    grouped = itertools.groupby(trials, key=lambda one: (one.variant.prefix, workloads[one.workload]))
+    grouped = itertools.groupby(trials, key=lambda trial: (trial.variant.prefix, workloads[trial.workload]))
     first = trials[0]
     return Boot(
         index=first.boot,

@@ -2,7 +2,7 @@
 """Prepares an SSH host for campaigns, checks it, and removes what was installed.
 
 The manifest on the host (provision.manifest) is written before anything else and lists our files: only these
-are ever replaced or removed, and only while their content is unchanged.
+are ever replaced or removed, and only if their content is unchanged.
 """
 
 from __future__ import annotations
@@ -87,17 +87,17 @@ def lacking(host: Host, wanted: Belongings, state: HostState) -> tuple[Lack, ...
 def check_proof(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
     """Which programs of a prepared host do not run at the privilege level of their cell."""
     log = host.run(("sh", "-c", "dmesg | grep 'kml: ' | tail -n 1"), timeout_s=SHORT_TIMEOUT_S).stdout.strip()
-    found = [readiness.proof_lacks(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
-    return tuple(lack for lack in found if lack is not None)
+    lacks = [readiness.proof_lacks(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
+    return tuple(lack for lack in lacks if lack is not None)
 
 
 def prepare_host(host: Host, wanted: Belongings, state: HostState) -> Changes:
     """Install what is missing. Raises HostError that lists every blocker, before anything is changed."""
-    if found := lacking(host, wanted, state):
+    if lacks := lacking(host, wanted, state):
         raise HostError(
             f"{host.name} cannot be prepared, and nothing was changed:\n"
-            + "\n".join(f"  {lack.what}" for lack in found),
-            remedy="; ".join(dict.fromkeys(lack.remedy for lack in found)),
+            + "\n".join(f"  {lack.what}" for lack in lacks),
+            remedy="; ".join(dict.fromkeys(lack.remedy for lack in lacks)),
         )
     changes = readiness.planned_changes(wanted, state)
     if changes.lines:
@@ -120,13 +120,13 @@ def clean(host: Host) -> Cleaned:
         return Cleaned(removed=(), changed=(), in_use=())
     _run(host, "rm", "-rf", "--", STAGE, NEW_DATA)
     seen = survey(host, sorted(listed.files))
-    changed = tuple(path for path, found in seen.items() if found.sha256 != listed.files[path])
+    changed = tuple(path for path, file in seen.items() if file.sha256 != listed.files[path])
     removed = tuple(path for path in listed.files if path in seen and path not in changed)
     names = (path for path in listed.files if path not in changed)
     _lines(host, _REMOVE, (each for path in names for each in (path, path + PARTIAL)))
-    kept = replace(listed, files={path: listed.files[path] for path in changed})
+    remaining = replace(listed, files={path: listed.files[path] for path in changed})
     if changed:
-        _write(host, kept)
+        _write(host, remaining)
     else:
         _run(host, "rm", "-f", "--", manifest.PATH)
     in_use = _lines(host, _REMOVE_EMPTY, sorted(listed.directories, reverse=True))
@@ -218,7 +218,7 @@ def _initialise(host: Host, wanted: Belongings, listed: Manifest) -> Manifest:
     _run(host, "mv", "-T", "--", NEW_DATA, DATA)
     return replace(
         listed,
-        files={**listed.files, **{_final(path): found for path, found in files.items()}},
+        files={**listed.files, **{_final(path): sha256 for path, sha256 in files.items()}},
         directories=(*listed.directories, *(_final(path) for path in directories)),
     )
 

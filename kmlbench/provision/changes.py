@@ -43,7 +43,7 @@ class Changes:
         """One line for each change."""
         return (
             *(f"make the directory {path} ({mode(path)})" for path in self.directories),
-            *(_told(item) for item in self.items),
+            *(_describe(item) for item in self.items),
             *((f"initialise the server's data in {DATA}",) if self.initialise else ()),
         )
 
@@ -65,26 +65,28 @@ def mode(directory: str) -> str:
 def planned_changes(wanted: Belongings, state: HostState) -> Changes:
     """The changes after which everything that is wanted is installed."""
     missing = tuple(path for path in wanted.directories if path not in state.seen)
-    items = tuple(item for item in wanted.items if _content(item, wanted, state) != _found(item.path, state))
+    items = tuple(
+        item for item in wanted.items if _content(item, wanted, state) != _current(item.path, state)
+    )
     return Changes(directories=missing, items=items, initialise=DATA not in state.seen)
 
 
 def lacks(wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
-    """What blocks preparing the host and prepare cannot fix."""
-    return (*_packages(wanted, state), *_writable(wanted, state), *_in_the_way(wanted, state))
+    """What blocks preparing the host and `prepare` cannot fix."""
+    return (*_packages(wanted, state), *_writable(wanted, state), *_conflicts(wanted, state))
 
 
-def conditions_lacking(found: Conditions) -> tuple[Lack, ...]:
+def conditions_lacking(conditions: Conditions) -> tuple[Lack, ...]:
     """What else a campaign needs on the host."""
     listed = []
-    if not found.has_server_user:
+    if not conditions.has_server_user:
         what = "there is no user mysql to run the server as"
         listed.append(Lack(what=what, remedy="adduser --system --group --no-create-home mysql"))
-    if not found.has_pymysql:
+    if not conditions.has_pymysql:
         what = "/usr/bin/python3 has no pymysql, which the second client needs"
         listed.append(Lack(what=what, remedy="apt-get install python3-pymysql"))
-    if found.free_mib is not None and found.free_mib < FREE_MIB:
-        what = f"/run has {found.free_mib} MiB free; the server's data needs {FREE_MIB} MiB there"
+    if conditions.free_mib is not None and conditions.free_mib < FREE_MIB:
+        what = f"/run has {conditions.free_mib} MiB free; the server's data needs {FREE_MIB} MiB there"
         listed.append(Lack(what=what, remedy="mount -o remount,size=2G /run"))
     return tuple(listed)
 
@@ -95,17 +97,17 @@ def proof_lacks(kernel: Kernel, prefix: Prefix, level: int, log: str) -> Lack | 
     if level == wanted:
         return None
     what = f"a program below {prefix} runs at CPL {level}, not {wanted}"
-    said = f"; the kernel says: {log}" if log else ""
+    reason = f"; the kernel says: {log}" if log else ""
     if wanted == 0:
         remedy = (
             "arm it: kernel_mode_linux=on on the kernel's command line, or sysctl kernel.kernel_mode_linux=1"
         )
     else:
         remedy = f"boot the {kernel} kernel: this one runs programs in kernel mode"
-    return Lack(what=f"{what}{said}", remedy=remedy)
+    return Lack(what=f"{what}{reason}", remedy=remedy)
 
 
-def _told(item: Item) -> str:
+def _describe(item: Item) -> str:
     match item:
         case Sent():
             return f"install {item.path}"
@@ -118,15 +120,16 @@ def _content(item: Item, wanted: Belongings, state: HostState) -> str:
     if isinstance(item, Sent):
         return item.sha256
     sent = {other.path: other.sha256 for other in wanted.items if isinstance(other, Sent)}
-    return sent.get(item.source) or _found(item.source, state)
+    return sent.get(item.source) or _current(item.source, state)
 
 
-def _found(path: str, state: HostState) -> str:
+def _current(path: str, state: HostState) -> str:
+    """The SHA-256 that the file has; empty if there is none."""
     return state.seen[path].sha256 if path in state.seen else ""
 
 
 def _packages(wanted: Belongings, state: HostState) -> Iterable[Lack]:
-    missing = [source for source in wanted.sources if not _found(source, state)]
+    missing = [source for source in wanted.sources if not _current(source, state)]
     for source in missing:
         package = PACKAGES.get(source.removeprefix(f"{Prefix.USR}/"), "coreutils")
         yield Lack(what=f"{source} is missing", remedy=f"apt-get install {package}")
@@ -144,7 +147,7 @@ def _writable(wanted: Belongings, state: HostState) -> Iterable[Lack]:
             yield Lack(what=what, remedy=f"chown root {path}; chmod go-w {path}")
 
 
-def _in_the_way(wanted: Belongings, state: HostState) -> Iterable[Lack]:
+def _conflicts(wanted: Belongings, state: HostState) -> Iterable[Lack]:
     own = state.manifest.files if state.manifest else {}
     for item in wanted.items:
         seen = state.seen.get(item.path)

@@ -45,21 +45,21 @@ def survey(host: Host, paths: Sequence[str]) -> Mapping[str, Seen]:
     if not paths:
         return {}
     lines = _ask(host, "stat", "--format=%f|%U|%n", "--", *paths)
-    found = [match for line in lines if (match := LINE.fullmatch(line))]
-    sums = _sums(host, [match[3] for match in found if not stat.S_ISDIR(int(match[1], 16))])
+    matches = [match for line in lines if (match := LINE.fullmatch(line))]
+    sums = _sums(host, [match[3] for match in matches if not stat.S_ISDIR(int(match[1], 16))])
     return {
         match[3]: Seen(mode=int(match[1], 16), owner=match[2], sha256=sums.get(match[3], ""))
-        for match in found
+        for match in matches
         if match[3] in paths
     }
 
 
 def tree(host: Host, directory: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """The SHA-256 of each file below a directory, and the directories with itself first. Raises HostError."""
+    """The SHA-256 of each file below a directory, and the directories, itself first. Raises HostError."""
     listed = _ask(host, "find", directory, "-printf", "%y %p\n")
-    found = sorted((line[2:], line[0]) for line in listed if line)
-    files = [path for path, kind in found if kind == "f"]
-    return _sums(host, files), tuple(path for path, kind in found if kind == "d")
+    entries = sorted((line[2:], line[0]) for line in listed if line)
+    files = [path for path, kind in entries if kind == "f"]
+    return _sums(host, files), tuple(path for path, kind in entries if kind == "d")
 
 
 def _sums(host: Host, paths: Sequence[str]) -> Mapping[str, str]:

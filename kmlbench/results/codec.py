@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The nouns as text, and read back: campaign.json, facts.json, argv.json and the lines of outcomes.jsonl.
+"""Encodes and decodes the record: campaign.json, facts.json, argv.json and the lines of outcomes.jsonl.
 
 Readers raise ValueError with the name of the field that is missing or of the wrong type; the caller knows
 the file and the line.
@@ -47,11 +47,11 @@ from kmlbench.results.samples import SampleReader, SampleRecord
 class UnknownFormat(ValueError):
     """A record of another format than this version reads, and what to do about it."""
 
-    def __init__(self, found: int) -> None:
-        super().__init__(f"format {found} is unknown; this version of kmlbench reads format {FORMAT}")
+    def __init__(self, number: int) -> None:
+        super().__init__(f"format {number} is unknown; this version of kmlbench reads format {FORMAT}")
         self.remedy = (
             "read it with a newer kmlbench: git_commit in its campaign.json names the one that wrote it"
-            if found > FORMAT
+            if number > FORMAT
             else "restore the file from a copy: no version of kmlbench wrote that format"
         )
 
@@ -124,9 +124,9 @@ def read_facts(text: str) -> BootFacts:
 
 def _require_format(text: str) -> None:
     """Raise UnknownFormat unless `text` has the format that this version writes."""
-    found = lines.decode(text, _FORMAT).format
-    if found != FORMAT:
-        raise UnknownFormat(found)
+    number = lines.decode(text, _FORMAT).format
+    if number != FORMAT:
+        raise UnknownFormat(number)
 
 
 def outcome_text(outcome: Outcome) -> str:
@@ -170,7 +170,7 @@ def resumption_text(resumption: Resumption) -> str:
 def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outcome | Resumption:
     """What a line of outcomes.jsonl says. Raises ValueError.
 
-    All lines of a campaign share the reader `samples`; so many resumptions preceded this one.
+    All lines of a campaign share the reader `samples`; `resumption` counts the resumptions before this line.
     """
     match lines.decode(text, _LINE):
         case CompletedRecord() as record:
@@ -207,7 +207,7 @@ def command_text(result: CommandResult) -> str:
 
 
 def read_command(text: str, *, stdout: str, stderr: str) -> CommandResult:
-    """The command in `text`, which printed this. Raises ValueError."""
+    """The command in `text`, with the output that it printed. Raises ValueError."""
     record = lines.decode(text, _COMMAND)
     return CommandResult(
         argv=record.argv,

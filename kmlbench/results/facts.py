@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What a boot says about itself, and whether the boots of a campaign may be compared.
+"""The facts of a boot, and whether the boots of a campaign may be compared.
 
 Every fact must be the same in all boots, with two exceptions: what names the kernel must differ between
-the kernels and only there (BY_KERNEL), and the memory that a kernel leaves over is equal to a percent
-(NEAR), since the kernels' own sizes differ. The kernels' configurations are split: the options of Kernel
-Mode Linux and the release's suffix must differ, the rest must be equal. All this holds within a pair of
-hosts: what is compared is compared on one pair, and two pairs may be different machines.
+the kernels and only there (BY_KERNEL), and the memory that a kernel leaves free must be equal to within a
+percent (NEAR), since the kernels' own sizes differ. The kernels' configurations are split: the options of
+Kernel Mode Linux and the release's suffix must differ, the rest must be equal. All this holds within a pair
+of hosts: comparisons are made within a pair, and two pairs may be different machines.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ def require_agreement(boots: Sequence[BootFacts]) -> None:
     """Raises ProofError that lists every fact that is not as it must be."""
     wrong = [row for row in compare_boots(boots) if not row.agrees]
     if wrong:
-        told = "\n".join(f"  {row.name} ({row.expectation}): {_told(row)}" for row in wrong)
+        listed = "\n".join(f"  {row.name} ({row.expectation}): {_describe(row)}" for row in wrong)
         raise ProofError(
-            f"the boots of this campaign differ in what must not differ:\n{told}",
+            f"the boots of this campaign differ in facts that must agree:\n{listed}",
             remedy="compare raw/boot-*/facts.json and raw/boot-*/config in the campaign's directory",
         )
 
 
 def _row(name: str, boots: Sequence[BootFacts]) -> FactRow:
     expectation = _expectation(name)
-    pairs = [[one for one in boots if one.pair == pair] for pair in {boot.pair for boot in boots}]
+    pairs = [[boot for boot in boots if boot.pair == pair] for pair in {boot.pair for boot in boots}]
     return FactRow(
         name=name,
         expectation=expectation,
@@ -110,7 +110,7 @@ def _agrees(expectation: Expectation, values: Mapping[Kernel, tuple[str, ...]]) 
             return all(len(distinct) == 1 for distinct in values.values()) and len(set(seen)) == len(values)
 
 
-def _told(row: FactRow) -> str:
+def _describe(row: FactRow) -> str:
     return "; ".join(f"{kernel}: {' and '.join(values) or 'absent'}" for kernel, values in row.values.items())
 
 
@@ -128,7 +128,7 @@ def digest(text: str) -> str:
 
 
 def processor_facts(cpuinfo: str) -> Mapping[str, str]:
-    """What the text of /proc/cpuinfo says: model and flags of the first processor, and how many there are."""
+    """The facts in the text of /proc/cpuinfo: the first processor's model and flags, and their number."""
     flags = sorted(_field(cpuinfo, "flags").split())
     return {
         "cpu_model": _field(cpuinfo, "model name"),

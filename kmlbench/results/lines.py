@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Lines of JSON with known fields, sealed with a checksum.
 
-msgspec reads and checks them. What it cannot read is read again by the standard library, which says what is
-wrong with it, or finds half of a surrogate pair: Python keeps bytes that are no text as such, and hosts
-print some.
+msgspec reads and checks them. What it rejects is read again by the standard library, which names the fault or
+accepts a lone surrogate: Python represents undecodable bytes that way, and hosts print such bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import msgspec
 from msgspec import Meta
 
-# In the name of a file. msgspec searches a pattern.
+# Used in the names of files. msgspec searches for a pattern anywhere, hence the anchors.
 WORD = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z"
 Word = Annotated[str, Meta(pattern=WORD)]
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
-# JSON has numbers that no float holds, and the standard library reads them as infinite.
+# JSON can have numbers that are too large for a float, and the standard library reads them as infinite.
 Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 T = TypeVar("T")
@@ -47,7 +46,7 @@ _WORDS = {
     "`int`": "an integer",
     "`null`": "null",
     "`object`": "an object",
-    "`str`": "a text",
+    "`str`": "a string",
     "Expected ": "expected ",
     "Number out": "number out",
     "Integer value out": "integer value out",
@@ -61,37 +60,37 @@ def encode(record: msgspec.Struct | Mapping[str, object]) -> str:
 
 
 def seal(record: msgspec.Struct | Mapping[str, object]) -> str:
-    """The same with a last field crc32, the CRC-32 of the line without it. `record` is not empty."""
+    """As `encode`, with a last field crc32, the CRC-32 of the line without it. `record` is not empty."""
     line = encode(record)
     return f'{line[:-1]}, "crc32": "{zlib.crc32(line.encode()):08x}"}}'
 
 
 def decode(text: str, decoder: msgspec.json.Decoder[T]) -> T:
-    """What is in `text`. Raises ValueError that names the field, also where it is not as it was sealed."""
+    """The record in `text`. Raises ValueError that names the field, or if the checksum does not match."""
     _require_seal(text.rstrip("\n"))
     try:
         return decoder.decode(text)
     except (ValueError, RecursionError):
-        found = _parsed(text)
-    converted: T = convert(found, decoder.type)
+        parsed = _parsed(text)
+    converted: T = convert(parsed, decoder.type)
     return converted
 
 
-def convert(found: object, kind: Any, *, place: str = "") -> Any:
-    """`found`, which stands at `place`, as the type `kind`. Raises ValueError that names the field."""
+def convert(value: object, kind: Any, *, location: str = "") -> Any:
+    """`value`, found at `location`, as the type `kind`. Raises ValueError that names the field."""
     try:
-        return msgspec.convert(found, kind)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(_explained(str(error), found, place)) from error
+        raise ValueError(_explained(str(error), value, location)) from error
 
 
 def _require_seal(line: str) -> None:
-    found = _SEAL.search(line, max(0, len(line) - 24))
-    if found is None:
+    match = _SEAL.search(line, max(0, len(line) - 24))
+    if match is None:
         return
-    sealed = line[: found.start()].encode(errors="surrogatepass") + b"}"
-    if zlib.crc32(sealed) != int(found[1], 16):
-        raise ValueError("it is not what was written: its checksum differs")
+    sealed = line[: match.start()].encode(errors="surrogatepass") + b"}"
+    if zlib.crc32(sealed) != int(match[1], 16):
+        raise ValueError("it was modified after it was written: its checksum differs")
 
 
 def _parsed(text: str) -> object:
@@ -102,36 +101,37 @@ def _parsed(text: str) -> object:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _explained(message: str, record: object, above: str) -> str:
-    """What msgspec says, in words, with the value that it is about and the place of `record`."""
+    """msgspec's message in plain words, with the field and its value; `above` is the location of `record`."""
     fault, _, rest = message.partition(" - at `$")
     inner = rest.removesuffix("`")
-    place = (above + inner).removeprefix(".")
+    location = (above + inner).removeprefix(".")
     if missing := _MISSING.fullmatch(fault):
-        return f'field "{f"{place}." if place else ""}{missing[1]}" is missing'
+        return f'field "{f"{location}." if location else ""}{missing[1]}" is missing'
     fault = _NO_SUCH_VALUE.sub("unknown", fault)
     for theirs, ours in _WORDS.items():
         fault = fault.replace(theirs, ours)
-    if not place:
+    if not location:
         return fault
-    each = " as each value" if place.endswith(_EACH) else ""
+    each = " as each value" if location.endswith(_EACH) else ""
     expected = fault.partition(", got ")[0]
-    return f'field "{place.removesuffix(_EACH)}" is {reprlib.repr(_at(record, inner))}: {expected}{each}'
+    name = location.removesuffix(_EACH)
+    return f'field "{name}" is {reprlib.repr(_at(record, inner))}: {expected}{each}'
 
 
-def _at(record: object, place: str) -> object:
-    """The value at a place such as ".samples[2].value"; _EACH is passed over."""
-    found = record
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", place):
-        match found:
+def _at(record: object, location: str) -> object:
+    """The value at a location such as ".samples[2].value"; _EACH is skipped."""
+    value = record
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", location):
+        match value:
             case dict():
-                found = found[name]
+                value = value[name]
             case list():
-                found = found[int(index)]
-    return found
+                value = value[int(index)]
+    return value

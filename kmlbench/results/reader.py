@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A campaign read back from its directory: whole, interrupted, or damaged, which is told with its place.
+"""A campaign read back from its directory: whole, interrupted, or damaged; errors name the damaged place.
 
-A line of outcomes.jsonl counts once its newline is written; results.reader puts the lines together. What
-stands behind the last newline is what a controller left that was killed while it wrote: its trial counts
-as never ended, and the campaign has a note of it. Everything else that is not as it was written is an
-InputError.
+A line of outcomes.jsonl counts once its newline is written. Text after the last newline was left by a
+controller that was killed while writing: its trial counts as never ended, and the campaign has a note of it.
+Any other damage is an InputError.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from kmlbench.results.samples import SampleReader
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
 
-# In the directory of a trial: its commands, what workloads/measure said, and the last step, the probe's.
+# In the directory of a trial: its commands, the report of workloads/measure, and the last step, the probe's.
 COMMANDS, MEASURED, PRIVILEGE = "commands.json", "measure.json", "privilege"
 
 NO_CAMPAIGN = "give the directory of a campaign, such as results/latest"
@@ -42,16 +41,16 @@ RESTORE = "restore the file from a copy"
 
 
 class IncompleteRecord(UserWarning):
-    """A campaign loads, but something of its record is not there."""
+    """A campaign loads, but part of its record is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCampaign:
-    """A campaign as its directory tells it.
+    """A campaign as read from its directory.
 
     `outcomes` holds one outcome of each trial that ended: the last one. `superseded` are the failures of
-    trials that ended again after a resumption. `facts` are in the order of boots; `notes` say in sentences
-    what of the record is not there.
+    trials that ended again after a resumption. `facts` are in the order of boots; `notes` are sentences about
+    what is missing from the record.
     """
 
     directory: Path
@@ -101,8 +100,8 @@ def read_campaign(path: Path) -> StoredCampaign:
     campaign = _read_campaign_file(directory / CAMPAIGN)
     history, cut_off = _read_outcomes(directory / OUTCOMES, campaign.plan)
     pairs = {trial.boot: trial.pair for trial in campaign.plan}
-    found = (_read_facts_file(path) for path in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
-    facts = _that_count(tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in found), history)
+    boots = (_read_facts_file(path) for path in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
+    facts = _that_count(tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in boots), history)
     return StoredCampaign(
         directory=directory,
         campaign=campaign,
@@ -117,9 +116,9 @@ def read_campaign(path: Path) -> StoredCampaign:
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    # A circle of links is a RuntimeError before Python 3.13, a NUL a ValueError.
+    # A loop of links is a RuntimeError before Python 3.13, a NUL a ValueError.
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{str(path)!r}: this is no path: {error}", remedy=NO_CAMPAIGN) from error
+        raise InputError(f"{str(path)!r}: this is not a path: {error}", remedy=NO_CAMPAIGN) from error
 
 
 def _read_campaign_file(path: Path) -> PlannedCampaign:
@@ -135,7 +134,7 @@ def _read_facts_file(path: Path) -> BootFacts:
 
 
 def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[str, ...]]:
-    """What became of the trials, and a note if something stands behind the last whole line."""
+    """The outcomes of the trials, and a note if there is something after the last whole line."""
     history = History(plan)
     for number, line in enumerate(_lines(path), start=1):
         if not line.endswith(b"\n"):
@@ -147,19 +146,21 @@ def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[st
 
 
 def _that_count(facts: tuple[BootFacts, ...], history: History) -> tuple[BootFacts, ...]:
-    """Without the boots from before the last resumption of which no trial counts: they were repeated."""
+    """Without boots from before the last resumption that have no completed trial: they were repeated."""
     measured = _measured(history.outcomes)
     last = len(history.resumptions)
-    return tuple(one for one in facts if one.resumption == last or (one.boot, one.resumption) in measured)
+    return tuple(
+        boot for boot in facts if boot.resumption == last or (boot.boot, boot.resumption) in measured
+    )
 
 
 def _measured(outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:
     """The boots that have completed trials, each with its resumption."""
-    return {(one.trial.boot, one.resumption) for one in completed(outcomes)}
+    return {(outcome.trial.boot, outcome.resumption) for outcome in completed(outcomes)}
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, which may be larger than what one wants to hold."""
+    """The lines of a file, which may be too large to hold in memory."""
     try:
         with path.open("rb") as stream:
             yield from stream
@@ -171,8 +172,8 @@ def _cut_off(number: int) -> str:
     before = number - 1
     whole = "1 whole outcome precedes" if before == 1 else f"{before} whole outcomes precede"
     return (
-        f"{OUTCOMES}:{number}: the line is cut off: the campaign was interrupted while it wrote; {whole} "
-        "it, and the trial it was about counts as never ended"
+        f"{OUTCOMES}:{number}: the line is cut off: the campaign was interrupted while writing it; {whole} "
+        "it, and its trial counts as never ended"
     )
 
 
@@ -182,7 +183,7 @@ def _without_facts(outcomes: Sequence[Outcome], facts: Sequence[BootFacts]) -> t
         return ()
     listed = ", ".join(str(boot) for boot, _ in lacking)
     return (
-        f"{RAW}/boot-*/{FACTS} is missing for boots that were measured ({listed}): nothing compares them",
+        f"{RAW}/boot-*/{FACTS} is missing for boots that were measured ({listed}): they cannot be compared",
     )
 
 
@@ -231,7 +232,7 @@ class History:
         return tuple(self._outcomes.values())
 
     def add(self, line: str) -> None:
-        """Read one more line. Raises ValueError for one that cannot stand there."""
+        """Read the next line. Raises ValueError if it cannot follow the lines before it."""
         match read_line(line, self._samples, resumption=len(self.resumptions)):
             case Resumption() as resumption:
                 self._resume(resumption)
@@ -240,7 +241,8 @@ class History:
 
     def _resume(self, resumption: Resumption) -> None:
         if resumption.number != len(self.resumptions) + 1:
-            raise ValueError(f"resumption {resumption.number} follows {len(self.resumptions)} others")
+            before = len(self.resumptions)
+            raise ValueError(f"resumption {resumption.number} is out of order: {before} precede it")
         for trial in resumption.trials:
             self._require_open(trial)
         self.resumptions.append(resumption)
@@ -249,14 +251,14 @@ class History:
         before = self._require_open(outcome.trial)
         if before is not None:
             if before.resumption == len(self.resumptions):
-                raise ValueError(f"trial {outcome.trial.id} ended before")
+                raise ValueError(f"trial {outcome.trial.id} has already ended")
             self.superseded.append(before)
             del self._outcomes[outcome.trial]
         self._outcomes[outcome.trial] = outcome
 
     def _require_open(self, trial: Trial) -> Failed | None:
-        """The failure that `trial` had before, if any. Raises ValueError if it cannot end any more."""
+        """The failure that `trial` had before, if any. Raises ValueError if it cannot end again."""
         before = self._outcomes.get(trial)
         if trial not in self._planned or isinstance(before, Completed):
-            raise ValueError(f"trial {trial.id} is not planned, or ended before")
+            raise ValueError(f"trial {trial.id} is not planned, or has already ended")
         return before

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The shape of the files of the record, format 1: their fields in order, with their types and limits.
 
-A field that is not required here was not written by some version. Others than these are passed over.
+A field that is not required here was not written by some version. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     kernel: Kernel
     prefix: Prefix
     workload: Word
-    # Campaigns of one pair of hosts did not name it.
+    # Old campaigns, of a single pair of hosts, do not have it.
     pair: Count = 0
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What an interruption cost: trials that had begun and never ended, and the boots they were in.
 
-The raw output of what will run again is moved to raw/lost-N, so that below a trial's own name lies the
-output of the outcome that counts. Everything here may be interrupted itself and done again.
+The raw output of what will run again is moved to raw/lost-N, so that a trial's own directory holds the output
+of the outcome that counts. All of this may itself be interrupted and repeated.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from kmlbench.results.writer import CampaignDirectory, storing
 
 
 def settle_losses(directory: CampaignDirectory, stored: StoredCampaign) -> Resumption:
-    """Move what is left of lost trials aside and write down what was lost. Raises MachineError."""
+    """Move the raw output of lost trials aside and record what was lost. Raises MachineError."""
     completed = {outcome.trial for outcome in stored.completed}
     again = [trial for trial in stored.campaign.plan if trial not in completed]
     aside = lost_path(stored.directory, directory.resumption)
     with storing("what was lost", aside):
         _move_aside(stored.directory, again, aside)
-    ended = {one.trial for one in stored.outcomes if one.resumption == directory.resumption - 1} | completed
+    before = directory.resumption - 1
+    ended = {outcome.trial for outcome in stored.outcomes if outcome.resumption == before} | completed
     resumption = Resumption(
         number=directory.resumption,
         started_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
         trials=tuple(trial for trial in again if trial not in ended and (aside / trial.id).exists()),
-        boots=_cut(stored, ended, directory.resumption - 1),
+        boots=_cut(stored, ended, before),
     )
     directory.resume(resumption)
     return resumption
 
 
 def lost_path(path: Path, resumption: int) -> Path:
-    """Where the raw output lies that a resumption moved aside, in the campaign's directory `path`."""
+    """Where a resumption moved raw output to, in the campaign's directory `path`."""
     return path / RAW / f"lost-{resumption}"
 
 
@@ -45,7 +46,7 @@ def loss_sentence(resumption: Resumption, repeated: Iterable[Failed]) -> str:
     parts = [
         f"{len(items)} {what}"
         for items, what in (
-            (resumption.trials, "of its trials had begun and not ended"),
+            (resumption.trials, "of its trials had begun but not ended"),
             (resumption.boots, "of its boots had been cut off"),
             (failed, "of its trials had failed"),
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Many samples in little memory: kinds of samples, and arrays of which kind with which value.
+"""Many samples in little memory: the kinds of samples, and arrays of kind codes and values.
 
-A million `Sample` objects take seconds to make and hundreds of megabytes to keep. A stored trial keeps its
-samples in columns and makes the objects when somebody asks for them.
+A million `Sample` objects take seconds to create and hundreds of megabytes to hold. A stored trial holds its
+samples in columns and creates the objects on demand.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from kmlbench.model import Process, Sample
 from kmlbench.results.lines import WORD
 
-# A number that a measurement can give is zero, or of such a size with either sign. What lies outside is
-# damage, and its square or quotient may be no number at all.
+# A measured number is zero, or of a size between these, with either sign. Anything else is damage, and its
+# square or quotient may not be finite.
 LEAST_SIZE, MOST_SIZE = 1e-30, 1e30
 
 
@@ -37,7 +37,7 @@ class SampleKind:
 
 
 class Samples(Sequence[Sample]):
-    """Samples as columns: `codes` are places in `kinds`, which trials of a campaign may share."""
+    """Samples as columns: `codes` are indices into `kinds`, which the trials of a campaign may share."""
 
     __slots__ = ("codes", "kinds", "values")
 
@@ -52,10 +52,10 @@ class Samples(Sequence[Sample]):
         if isinstance(samples, Samples):
             return samples
         listed = list(samples)
-        places: dict[SampleKind, int] = {}
-        codes = [places.setdefault(_kind(sample), len(places)) for sample in listed]
+        indices: dict[SampleKind, int] = {}
+        codes = [indices.setdefault(_kind(sample), len(indices)) for sample in listed]
         values = [float(sample.value) for sample in listed]
-        return cls(tuple(places), np.array(codes, dtype=np.int32), np.array(values, dtype=np.float64))
+        return cls(tuple(indices), np.array(codes, dtype=np.int32), np.array(values, dtype=np.float64))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -90,12 +90,12 @@ class Samples(Sequence[Sample]):
     def having(self, metrics: Collection[str]) -> Samples:
         """Only the samples of these metrics."""
         wanted = [code for code, kind in enumerate(self.kinds) if kind.metric in metrics]
-        kept = np.isin(self.codes, wanted)
-        return Samples(self.kinds, self.codes[kept], self.values[kept])
+        selected = np.isin(self.codes, wanted)
+        return Samples(self.kinds, self.codes[selected], self.values[selected])
 
 
 def as_text(name: str) -> str:
-    """A name in a record, in which bytes that are no text are shown as such: hosts name their programs."""
+    """A name as text, with undecodable bytes as escapes: a host may name its programs in any bytes."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -108,7 +108,7 @@ def _sample(kind: SampleKind, value: float) -> Sample:
 
 
 class SampleRecord(Struct, frozen=True, kw_only=True, gc=False):
-    """A sample as outcomes.jsonl has it. Word and size are checked by SampleReader, of many at once."""
+    """A sample as in outcomes.jsonl. SampleReader checks names and sizes, of many samples at once."""
 
     metric: str
     unit: str
@@ -118,7 +118,7 @@ class SampleRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def of(cls, sample: Sample) -> SampleRecord:
-        """The same, to be written."""
+        """The record of a sample, to be written."""
         return cls(
             metric=sample.metric,
             unit=sample.unit,
@@ -134,7 +134,7 @@ _VALUE = attrgetter("value")
 
 
 class SampleReader(dict[tuple[str, str, Process, str], int]):
-    """Reads the samples of many trials, which share their kinds. As a dictionary: the place of each kind."""
+    """Reads the samples of many trials, which share their kinds. As a dictionary: the index of each kind."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The directory of a campaign: written while it runs, one flushed line per trial; results.reader reads it.
+"""The directory of a campaign, written while it runs: one flushed line per trial. results.reader reads it.
 
 campaign.json, outcomes.jsonl and raw/ are the record and are never edited; everything else in the
 directory is derived from them. Every line of JSON is sealed with a checksum. One process writes at a time:
-it holds a lock on outcomes.jsonl, which its end frees, whatever ends it.
+it holds a lock on outcomes.jsonl, which is released when the process ends, for whatever reason.
 
-MachineError: this machine cannot store something.
+Raises MachineError where this machine cannot store something.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["BootFacts", "CampaignDirectory", "PlannedCampaign", "StoredCampaign"
 
 LATEST = "latest"
 
-# What a disk answers that takes no more.
+# The errors of a disk that accepts no more data.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
@@ -58,7 +58,7 @@ class CampaignDirectory:
             self._append(codec.outcome_text(outcome))
 
     def resume(self, resumption: Resumption) -> None:
-        """Add the line that says what an interruption cost."""
+        """Add the line that records what an interruption cost."""
         with storing("the resumption", self.path):
             self._append(codec.resumption_text(resumption))
 
@@ -71,12 +71,12 @@ class CampaignDirectory:
         return _directory(boot_path(self.path, index, self.resumption))
 
     def facts(self, index: int, kernel: Kernel, facts: Mapping[str, str]) -> None:
-        """Store what boot `index` said about itself."""
+        """Store the facts of boot `index`."""
         boot = BootFacts(boot=index, kernel=kernel, facts=facts, resumption=self.resumption)
         _write_whole(self.boot(index) / FACTS, codec.facts_text(boot))
 
     def write_step(self, trial: Trial, index: int, step_name: str, result: CommandResult) -> Path:
-        """Store what a step left behind (argv.json, stdout, stderr); the directory, for further files."""
+        """Store a step's argv.json, stdout and stderr; returns the directory, for further files."""
         path = _directory(self.raw(trial) / f"{index:02d}-{step_name.replace('/', '-')}")
         write_file(path / "argv.json", codec.command_text(result))
         write_file(path / "stdout", result.stdout)
@@ -84,7 +84,7 @@ class CampaignDirectory:
         return path
 
     def _append(self, line: str) -> None:
-        """All of a line or nothing of it: another pair of hosts may write the next."""
+        """Write the whole line or none of it: another pair of hosts may write the next."""
         end = os.fstat(self.outcomes).st_size
         try:
             _write_all(self.outcomes, line.encode())
@@ -99,7 +99,7 @@ class CampaignDirectory:
 def create(root: Path, campaign: PlannedCampaign) -> Iterator[CampaignDirectory]:
     """Make the directory of `campaign` below `root` and point root/latest to it.
 
-    It is a campaign from the moment at which its campaign.json is there.
+    It is a campaign as soon as its campaign.json exists.
     """
     stamp = campaign.started_utc.replace("-", "").replace(":", "").split(".")[0].removesuffix("Z") + "Z"
     path = root / f"{stamp}-{campaign.id}"
@@ -113,10 +113,10 @@ def create(root: Path, campaign: PlannedCampaign) -> Iterator[CampaignDirectory]
 
 @contextmanager
 def reopen(path: Path) -> Iterator[tuple[CampaignDirectory, StoredCampaign]]:
-    """Go on with the campaign in `path`: what is written, and what to write to.
+    """Reopen the campaign in `path`: the directory to write to, and what it holds so far.
 
-    What stands behind the last whole line is cut off. Raises InputError when the campaign is damaged or
-    another process writes to it.
+    Anything after the last whole line is cut off. Raises InputError when the campaign is damaged or
+    another process is writing to it.
     """
     with _locked(path) as outcomes:
         with storing(OUTCOMES, path):
@@ -146,7 +146,7 @@ def write_file(path: Path, text: str) -> None:
 
 @contextmanager
 def storing(what: str, path: Path, *, only: Container[int | None] | None = None) -> Iterator[None]:
-    """Turns what this machine refuses to store into a MachineError; other errors than `only` pass."""
+    """Turn an OSError while `what` is stored into a MachineError; with `only`, other error numbers pass."""
     try:
         yield
     except OSError as error:
@@ -155,7 +155,7 @@ def storing(what: str, path: Path, *, only: Container[int | None] | None = None)
         free = _free_space(path)
         raise MachineError(
             f"{what} could not be stored in {path}: {error.strerror}",
-            remedy=f"make the directory writable and leave it space ({free}), then run again",
+            remedy=f"make the directory writable and free some space ({free}), then run again",
         ) from error
 
 
@@ -168,14 +168,14 @@ def _locked(path: Path, flags: int = 0) -> Iterator[int]:
                 descriptor = stack.enter_context(outcomes)
             except BlockingIOError as error:
                 raise InputError(
-                    f"{path}: this campaign is running: another process writes to it",
-                    remedy="wait for its end, or end that process",
+                    f"{path}: this campaign is running: another process is writing to it",
+                    remedy="wait until it ends, or end that process",
                 ) from error
         yield descriptor
 
 
 def _cut_back(descriptor: int) -> None:
-    """Leave whole lines only (docs/decisions/0007)."""
+    """Cut the file back to its whole lines (docs/decisions/0007)."""
     end = os.fstat(descriptor).st_size
     whole = end
     while whole and os.pread(descriptor, 1, whole - 1) != b"\n":
@@ -186,16 +186,16 @@ def _cut_back(descriptor: int) -> None:
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    """A disk that fills up takes a part and refuses the rest."""
+    """Write all of it: a disk that fills up accepts a part and rejects the rest."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
 
 
 def _sync(directory: Path) -> None:
-    """Have a directory with all that is in it on the disk."""
-    for place, _, names in os.walk(directory, topdown=False):
-        for path in (*(Path(place) / name for name in names), Path(place)):
+    """Flush a directory and everything in it to the disk."""
+    for parent, _, names in os.walk(directory, topdown=False):
+        for path in (*(Path(parent) / name for name in names), Path(parent)):
             sync(path)
 
 
@@ -211,7 +211,7 @@ def _directory(path: Path) -> Path:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """A file that is there is whole, also after a loss of power."""
+    """Write a file that is whole if it exists, even after a loss of power."""
     with storing(path.name, path.parent):
         _sync(path.parent)
         write_whole(path, text.encode(errors="surrogateescape"), durable=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a workload is, and what the metrics are that it declares."""
+"""What a workload is, and the metrics that it declares."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What samples of one name are.
+    """What the samples of one name are.
 
-    `unit` is the stored one, `processes` those that it is measured of. In the tables of `section` (None: in
-    none) it is the column `heading`, in the rows below the title `rows` or, without one, below the titles of
-    its processes. `figure` names its figure; without a name there is none. `compared` metrics are compared
-    between campaigns, and their change is drawn.
+    `unit` is that of the stored samples, `processes` are those that it is measured for. In the tables of
+    `section` (None: in no table) it is the column `heading`, in the rows below the title `rows` or, without
+    one, below the titles of its processes. `figure` names its figure; without a name there is none.
+    `compared` metrics are compared between campaigns, and their change is drawn.
     """
 
     name: str

@@ -41,7 +41,7 @@ METRICS = tuple(
 class Getpid:
     """Samples getpid_{syscall,libc,unknown}_{ns,cycles,instructions} per call, medians of the repetitions.
 
-    `unknown` is a system call number without a body: entry and exit alone. Instructions are there only
+    `unknown` is a system call number without a body: entry and exit alone. Instructions are sampled only
     where the program had a hardware counter. Under `-icount shift=0` a guest's nanosecond is one
     instruction; that is for the platform's name to say, not for a metric.
     """

@@ -12,13 +12,13 @@ from kmlbench.errors import TrialError
 from kmlbench.model import Process, Sample
 from kmlbench.workloads.base import Metric, Section
 
-# In thousandths, which an event is above or not; a tenth of a percent is no binary fraction.
+# In thousandths, as integers: a tenth of a percent is not a binary fraction.
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 
-# What a client calls it, and the metrics' beginning here.
+# The clients' names of the two latencies, and the prefixes of their metrics.
 NAMES = {"service": "latency", "intended": "intended_latency"}
 
-# What the statistics are called, and from when a latency of each name counts.
+# The headings of the statistics.
 STATISTICS = {
     "mean": "mean",
     "p50": "median",
@@ -29,6 +29,7 @@ STATISTICS = {
     "max": "longest",
 }
 
+# When each latency starts.
 BEGINNINGS = {"latency": "from the start of the event", "intended_latency": "from its intended start"}
 
 SECTION = Section(
@@ -68,10 +69,10 @@ _SUM = re.compile(r"^(?:sysbench|pymysql): (service|intended)_sum (\d{1,9}\.\d{9
 def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
     """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
 
-    Service time begins when an event begins, intended time when its pace meant it to: only a run with a pace
-    has the latter. A percentile is the shortest time that so many of the events did not exceed, and there
-    when at least one event lies above it. Each is the upper end of its bucket, at most 0.1 % above. Raises
-    TrialError(stage="parse") unless every event was counted.
+    Service time starts when an event starts, intended time when its pace scheduled it: only a run with a pace
+    has the latter. A percentile is the shortest time that this share of the events did not exceed; it is
+    left out unless at least one event lies above it. Each is the upper end of its bucket, at most 0.1 %
+    above. Raises TrialError(stage="parse") unless every event was counted.
     """
     sums = {name: float(value) for name, value in _SUM.findall(stdout)}
     histograms = _histograms(stdout)
@@ -89,12 +90,12 @@ def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, .
 
 
 def _histograms(stdout: str) -> dict[str, HdrHistogram]:
-    found: dict[str, HdrHistogram] = {}
+    histograms: dict[str, HdrHistogram] = {}
     for name, lowest_ns, count in _BUCKET.findall(stdout):
-        histogram = found.setdefault(name, HdrHistogram(1, _LONGEST_NS, _DIGITS))
+        histogram = histograms.setdefault(name, HdrHistogram(1, _LONGEST_NS, _DIGITS))
         if not histogram.record_value(int(lowest_ns), int(count)):
             raise TrialError(f"a latency of {lowest_ns} ns is longer than an hour", stage="parse")
-    return found
+    return histograms
 
 
 def _statistics(histogram: HdrHistogram, sum_s: float, events: int) -> Iterator[tuple[str, float]]:

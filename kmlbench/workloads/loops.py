@@ -28,7 +28,7 @@ def step(setting: Setting, program: str, calls: int, *more: str) -> Step:
 
 
 def loop_metrics(prefix: str, headings: Mapping[str, str], section: Section, unit: str) -> tuple[Metric, ...]:
-    """{prefix}_{KIND}_{unit} as columns of a section; `headings` are by kind."""
+    """The metrics {prefix}_{KIND}_{unit} as columns of a section; `headings` are by kind."""
     return tuple(
         Metric(name=f"{prefix}_{kind}_{unit}", unit=unit, section=section, heading=heading, rows="one call")
         for kind, heading in headings.items()
@@ -36,7 +36,7 @@ def loop_metrics(prefix: str, headings: Mapping[str, str], section: Section, uni
 
 
 def loop_samples(prefix: str, costs: Mapping[str, Mapping[str, float]], driver: str) -> tuple[Sample, ...]:
-    """{prefix}_{KIND}_{unit} of what `costs` found."""
+    """The samples {prefix}_{KIND}_{unit} of `costs`."""
     return tuple(
         Sample(
             metric=f"{prefix}_{kind}_{unit}", unit=unit, value=value, process=Process.CLIENT, driver=driver

@@ -40,7 +40,7 @@ class Usage:
     def counted(self, line: str) -> int:
         """How far the counter in this line of /proc/<pid>/status went up.
 
-        Raises TrialError(stage="parse") when it is no number or went down.
+        Raises TrialError(stage="parse") when it is not a number or went down.
         """
         try:
             count = int(self.counters[line]) - int(self.counters_before.get(line, "0"))
@@ -88,12 +88,12 @@ def parse_report(text: str) -> MeasureReport:
         raise TrialError(f"not a report of measure: {error!r}", stage="parse") from error
 
 
-def _usage(found: dict[str, Any]) -> Usage:
+def _usage(report: dict[str, Any]) -> Usage:
     return Usage(
-        **{name: _natural(found[name]) for name in _COUNTS},
-        kernel_mode=_optional(found["kernel_mode"], bool),
-        counters=_counters(found["status"]),
-        counters_before=_counters(found.get("status_before", {})),
+        **{name: _natural(report[name]) for name in _COUNTS},
+        kernel_mode=_optional(report["kernel_mode"], bool),
+        counters=_counters(report["status"]),
+        counters_before=_counters(report.get("status_before", {})),
     )
 
 
@@ -109,7 +109,7 @@ def _optional(value: object, kind: type[Kind]) -> Kind | None:
     return value
 
 
-def _counters(found: object) -> dict[str, str]:
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+def _counters(status: object) -> dict[str, str]:
+    if not isinstance(status, dict) or not all(isinstance(value, str) for value in status.values()):
         raise ValueError("status is not an object of strings")
-    return {str(key): value for key, value in found.items()}
+    return {str(key): value for key, value in status.items()}

@@ -52,7 +52,7 @@ def proof_in(result: CommandResult, report: MeasureReport | None) -> Proof:
 
 
 def contradiction(variant: Variant, proof: Proof, expected_release: str) -> str | None:
-    """Why this proof is not one of that cell, in a sentence; None when it is."""
+    """How this proof contradicts the cell, in a sentence; None if it does not."""
     if proof.kernel_release != expected_release:
         return f"{variant} ran on kernel {proof.kernel_release}, not on {expected_release}"
     if proof.cpl != variant.cpl:
@@ -72,7 +72,7 @@ def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> t
     them there are syscalls_direct and syscalls_trap: how many system calls it made by a direct call, and by
     the SYSCALL instruction.
 
-    Raises TrialError(stage="parse") when the kernel's counters are no numbers.
+    Raises TrialError(stage="parse") when the kernel's counters are not numbers.
     """
     if report is None:
         return ()
@@ -94,7 +94,7 @@ def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privilege:
-    """What workloads/probe/cpl says of itself; `kernel_mode` is None on a kernel without the field."""
+    """What workloads/probe/cpl reports about itself; `kernel_mode` is None on a kernel without the field."""
 
     cpl: int
     kernel_mode: bool | None
@@ -104,16 +104,16 @@ class Privilege:
 def parse_privilege(result: CommandResult) -> Privilege:
     """Read the probe's line. Raises TrialError(stage="proof") on anything else."""
     try:
-        found = json.loads(result.stdout) if result.returncode == 0 else {}
-        seen = Privilege(cpl=found["cpl"], kernel_mode=found["kernel_mode"], release=found["release"])
+        fields = json.loads(result.stdout) if result.returncode == 0 else {}
+        seen = Privilege(cpl=fields["cpl"], kernel_mode=fields["kernel_mode"], release=fields["release"])
         if type(seen.cpl) is not int or not isinstance(seen.release, str) or not seen.release:
             raise ValueError("cpl or release is of another type")
         if seen.kernel_mode not in (None, True, False) or seen.cpl not in range(4):
             raise ValueError("kernel_mode or cpl is out of range")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        said = (result.stderr or result.stdout)[-300:]
+        output = (result.stderr or result.stdout)[-300:]
         raise TrialError(
-            f"{result.argv[0]} did not report its privilege (exit {result.returncode}): {said!r}",
+            f"{result.argv[0]} did not report its privilege (exit {result.returncode}): {output!r}",
             stage="proof",
         ) from error
     return seen
@@ -134,9 +134,9 @@ def _cpu_times(usage: Usage) -> dict[str, float]:
 def _sum(parts: Sequence[dict[str, float]]) -> dict[str, float]:
     """The metrics that all parts have."""
     return {
-        metric: sum(one[metric] for one in parts)
+        metric: sum(part[metric] for part in parts)
         for metric in parts[-1]
-        if all(metric in one for one in parts)
+        if all(metric in part for part in parts)
     }
 
 

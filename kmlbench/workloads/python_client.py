@@ -12,8 +12,7 @@ DRIVER = "pymysql"
 def argv(setting: Setting, *workload: str) -> tuple[str, ...]:
     """The client's command line; the password is in a file.
 
-    -E: no variable of the environment counts. -B: compiled anew each time, so that no trial finds what
-    another one left.
+    -E ignores the environment's variables. -B writes no bytecode, so that each trial compiles anew.
     """
     return (
         *(setting.prefix.path("bin/python3"), "-E", "-B", f"{SCRIPTS}/client"),

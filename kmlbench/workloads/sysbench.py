@@ -21,7 +21,7 @@ SCRIPTS = "/usr/share/kmlbench"
 class Statistics:
     """The closing report of workloads/oltp/report.lua, and of workloads/client. The time is in seconds.
 
-    `writes` counts statements that changed a row, `other` the ones that returned and changed nothing.
+    `writes` counts statements that changed a row, `other` those that returned and changed nothing.
     """
 
     time_total: float
@@ -63,7 +63,7 @@ def argv(setting: Setting, script: str, command: str, *options: str) -> tuple[st
 
 
 def run_argv(setting: Setting, script: str, events: int, *options: str) -> tuple[str, ...]:
-    """The command line of a measured run: so many events, however long they take.
+    """The command line of a measured run of `events` events, however long they take.
 
     sysbench's own histogram is off: recorder.lua has a finer one, and it would draw random numbers.
     """
@@ -80,24 +80,24 @@ def events_asked(result: CommandResult) -> int:
 
 
 def require_success(result: CommandResult) -> None:
-    """Raise TrialError(stage="parse") when the command failed: its output is no report then."""
+    """Raise TrialError(stage="parse") when the command failed: its output is not a report then."""
     if result.returncode:
         tail = (result.stderr or result.stdout)[-500:]
         raise TrialError(f"{result.argv[0]} ended with {result.returncode}: {tail}", stage="parse")
 
 
 def parse_statistics(result: CommandResult, *, asked: int) -> Statistics:
-    """Read the closing report of a run that was asked for so many events.
+    """Read the closing report of a run that was asked for `asked` events.
 
     Raises TrialError(stage="parse") unless it is whole and without errors.
     """
     require_success(result)
     pairs = _LINE.findall(result.stdout)
-    found = {name: float(value) for name, value in pairs}
+    values = {name: float(value) for name, value in pairs}
     if sorted(name for name, _ in pairs) != sorted((*_COUNTS, "time_total")):
-        raise TrialError(f"the client's report is not whole: it has {sorted(found)}", stage="parse")
-    counts = {name: _count(name, found[name]) for name in _COUNTS}
-    statistics = Statistics(time_total=found["time_total"], **counts)
+        raise TrialError(f"the client's report is not whole: it has {sorted(values)}", stage="parse")
+    counts = {name: _count(name, values[name]) for name in _COUNTS}
+    statistics = Statistics(time_total=values["time_total"], **counts)
     _require_sound(statistics, asked)
     return statistics
 

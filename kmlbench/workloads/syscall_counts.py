@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Another workload once more with its system calls counted by name, apart from its measured trials."""
+"""Runs another workload again with its system calls counted by name, apart from its measured trials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUERIES = "queries"
 SLOWER = 3
 
 # First the server comes to rest, as before a measured step: measure waits for that.
-# strace -p has all threads of the server when none says that nobody traces it; SIGINT makes it let go.
+# strace -p has attached to all threads of the server once none has TracerPid 0; SIGINT makes it detach.
 _SCRIPT = """
 set -eu
 server=$1; shift
@@ -73,16 +73,16 @@ class Calls:
         )
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        queries = [one for one in self.counted.samples(results) if one.metric == QUERIES]
-        counts = {key: found for result in results for key, found in _counts(result.stdout).items()}
+        queries = [sample for sample in self.counted.samples(results) if sample.metric == QUERIES]
+        counts = {process: calls for result in results for process, calls in _counts(result.stdout).items()}
         processes = Process.TOGETHER.parts
         return (*queries, *(sample for process in processes for sample in self._of(process, counts)))
 
     def _of(self, process: Process, counts: Mapping[Process, Mapping[str, int]]) -> Iterator[Sample]:
-        found = dict(counts.get(process, {}))
-        if not found or found.pop(_TOTAL, None) != sum(found.values()):
+        calls = dict(counts.get(process, {}))
+        if not calls or calls.pop(_TOTAL, None) != sum(calls.values()):
             raise TrialError(f"strace's summary of the {process}'s calls is not whole", stage="parse")
-        for name, count in found.items():
+        for name, count in calls.items():
             yield Sample(
                 metric=f"{COUNTING}{name}", unit="1", value=count, process=process, driver=self.driver
             )
@@ -99,7 +99,7 @@ def _traced(step: Step, server_pid: int) -> Step:
 
 
 def _counts(text: str) -> dict[Process, dict[str, int]]:
-    found: dict[Process, dict[str, int]] = {}
+    counts: dict[Process, dict[str, int]] = {}
     for process, count, name in _LINE.findall(text):
-        found.setdefault(Process(process), {})[name] = int(count)
-    return found
+        counts.setdefault(Process(process), {})[name] = int(count)
+    return counts

@@ -96,10 +96,10 @@ def _loops(run: CommandResult) -> int:
 
 def _require_rows(stdout: str, statements: Sequence[Statement]) -> None:
     expected = [_line(number, statement) for number, statement in enumerate(statements, start=1)]
-    found = _LINE.findall(stdout)
-    if len(found) != len(expected):
-        raise TrialError(f"wisconsin ran {len(found)} of {len(expected)} statements", stage="parse")
-    pairs = zip(found, expected, strict=True)
+    lines = _LINE.findall(stdout)
+    if len(lines) != len(expected):
+        raise TrialError(f"wisconsin ran {len(lines)} of {len(expected)} statements", stage="parse")
+    pairs = zip(lines, expected, strict=True)
     wrong = "; ".join(f"{line[0]}: {line[2]} not {want[2]}" for line, want in pairs if line != want)
     if wrong:
         raise TrialError(f"wisconsin's queries returned wrong numbers of rows: {wrong}", stage="check")
@@ -113,10 +113,10 @@ def _line(number: int, statement: Statement) -> tuple[str, str, str]:
 def _require_counts(statistics: sysbench.Statistics, loops: int, statements: Sequence[Statement]) -> None:
     kinds = [statement.kind for statement in statements]
     expected = (kinds.count(StatementKind.QUERY) * loops, kinds.count(StatementKind.MODIFY), 0)
-    found = (statistics.reads, statistics.writes, statistics.other)
-    if found != expected:
+    counts = (statistics.reads, statistics.writes, statistics.other)
+    if counts != expected:
         raise TrialError(
-            f"wisconsin: (queries, changing, unchanging) were {found}, not {expected}", stage="check"
+            f"wisconsin: (queries, changing, unchanging) were {counts}, not {expected}", stage="check"
         )
 
 

@@ -132,7 +132,7 @@ def test_pairs_have_each_their_own_time_and_the_slowest_counts(tmp_path: Path) -
     times = {number: pair.left_s(clock.now) for number, pair in state(found).pairs.items()}
     assert times[0] == pytest.approx(2 * times[1])
     assert state(found).left_s(clock.now) == times[0]
-    assert told.pair(1, state(found).pairs[1], state(found), clock.now).startswith("pair 2: ")
+    assert told.pair_line(1, state(found).pairs[1], state(found), clock.now).startswith("pair 2: ")
 
 
 def test_a_campaign_that_goes_on_knows_what_it_had(tmp_path: Path) -> None:

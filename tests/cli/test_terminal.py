@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console, Group
 from support.synthetic_campaigns import Recipe, build
 
-from kmlbench.cli.interrupts import TOLD, Interruption
+from kmlbench.cli.interrupts import SHUTDOWN_MESSAGE, Interruption
 from kmlbench.cli.progress.display import shown
 from kmlbench.cli.progress.plain import Plain
 from kmlbench.cli.progress.terminal import Bar, Screen
@@ -97,9 +97,9 @@ def test_stages_between_trials_are_told(screen: Screen, stored: StoredCampaign, 
 
 
 def test_an_interruption_is_seen_while_what_runs_is_ended(screen: Screen) -> None:
-    assert TOLD not in drawn(screen, 140)
+    assert SHUTDOWN_MESSAGE not in drawn(screen, 140)
     screen.interruption.seen = True
-    assert drawn(screen, 140)[-1] == TOLD
+    assert drawn(screen, 140)[-1] == SHUTDOWN_MESSAGE
 
 
 def test_only_a_screen_keeps_others_from_writing_that() -> None:

@@ -182,11 +182,11 @@ def test_a_last_line_counts_once_its_newline_is_written(tmp_path: Path) -> None:
             "campaign.json",
             '{"blocks": "1"}',
             '{"blocks": 1}',
-            r'"options" is .*1}: expected a text as each value',
+            r'"options" is .*1}: expected a string as each value',
         ),
         ("campaign.json", '"kernel": "stock"', '"kernel": "bsd"', r"\"plan\[0\].kernel\" is 'bsd': unknown"),
         ("campaign.json", "{", "[{", r"campaign\.json:1: "),
-        ("outcomes.jsonl", '"value": 0.1', '"value": NaN', r"outcomes\.jsonl:1: NaN is not a number"),
+        ("outcomes.jsonl", '"value": 0.1', '"value": NaN', r"outcomes\.jsonl:1: NaN is not a JSON number"),
         (
             "outcomes.jsonl",
             '"value": 0.1',
@@ -297,7 +297,8 @@ def test_boots_that_were_measured_without_facts_are_noted(tmp_path: Path) -> Non
 def test_an_outcome_that_is_told_twice_is_damage(tmp_path: Path) -> None:
     path = stored(tmp_path, COMPLETED, COMPLETED)
     with pytest.raises(
-        InputError, match=r"outcomes\.jsonl:2: trial 0000-stock-usr-getpid is not planned, or ended"
+        InputError,
+        match=r"outcomes\.jsonl:2: trial 0000-stock-usr-getpid is not planned, or has already ended",
     ):
         reader.read_campaign(path)
 

@@ -466,7 +466,7 @@ class TestWhatMayNotChange:
     ) -> None:
         with writer.reopen(campaigns.results / campaigns.newest):
             assert campaigns.resume() == 2
-        assert "another process writes to it" in capsys.readouterr().err
+        assert "another process is writing to it" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("unreported")

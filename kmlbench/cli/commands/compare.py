@@ -27,12 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _compare(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"comparing {arguments.first} and {arguments.second}")
     stored = reader.read_campaign(arguments.first), reader.read_campaign(arguments.second)
-    found = compare.compare_campaigns(*stored)
+    compared = compare.compare_campaigns(*stored)
     platform = stored[0].campaign.platform
     lines = (
-        *(f"{letter}: {_campaign(one)}" for letter, one in zip("AB", stored, strict=True)),
+        *(f"{letter}: {_campaign(campaign)}" for letter, campaign in zip("AB", stored, strict=True)),
         f"platform: {platform}. {meaning(platform).warning}",
-        *_lines(found),
+        *_lines(compared),
     )
     print("\n".join(printable(line) for line in lines))
     return 0
@@ -42,10 +42,10 @@ def _campaign(stored: StoredCampaign) -> str:
     return f"{stored.directory.name}, {stored.campaign.title}, {len(stored.completed)} completed trials"
 
 
-def _lines(found: Both) -> Iterator[str]:
-    for note in found.notes:
+def _lines(compared: Both) -> Iterator[str]:
+    for note in compared.notes:
         yield f"differs: {note}"
-    for group in found.groups:
+    for group in compared.groups:
         yield ""
         yield _title(group)
         for row in group.rows:

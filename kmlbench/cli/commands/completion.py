@@ -57,13 +57,13 @@ _kmlbench_clocks() { compgen -W "%(clocks)s" -- "$1"; }
 
 ZSH = r"""
 _kmlbench_campaigns() {
-  local -a found=(${(v)opt_args[--results]:-results}/*/campaign.json(N:h:t))
-  compadd -a found
+  local -a names=(${(v)opt_args[--results]:-results}/*/campaign.json(N:h:t))
+  compadd -a names
 }
 _kmlbench_hosts() {
-  local -a found=(${(f)"$(sed -n '/^hosts:/,/^[^ #]/s/^  \([A-Za-z0-9._-]*\):.*/\1/p' \
+  local -a names=(${(f)"$(sed -n '/^hosts:/,/^[^ #]/s/^  \([A-Za-z0-9._-]*\):.*/\1/p' \
     ${(v)opt_args[--hosts]:-hosts.yaml} 2>/dev/null)"})
-  compadd -a found
+  compadd -a names
 }
 _kmlbench_workloads() { _sequence compadd - %(workloads)s }
 _kmlbench_cells() { compadd -- %(cells)s }

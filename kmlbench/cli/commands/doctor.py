@@ -16,7 +16,7 @@ from kmlbench.config import campaign
 from kmlbench.config.campaign import Config
 from kmlbench.doctor import host_checks, questions
 from kmlbench.doctor.checks import Finding, FindingState
-from kmlbench.doctor.questions import Said
+from kmlbench.doctor.questions import Answers
 from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts import kvm
 from kmlbench.hosts.spec import HostSpec
@@ -51,55 +51,57 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _doctor(arguments: argparse.Namespace, progress: Progress) -> int:
     examined = []
-    for one in _examine(campaign.load_config(arguments.hosts), progress):
-        examined.append(one)
+    for machine in _examine(campaign.load_config(arguments.hosts), progress):
+        examined.append(machine)
         if not arguments.json:
-            print("\n".join(printable(line) for line in _lines(one)), flush=True)
+            print("\n".join(printable(line) for line in _lines(machine)), flush=True)
     if arguments.json:
-        print(json.dumps({"machines": [_record(one) for one in examined]}, indent=2))
-    return next((one.exit_code for one in examined if one.exit_code), 0)
+        print(json.dumps({"machines": [_record(machine) for machine in examined]}, indent=2))
+    return next((machine.exit_code for machine in examined if machine.exit_code), 0)
 
 
 def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
     progress.stage(f"examining {HERE}")
-    said = questions.ask_this_machine()
-    yield _here(settings, said)
+    answers = questions.ask_this_machine()
+    yield _here(settings, answers)
     for host in settings.hosts:
         if host.size is None:
             progress.stage(f"examining {host.name}")
             yield _there(host)
         else:
-            found = host_checks.guest_findings(
-                host.size.memory_mb, host.size.cpus, said, overhead_mb=preflight.OVERHEAD_MIB
+            findings = host_checks.guest_findings(
+                host.size.memory_mb, host.size.cpus, answers, overhead_mb=preflight.OVERHEAD_MIB
             )
-            yield _examined(host.name, found, MachineError.exit_code)
+            yield _examined(host.name, findings, MachineError.exit_code)
 
 
-def _here(settings: Config, said: Said) -> Examined:
+def _here(settings: Config, answers: Answers) -> Examined:
     guests = any(QEMU in host.programs for host in settings.hosts)
-    found = (*host_checks.machine_findings(said, guests=guests), *_room(settings, guests=guests))
-    return _examined(HERE, ((_accelerated(settings), *found) if guests else found), MachineError.exit_code)
+    findings = (*host_checks.machine_findings(answers, guests=guests), *_room(settings, guests=guests))
+    if guests:
+        findings = (_accelerated(settings), *findings)
+    return _examined(HERE, findings, MachineError.exit_code)
 
 
 def _room(settings: Config, *, guests: bool) -> Iterator[Finding]:
     """The free space for results and, if something has to be built, in the cache."""
-    place, free_mib = preflight.free_space(Path("results"))
+    path, free_mib = preflight.free_space(Path("results"))
     meaning = "campaigns are kept there unless --results is given, and do not start with less than"
-    yield host_checks.disk_room("results", place, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
+    yield host_checks.disk_room("results", path, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
     if guests and not _is_built(settings):
-        place, free_mib = preflight.free_space(default_cache().root)
+        path, free_mib = preflight.free_space(default_cache().root)
         meaning = "kernels and images are built there, one of them with"
         need_mib = int(max(kernel.NEED_GIB, image.NEED_GIB) * 1024)
-        yield host_checks.disk_room("cache", place, free_mib, need_mib=need_mib, meaning=meaning)
+        yield host_checks.disk_room("cache", path, free_mib, need_mib=need_mib, meaning=meaning)
 
 
 def _there(host: HostSpec) -> Examined:
     try:
         with host.connection(DEADLINE_S) as connected:
-            said = questions.ask_host(connected)
+            answers = questions.ask_host(connected)
     except HostError as error:
         return Examined(name=host.name, findings=(), error=str(error), exit_code=HostError.exit_code)
-    return _examined(host.name, host_checks.host_findings(said, host.kernel), HostError.exit_code)
+    return _examined(host.name, host_checks.host_findings(answers, host.kernel), HostError.exit_code)
 
 
 def _examined(name: str, findings: Sequence[Finding], code: int) -> Examined:
@@ -130,25 +132,25 @@ def _accelerated(settings: Config) -> Finding:
 def _is_built(settings: Config) -> bool:
     cache = default_cache()
     try:
-        kernels = [kernel.built(one, cache=cache) for one in Kernel]
+        kernels = [kernel.built(name, cache=cache) for name in Kernel]
     except MachineError:
         return False
     return None not in (*kernels, image.built(settings.campaign.server, cache=cache))
 
 
-def _lines(one: Examined) -> Iterator[str]:
-    yield one.name
-    yield from (f"  {line}" for line in one.error.splitlines())
-    for finding in one.findings:
+def _lines(machine: Examined) -> Iterator[str]:
+    yield machine.name
+    yield from (f"  {line}" for line in machine.error.splitlines())
+    for finding in machine.findings:
         yield f"  {finding.state:<8}  {finding.name}: {finding.value}"
         yield f"            {finding.meaning}"
         if finding.change:
             yield f"            to change it: {finding.change}"
 
 
-def _record(one: Examined) -> dict[str, object]:
+def _record(machine: Examined) -> dict[str, object]:
     return {
-        "name": one.name,
-        "error": one.error or None,
-        "findings": [asdict(finding) for finding in one.findings],
+        "name": machine.name,
+        "error": machine.error or None,
+        "findings": [asdict(finding) for finding in machine.findings],
     }

@@ -86,7 +86,7 @@ def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
-    found, clock = choose_acceleration(host, lambda: kvm.probe(built, root, cache=cache))
+    acceleration, clock = choose_acceleration(host, lambda: kvm.probe(built, root, cache=cache))
     return GuestSpec(
         name=host.name,
         kernel=built,
@@ -95,7 +95,7 @@ def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress
         cpus=host.cpus,
         cpu_model=host.cpu_model,
         clock=clock,
-        acceleration=found,
+        acceleration=acceleration,
         seed=0,
     )
 

@@ -25,7 +25,7 @@ from kmlbench.provision.changes import Lack
 from kmlbench.provision.payload import Belongings, belongings
 from kmlbench.run import preflight
 
-# What asks a host starts without the models of the schema.
+# The verbs that ask a host start without importing the models of the schema.
 SCHEMA = "kmlbench.config.schema"
 
 
@@ -62,17 +62,19 @@ def _check(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"checking {spec.name}")
     with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
         state = apply.survey_host(host, wanted)
-        found = list(apply.lacking(host, wanted, state))
+        lacks = list(apply.lacking(host, wanted, state))
         changes = readiness.planned_changes(wanted, state)
         if changes.lines:
             what = f"{len(changes.lines)} things are not installed, such as: {changes.lines[-1]}"
-            found.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
+            lacks.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
         else:
-            found += apply.check_proof(host, spec.kernel)
-    _say([line for lack in found for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")])
-    if not found:
-        _say([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
-    return HostError.exit_code if found else 0
+            lacks += apply.check_proof(host, spec.kernel)
+    _print_lines(
+        [line for lack in lacks for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")]
+    )
+    if not lacks:
+        _print_lines([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
+    return HostError.exit_code if lacks else 0
 
 
 def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
@@ -82,12 +84,16 @@ def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
         state = apply.survey_host(host, wanted)
         if not arguments.dry_run:
             done = apply.prepare_host(host, wanted, state).lines
-            _say([*(f"{spec.name}: {line}" for line in done), f"{spec.name}: prepared, {len(done)} changes"])
+            _print_lines(
+                [*(f"{spec.name}: {line}" for line in done), f"{spec.name}: prepared, {len(done)} changes"]
+            )
             return 0
-        found = apply.lacking(host, wanted, state)
-        _say([f"{spec.name}: would {line}" for line in readiness.planned_changes(wanted, state).lines])
-        _say([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in found])
-    return HostError.exit_code if found else 0
+        lacks = apply.lacking(host, wanted, state)
+        _print_lines(
+            [f"{spec.name}: would {line}" for line in readiness.planned_changes(wanted, state).lines]
+        )
+        _print_lines([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in lacks])
+    return HostError.exit_code if lacks else 0
 
 
 def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
@@ -95,14 +101,14 @@ def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"cleaning {spec.name}")
     with spec.connection() as host:
         done = apply.clean(host)
-    _say([f"{spec.name}: removed {path}" for path in done.removed])
-    _say([f"{spec.name}: kept {path}, which is not empty" for path in done.in_use])
+    _print_lines([f"{spec.name}: removed {path}" for path in done.removed])
+    _print_lines([f"{spec.name}: kept {path}, which is not empty" for path in done.in_use])
     if done.changed:
         raise HostError(
             f"{spec.name}: modified since it was installed, and kept: {', '.join(done.changed)}",
             remedy="inspect it, remove it by hand, and run clean again",
         )
-    _say([f"{spec.name}: clean, {len(done.removed)} files removed"])
+    _print_lines([f"{spec.name}: clean, {len(done.removed)} files removed"])
     return 0
 
 
@@ -131,6 +137,6 @@ def _wanted(server: Server) -> Iterator[Belongings]:
         )
 
 
-def _say(lines: Sequence[str]) -> None:
+def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         print(printable(line))

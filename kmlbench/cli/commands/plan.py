@@ -44,8 +44,8 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     stored = reader.read_campaign(arguments.directory)
     source, block_s = measurements.source(stored), pilot.block_s(stored)
     _require_measured(arguments.metric, source)
-    told_s = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
-    print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {told_s}"))
+    duration = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
+    print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {duration}"))
     print(printable(f"{source.primary}, {arguments.metric}, for {format.half_width_text(wanted)}:"))
     for workload in planned_workloads(source.plan):
         if is_counting(workload):
@@ -53,8 +53,8 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
         measure = main_measure(source, workload)
         process = measure.process if arguments.process is None else Process(arguments.process)
         measure = replace(measure, metric=arguments.metric, process=process)
-        found = pilot.plan(source.ratio(measure, source.primary), half_width=wanted)
-        print(printable(f"  {workload} ({measure.process}): {_told(found, block_s)}"))
+        estimate = pilot.plan(source.ratio(measure, source.primary), half_width=wanted)
+        print(printable(f"  {workload} ({measure.process}): {_describe(estimate, block_s)}"))
     return 0
 
 
@@ -64,12 +64,12 @@ def _require_measured(metric: str, source: Source) -> None:
         raise InputError(f"--metric: no workload of this campaign has {metric!r}{suggestion(metric, known)}")
 
 
-def _told(found: Plan | Absent, block_s: float | None) -> str:
-    if isinstance(found, Absent):
-        return f"undecided: {found.reason}"
-    now = f"now {format.half_width_text(found.now)} with {found.pilot_blocks} blocks"
-    assured = f"{_blocks(found.assured, block_s)} to reach it with 80 % probability"
-    return f"{_blocks(found.likely, block_s)}; {assured}; {now}"
+def _describe(estimate: Plan | Absent, block_s: float | None) -> str:
+    if isinstance(estimate, Absent):
+        return f"undecided: {estimate.reason}"
+    now = f"now {format.half_width_text(estimate.now)} with {estimate.pilot_blocks} blocks"
+    assured = f"{_blocks(estimate.assured, block_s)} to reach it with 80 % probability"
+    return f"{_blocks(estimate.likely, block_s)}; {assured}; {now}"
 
 
 def _blocks(blocks: int | None, block_s: float | None) -> str:

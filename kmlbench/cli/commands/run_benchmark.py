@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     if arguments.dry_run:
         control, rule = chosen.control is not None, chosen.rule(trials)
         question = dry_run.question(trials, control=control, rule=rule)
-        return dry_run.tell(arguments, config, planned, question=question, results=arguments.results)
+        return dry_run.print_plan(arguments, config, planned, question=question, results=arguments.results)
     progress.note(text.planned_line(planned))
     begin = import_module(CAMPAIGN).begin
     began: int = begin(arguments, config, design=chosen, planned=planned, progress=progress)

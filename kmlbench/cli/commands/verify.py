@@ -20,9 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace, progress: Progress) -> int:
-    found = import_module(VERIFY).verify(arguments.directory, progress=progress)
+    verified = import_module(VERIFY).verify(arguments.directory, progress=progress)
     print(
-        f"{arguments.directory}: {found.samples} numbers of {found.trials} trials match the raw "
-        f"output; samples.parquet, {found.figures} figures and the report match the record"
+        f"{arguments.directory}: {verified.samples} numbers of {verified.trials} trials match the raw "
+        f"output; samples.parquet, {verified.figures} figures and the report match the record"
     )
     return 0

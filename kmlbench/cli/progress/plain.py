@@ -25,17 +25,17 @@ class Plain:
         self._name = ""
         self._total: int | None = None
         self._done = 0
-        self._told = 0
+        self._reported = 0
 
     def stage(self, name: str, *, total: int | None = None) -> None:
-        self._name, self._total, self._done, self._told = name, total, 0, 0
+        self._name, self._total, self._done, self._reported = name, total, 0, 0
         self._stage_started = time.monotonic()
         self._line(f"{name}, {total} to do" if total else name)
 
     def advance(self, count: int = 1) -> None:
         self._done += count
-        if self._total and self._done - self._told >= self._total * PLAIN_STEP:
-            self._told = self._done
+        if self._total and self._done - self._reported >= self._total * PLAIN_STEP:
+            self._reported = self._done
             self._line(f"{self._name}: {self._done} of {self._total}{self._left()}{self._standing()}")
 
     def note(self, text: str) -> None:

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kmlbench.analysis.live import CampaignState, Outlook
-from kmlbench.cli.interrupts import TOLD, Interruption
+from kmlbench.cli.interrupts import SHUTDOWN_MESSAGE, Interruption
 from kmlbench.cli.parser import printable
 from kmlbench.cli.progress import text as status
 from kmlbench.progress import Begun, Event, Reported
@@ -64,7 +64,7 @@ class Screen(RichProgress):
         """The status of the running campaign, or else the bar of the stage."""
         yield from self._drawn()
         if self.interruption.seen:
-            yield Text(TOLD, style="bold")
+            yield Text(SHUTDOWN_MESSAGE, style="bold")
 
     def _drawn(self) -> Iterable[RenderableType]:
         state = self.outlook.state
@@ -113,5 +113,5 @@ def _status(state: CampaignState, now: float, *, since: float, bar: bool) -> Ite
     else:
         yield counts
     for number, pair in sorted(state.pairs.items()):
-        yield Text(printable(status.pair(number, pair, state, now)))
+        yield Text(printable(status.pair_line(number, pair, state, now)))
     yield Text(printable(status.standing_line(state.standing, state)), style="dim")

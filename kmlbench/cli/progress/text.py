@@ -38,32 +38,32 @@ def time_left(seconds: float, state: CampaignState) -> str:
     return f"{'at most' if state.may_end_early else 'about'} {clock(seconds)} left"
 
 
-def pair(number: int, found: Pair, state: CampaignState, now: float) -> str:
+def pair_line(number: int, pair: Pair, state: CampaignState, now: float) -> str:
     """What a pair of hosts is doing, since when, and the time left for its share of the plan."""
     name = f"pair {number + 1}: " if len(state.pairs) > 1 else ""
-    own = f"; {time_left(found.left_s(now), state)}" if len(state.pairs) > 1 else ""
-    match found.doing:
+    own = f"; {time_left(pair.left_s(now), state)}" if len(state.pairs) > 1 else ""
+    match pair.doing:
         case None:
-            return f"{name}between trials{own}" if found.left_s(now) else f"{name}done"
+            return f"{name}between trials{own}" if pair.left_s(now) else f"{name}done"
         case StageBegun(boot=boot, stage=stage, prefix=prefix):
             block, kernel = boot.block, boot.kernel
             doing = f"{STAGES[stage]}{f' from {prefix}' if prefix else ''}"
         case TrialBegun(trial=trial):
             block, kernel = trial.block, trial.variant.kernel
             doing = f"{trial.workload} from {trial.variant.prefix}"
-    since = clock(now - found.since)
-    should = f" of about {clock(found.step_s)}" if found.step_s else ""
+    since = clock(now - pair.since)
+    should = f" of about {clock(pair.step_s)}" if pair.step_s else ""
     return f"{name}block {block + 1} of {state.blocks}, {kernel}: {doing}, {since}{should}{own}"
 
 
-def standing_line(found: PrimaryRatio, state: CampaignState) -> str:
+def standing_line(standing: PrimaryRatio, state: CampaignState) -> str:
     """The running ratio, which is not a verdict before the end, or why there is none."""
-    of = f"{found.comparison}, {found.measure.workload} {found.measure.metric}"
-    change = format.change(found.ratio)
+    of = f"{standing.comparison}, {standing.measure.workload} {standing.measure.metric}"
+    change = format.change(standing.ratio)
     aside = f" {change.aside}" if change.aside else ""
-    if not isinstance(found.ratio, Interval):
+    if not isinstance(standing.ratio, Interval):
         return f"so far no ratio of {of}: {change.aside}"
-    blocks = f"{found.ratio.confidence:.0%}, {found.ratio.blocks} of {state.blocks} blocks"
+    blocks = f"{standing.ratio.confidence:.0%}, {standing.ratio.blocks} of {state.blocks} blocks"
     return f"so far, no verdict: {of} {change.text}{aside} ({blocks})"
 
 
