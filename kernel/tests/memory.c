@@ -9,7 +9,7 @@
 #include <sys/sysinfo.h>
 
 #define HUGE_PAGE	(2ul << 20)
-#define SLOW_LIMIT_S	300
+#define SLOW_LIMIT_S	900
 
 static uint8_t *anonymous(size_t size, int flags)
 {

@@ -79,7 +79,7 @@ def test_the_rule_is_in_the_record_and_ends_the_campaign(
     assert f"the interval is narrow enough after {len(blocks)} blocks" in capsys.readouterr().err
     page = (stored.directory / "report.html").read_text()
     assert f"it did after {len(blocks)} blocks" in page
-    assert "has holes" not in page
+    assert "This campaign is incomplete" not in page
     assert "--stop-at 3%" in page
 
 

@@ -74,7 +74,7 @@ def test_a_machine_made_quiet_has_nothing_that_matters() -> None:
             "load",
             {"ticks": "100 1000 150 1150", "busiest": "9 cron"},
             "25 % of all processors busy; most: 9",
-            "end",
+            "stop",
         ),
         ("time source", {"clocksource": "hpet"}, "hpet, set by NTP: yes", "tsc"),
         ("disk", {"run_free": "100"}, "90000 MiB free below /var/lib, 100 below /run", "remount"),

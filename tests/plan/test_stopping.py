@@ -156,10 +156,10 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
     spared = build(tmp_path, replace(recipe, missing=range(6 * 4, 10 * 4)))
     assert reader.read_campaign(spared).campaign.stopping == RULE
     text = write.write_report(spared).read_text()
-    assert "has holes" not in text
+    assert "This campaign is incomplete" not in text
     assert "16 not needed, by the stopping rule" in text
     assert "every planned trial" not in text
-    assert "None: every trial that was to run completed." in text
+    assert "None: every trial that was needed completed." in text
     assert "it did after 6 blocks" in text
     assert "97% confidence" in text
     assert "97 %, over blocks" in text
@@ -170,7 +170,7 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
 def test_a_campaign_that_broke_off_before_the_rule_ended_it_has_holes(tmp_path: Path) -> None:
     recipe = Recipe(blocks=10, workloads=("wisconsin",), noise=0.05, stopping=RULE, missing=range(24, 40))
     text = write.write_report(build(tmp_path, recipe)).read_text()
-    assert "has holes" in text
+    assert "This campaign is incomplete" in text
     assert "it did not, or not yet" in text
 
 

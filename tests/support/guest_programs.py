@@ -12,7 +12,7 @@ from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import CommandResult, Prefix, Server
 from kmlbench.servers import server
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = 900.0
 PROGRAMS = "lib/kmlbench/tests"
 
 
