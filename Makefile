@@ -4,7 +4,10 @@
 
 BIN := .venv/bin
 
-.PHONY: benchmark test check conformance lint build setup lock audit clean
+# Two processors are enough for the deadlines of the guests, and what `make test` is timed on.
+WORKERS := 2
+
+.PHONY: benchmark test check soak conformance lint build setup lock audit clean
 
 ## from nothing to a report: set up, build what is missing, run the default campaign
 benchmark: setup
@@ -12,16 +15,22 @@ benchmark: setup
 
 ## set up, then linters, types, unit tests, and the tests that boot guests or open a browser
 test: lint build
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## the part of `test` that needs no guest, no browser and no patience: under a minute, for each change
 check: lint
 	@$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not guest and not browser and not slow" $(ARGS)
 
+## what `test` does a little of, for hours: fuzzing, kills, storms of NMIs, and the conformance of `make conformance`
+soak: build
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
+	@$(MAKE) --no-print-directory conformance ARGS=
+
 lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo --cache-dir build/imports >build/imports.log || { cat build/imports.log; exit 1; }
 
 ## the kernel's own selftests and programs people know, from both prefixes on both kernels; takes an hour or two under TCG
 conformance: setup

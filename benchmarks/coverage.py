@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from kmlbench import bootstrap
+from kmlbench.stats import bootstrap
 
 Array = NDArray[np.float64]
 Bounds = tuple[Array, Array]

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
@@ -41,7 +41,7 @@ Prices = Mapping[str, float]
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         program = Path(directory) / "prices"
-        commands.check(("cc", "-O2", "-static", "-o", str(program), str(SOURCE)), timeout_s=60.0)
+        process.check(("cc", "-O2", "-static", "-o", str(program), str(SOURCE)), timeout_s=60.0)
         with guest(Kernel.STOCK, directory) as host:
             stock = prices(host, program, Prefix.USR)
         with guest(Kernel.KML, directory) as host:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.build import image, kernel
 from kmlbench.build.cache import default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
@@ -53,8 +53,8 @@ def main() -> None:
 
 def setup_s() -> float:
     """Seconds of `make setup` with nothing to do."""
-    commands.check(("make", "setup"), timeout_s=3600.0, cwd=PROJECT)
-    return commands.check(("make", "setup"), timeout_s=3600.0, cwd=PROJECT).elapsed_s
+    process.check(("make", "setup"), timeout_s=3600.0, cwd=PROJECT)
+    return process.check(("make", "setup"), timeout_s=3600.0, cwd=PROJECT).elapsed_s
 
 
 def login_s(which: Kernel, clock: Clock) -> float:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
 
-`load("results/latest")` gives the samples of a stored campaign as a tidy frame, `effects` what differs
-between its cells, `explain` why its workloads take less; `campaigns("results")` lists what is stored,
-`sample_files("results")` the files of their samples. The names are looked up when they are first used: the
-command line must not wait for pandas.
+`load("results/latest")` returns the samples of a stored campaign as a tidy DataFrame, `effects` the
+comparisons of its cells, `explain` why its workloads take less; `campaigns("results")` lists stored
+campaigns, `sample_files("results")` their Parquet files. The names are imported on first use, so that the
+command line does not wait for pandas.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kmlbench.effectframe import campaigns, effects, sample_files
-    from kmlbench.frames import load
-    from kmlbench.whyframe import explain
+    from kmlbench.analysis.frames import load
+    from kmlbench.api import campaigns, effects, explain, sample_files
 
     __version__: str
 
@@ -26,11 +25,11 @@ __all__ = ["__version__", "campaigns", "effects", "explain", "load", "sample_fil
 def __getattr__(name: str) -> object:
     match name:
         case "campaigns" | "effects" | "sample_files":
-            return getattr(import_module("kmlbench.effectframe"), name)
+            return getattr(import_module("kmlbench.api"), name)
         case "explain":
-            return import_module("kmlbench.whyframe").explain
+            return import_module("kmlbench.api").explain
         case "load":
-            return import_module("kmlbench.frames").load
+            return import_module("kmlbench.analysis.frames").load
         case "__version__":
             return version("kmlbench")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Every error the suite raises on purpose, and the exit code each one ends the program with.
 
-KmlbenchError                     1   something failed that is nobody's input
-├── InputError                    2   hosts.yaml, the command line, a stored campaign: the user can mend it
-├── MachineError                  3   this machine lacks something (QEMU, disk space, network) or is taken
+KmlbenchError                     1   a failure that is not due to input
+├── InputError                    2   hosts.yaml, the command line, a stored campaign: the user can fix it
+├── MachineError                  3   this machine lacks something (QEMU, disk space, network) or is in use
 │   └── BuildError                3   a kernel or an image could not be built
-├── HostError                     4   a host did not answer, went away, or is not the one we know
-│   └── CommandTimeout            4   a command on a host outlived its deadline
-├── TrialError                    5   one trial failed; the campaign records it and goes on
+├── HostError                     4   a host did not answer, went away, or is not the expected one
+│   └── CommandTimeout            4   a command on a host exceeded its deadline
+├── TrialError                    5   one trial failed; the campaign records it and continues
 ├── ProofError                    6   a trial's proof contradicts its cell; the campaign stops
 └── DifferenceError               7   a number is not the one that its source says: `kmlbench verify`
 
 A message says what happened, when, and what to do about it. A traceback is a bug.
 """
+
+from __future__ import annotations
 
 
 class KmlbenchError(Exception):
@@ -40,7 +42,7 @@ class InputError(KmlbenchError):
 
 
 class MachineError(KmlbenchError):
-    """This machine lacks something the suite needs, or another campaign has it."""
+    """This machine lacks something the suite needs, or another campaign is using it."""
 
     exit_code = 3
 
@@ -50,13 +52,13 @@ class BuildError(MachineError):
 
 
 class HostError(KmlbenchError):
-    """A host did not answer, went away, or is not the one we know."""
+    """A host did not answer, went away, or is not the expected one."""
 
     exit_code = 4
 
 
 class CommandTimeout(HostError):
-    """A command on a host outlived its deadline."""
+    """A command on a host exceeded its deadline."""
 
 
 class TrialError(KmlbenchError):
@@ -76,6 +78,22 @@ class ProofError(KmlbenchError):
 
 
 class DifferenceError(KmlbenchError):
-    """A number or a figure is not what is derived from its source."""
+    """A number or a figure differs from what is derived from its source."""
 
     exit_code = 7
+
+
+MEANINGS = {
+    0: "done",
+    1: "failed",
+    2: "bad input: every fault is listed, nothing was started",
+    3: "this machine lacks something, or another campaign is using it",
+    4: "a host did not answer, or is not the expected one",
+    5: "a trial failed",
+    6: "a proof contradicts its cell",
+    7: "a number or figure differs from its source",
+    130: "interrupted",
+    141: "broken pipe: nothing reads the output any more",
+}
+
+AFTER = "After 3 to 6, 130 and 141 a campaign that had started can be resumed (run-benchmark --resume)."

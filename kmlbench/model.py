@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+KERNEL_CPL, USER_CPL = 0, 3
 
 
 class Kernel(StrEnum):
@@ -57,6 +59,16 @@ class Process(StrEnum):
     SERVER = "server"
     TOGETHER = "together"
 
+    @property
+    def parts(self) -> tuple[Process, ...]:
+        """The processes whose sum this is."""
+        return (Process.SERVER, Process.CLIENT) if self is Process.TOGETHER else (self,)
+
+    @classmethod
+    def whole(cls, *, served: bool) -> Process:
+        """What a workload costs as a whole: with a server the sum, without one the client."""
+        return cls.TOGETHER if served else cls.CLIENT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -70,6 +82,11 @@ class Variant:
     def kernel_mode(self) -> bool:
         """Whether programs of this cell run at CPL 0."""
         return self.kernel is Kernel.KML and self.prefix is Prefix.TRUSTED
+
+    @property
+    def cpl(self) -> int:
+        """The privilege level that programs of this cell run at."""
+        return KERNEL_CPL if self.kernel_mode else USER_CPL
 
     def __str__(self) -> str:
         return f"{self.kernel}:{self.prefix}{self.arm and f' {self.arm}'}"
@@ -161,6 +178,16 @@ class Failed:
 Outcome = Completed | Failed
 
 
+def completed(outcomes: Iterable[Outcome]) -> tuple[Completed, ...]:
+    """The trials among these that ended with numbers."""
+    return tuple(outcome for outcome in outcomes if isinstance(outcome, Completed))
+
+
+def failed(outcomes: Iterable[Outcome]) -> tuple[Failed, ...]:
+    """The trials among these that ended without numbers."""
+    return tuple(outcome for outcome in outcomes if isinstance(outcome, Failed))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
     """What a command on a host left behind."""
@@ -241,7 +268,7 @@ class Setting:
 class Adapter(Protocol):
     """A workload: how to run it and how to read what it printed. Pure: no input, no output.
 
-    `dataset` names what kmlbench.dataset loads into the server before the steps, or is None.
+    `dataset` names what kmlbench.servers.dataset loads into the server before the steps, or is None.
     """
 
     @property
@@ -258,3 +285,121 @@ class Adapter(Protocol):
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
         """The numbers in the steps' output, in the order of `steps`. Raises TrialError(stage="parse")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One thing that a workload measures: the part of a frame that may be compared between cells."""
+
+    workload: str
+    metric: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Consecutive trials of one boot with one prefix that share a server start, or have no server."""
+
+    prefix: Prefix
+    served: bool
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """Everything that happens between a power-on and a power-off.
+
+    `twin` counts the boots of this kernel that came before it in its block; only a control has any.
+    """
+
+    index: int
+    block: int
+    twin: int
+    kernel: Kernel
+    groups: tuple[Group, ...]
+    pair: int = 0
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The boot's trials, in order."""
+        return tuple(trial for group in self.groups for trial in group.trials)
+
+
+class Platform(StrEnum):
+    """Where a campaign ran. The values stand in campaign.json and in the report's title."""
+
+    INSTRUCTIONS = "QEMU TCG, instruction clock"
+    REAL_TIME = "QEMU TCG, real time"
+    KVM = "QEMU KVM"
+    HOSTS = "real hosts"
+
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """A rule, fixed before the first block, that may end a campaign before its plan: see plan.stopping.
+
+    `half_width` is relative (0.005), `confidence` that of each look; the first look is after `first` blocks,
+    the next after `every` further ones.
+    """
+
+    half_width: float
+    confidence: float
+    first: int
+    every: int
+    workload: str
+    metric: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What was planned and with what: everything that is known before the first trial.
+
+    `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";
+    `control` marks an A/A campaign: one cell, booted twice in each block; `options` are the command's
+    options as the user could give them again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
+    """
+
+    id: str
+    started_utc: str
+    title: str
+    platform: str
+    control: bool
+    seed: int
+    options: Mapping[str, str]
+    plan: tuple[Trial, ...]
+    git_commit: str
+    tools: Mapping[str, str]
+    stopping: Stopping | None = None
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFacts:
+    """What one boot said about itself, before any trial of it. `pair` is the plan's, no part of the file.
+
+    A boot of the plan that was lost is repeated when the campaign is resumed: `resumption` tells them apart.
+    """
+
+    boot: int
+    kernel: Kernel
+    facts: Mapping[str, str]
+    pair: int = 0
+    resumption: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """A campaign went on after its controller had ended. The first has `number` 1.
+
+    `trials` had begun and have no outcome; `boots` (indices of the plan) had begun and did not get through
+    their trials. Trials that had failed have their own lines.
+    """
+
+    number: int
+    started_utc: str
+    trials: tuple[Trial, ...]
+    boots: tuple[int, ...]

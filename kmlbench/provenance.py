@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""With what a campaign was run: the project's commit and the versions of the tools."""
+"""What a campaign was run with: the project's commit and the versions of the tools."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.errors import MachineError
-from kmlbench.hosts.qemu import QEMU
+from kmlbench.paths import PROJECT
+from kmlbench.process import QEMU
 
-PROJECT = Path(__file__).resolve().parent.parent
-# What measures. What its user gives to it, hosts.yaml among others, is in the record of each campaign.
+# The program. The user's input, such as hosts.yaml, is in the record of each campaign.
 PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")
+
 CHANGED, UNKNOWN = "-dirty", "unknown"
+
 DIGITS = 12
+
 TIMEOUT_S = 30.0
+
 PACKAGES = ("kmlbench", "paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", "scipy")
 
 
@@ -29,7 +33,7 @@ def git_commit() -> str:
     "unknown" outside of git.
     """
     if not (PROJECT / ".git").exists():
-        # git would describe whatever repository the package lies in.
+        # git would describe any repository around the package.
         return UNKNOWN
     try:
         commit = _git("rev-parse", "HEAD").strip()
@@ -47,16 +51,16 @@ def commit_of(recorded: str) -> str | None:
 
 
 def has_changes(recorded: str) -> bool:
-    """Whether the program was more than its commit."""
+    """Whether the program had uncommitted changes."""
     return CHANGED in recorded
 
 
 def checkout(recorded: str) -> str:
-    """How to have that program again, as a remedy; empty where its commit is not known."""
+    """How to get that version again, as a remedy; empty if its commit is not known."""
     commit = commit_of(recorded)
     if commit is None:
         return ""
-    changes = ", then make the changes again that are not in that commit" if has_changes(recorded) else ""
+    changes = ", then redo the changes that are not in that commit" if has_changes(recorded) else ""
     return f"git checkout {commit}{changes}"
 
 
@@ -69,7 +73,7 @@ def tools(*, guests: bool) -> Mapping[str, str]:
 
 
 def _git(*words: str) -> str:
-    return commands.check(("git", "-C", str(PROJECT), *words), timeout_s=TIMEOUT_S).stdout
+    return process.check(("git", "-C", str(PROJECT), *words), timeout_s=TIMEOUT_S).stdout
 
 
 def _digest(names: Collection[str]) -> str:
@@ -88,4 +92,4 @@ def _content(path: Path) -> str:
 
 
 def _first_line(program: str) -> str:
-    return commands.check((program, "--version"), timeout_s=TIMEOUT_S).stdout.splitlines()[0]
+    return process.check((program, "--version"), timeout_s=TIMEOUT_S).stdout.splitlines()[0]

@@ -7,15 +7,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
+from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Acceleration, Clock, Kernel, Server
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Silent
+
+# A neighbour on the other processor may take an example's time; a test as a whole has pytest's timeout.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
+# Files of tests that take longest, longest first.
+LONGEST = (
+    *("guest/test_two_machines.py", "guest/test_sudo_and_jump_host.py", "guest/test_campaign.py"),
+    *("guest/test_load.py", "guest/test_hardship.py", "guest/test_admission.py", "guest/test_server.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers are given whole files in this order: what takes long begins first, unit tests fill the end."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    file = str(item.path.relative_to(Path(__file__).parent))
+    kinds = [item.get_closest_marker(name) is not None for name in ("guest", "browser", "slow")]
+    rank = LONGEST.index(file) if file in LONGEST else len(LONGEST)
+    return (rank, kinds.index(True) if any(kinds) else len(kinds))
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +67,7 @@ def kml_kernel(cache: Cache) -> KernelArtifact:
 def kernel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the compiled programs of kernel/tests."""
     out = tmp_path_factory.mktemp("kernel-tests")
-    commands.check(("make", "-C", str(kernel.KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
+    process.check(("make", "-C", str(KERNEL / "tests"), f"OUT={out}"), timeout_s=300.0)
     return out
 
 
@@ -90,9 +114,5 @@ def kml_guest(kml_spec: GuestSpec, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def mariadb_guest(
-    stock_kernel: KernelArtifact, cache: Cache, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SshHost]:
-    root = image.ensure(Server.MARIADB, cache=cache, progress=Silent())
-    with boot(specification(stock_kernel, root), directory=tmp_path_factory.mktemp("mariadb")) as host:
-        yield host
+def mariadb_image(cache: Cache) -> ImageArtifact:
+    return image.ensure(Server.MARIADB, cache=cache, progress=Silent())

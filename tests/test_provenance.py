@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from campaigns import build, edit
-from theatre import Playing, breaking, hosts_file, stage, whole
+from support.fake_host import Exchange
+from support.played_machines import Playing, breaking, hosts_file, stage, whole
+from support.synthetic_campaigns import build, edit
 
-from kmlbench import provenance, report
-from kmlbench.cli import main, run_benchmark
-from kmlbench.hosts.fake import Exchange
+from kmlbench import provenance
+from kmlbench.cli.main import main, run_benchmark
+from kmlbench.report import write as report
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 git_commit = provenance.git_commit
@@ -136,7 +137,7 @@ def test_a_changed_program_is_told_how_to_undo_it(clone: Clone, benchmark: Bench
     clone.write("kmlbench/run.py", "second\n")
     code, told = benchmark.resume()
     assert code == 2
-    assert "remedy: undo or stash your changes (`git status` names them), or begin a new campaign" in told
+    assert "remedy: undo or stash your changes (`git status` names them), or start a new campaign" in told
     clone.git("stash")
     assert benchmark.resume()[0] == 0
 
@@ -149,8 +150,8 @@ def test_two_changed_programs_are_not_one(clone: Clone, benchmark: Benchmark) ->
     assert code == 2
     checkout = f"git checkout {clone.git('rev-parse', 'HEAD')}"
     assert (
-        f"remedy: undo or stash your changes (`git status` names them), then {checkout}, then make the "
-        "changes again that are not in that commit, or begin a new campaign" in told
+        f"remedy: undo or stash your changes (`git status` names them), then {checkout}, then redo the "
+        "changes that are not in that commit, or start a new campaign" in told
     )
     clone.write("kmlbench/run.py", "second\n")
     assert benchmark.resume()[0] == 0
@@ -161,7 +162,7 @@ def test_another_commit_is_checked_out(clone: Clone, benchmark: Benchmark) -> No
     began = git_commit()
     clone.write("kmlbench/run.py", "second\n")
     clone.git("commit", "--quiet", "--all", "--message", "run: second")
-    assert f"remedy: git checkout {began}, or begin a new campaign" in benchmark.resume()[1]
+    assert f"remedy: git checkout {began}, or start a new campaign" in benchmark.resume()[1]
     clone.git("checkout", "--quiet", began)
     assert benchmark.resume()[0] == 0
 
@@ -175,7 +176,7 @@ def test_a_program_outside_of_git_has_no_commit_to_check_out(
     code, told = benchmark.resume()
     assert code == 2
     assert "git checkout" not in told
-    assert "remedy: go on with the copy of kmlbench that began it, or begin a new campaign" in told
+    assert "remedy: resume it with the copy of kmlbench that started it, or start a new campaign" in told
 
 
 CHANGED, UNKNOWN = (

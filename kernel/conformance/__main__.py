@@ -21,10 +21,10 @@ from conformance import cells, image, lists, page, verdict
 from conformance.cells import CELLS, Cell, Guest
 from conformance.lists import Test
 from conformance.outcomes import Outcome
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build import kernel
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import default_cache
-from kmlbench.cli.progress import shown
+from kmlbench.cli.progress.display import shown
 from kmlbench.errors import InputError, KmlbenchError
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.model import Acceleration, Clock, Kernel

@@ -15,11 +15,11 @@ from pathlib import Path
 from conformance import outcomes
 from conformance.lists import Test
 from conformance.outcomes import Outcome, Result
-from kmlbench.commands import tail
 from kmlbench.errors import HostError, ProofError
-from kmlbench.hosts.machine import tied
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, power_on
+from kmlbench.hosts.qemu_process import tied
 from kmlbench.model import Host, Kernel, Prefix
+from kmlbench.process import tail
 
 ONE = "/usr/lib/kmlbench/one"
 # One command a test, for the login of each costs more than most tests; the kernel's log on standard error.

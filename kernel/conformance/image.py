@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact
+from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Progress
 
 HERE = Path(__file__).parent
@@ -89,7 +90,7 @@ def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str
         raise MachineError(f"{image.KEYRING} is missing", remedy="run `make setup`")
     source = mirror or debian_mirror()
     arguments = (str(directory), source, image.SUITE, str(image.KEYRING), _packages())
-    commands.check(
+    process.check(
         (*image.privately(), str(HERE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         log=image.fresh_log(cache, "debian-conformance"),
@@ -103,7 +104,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
     shutil.copytree(image.RECIPE / "files", stage)
     shutil.copytree(HERE / "guest", stage / "usr/lib/kmlbench", dirs_exist_ok=True)
     image.add_keys(stage, directory, "conformance-guest")
-    source = SOURCES / ((kernel.KERNEL / "base").read_text().strip() + ".tar.xz")
+    source = SOURCES / ((KERNEL / "base").read_text().strip() + ".tar.xz")
     paths = (
         HERE / "assemble",
         directory / "root.img",
@@ -112,7 +113,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
         source,
         HERE / "trusted.txt",
     )
-    commands.check(
+    process.check(
         (*image.privately(), *map(str, paths), GROUPS),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         log=image.fresh_log(cache, "image-conformance"),

@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from conformance.image import SOURCES
-from kmlbench import commands
+from kmlbench import process
 from kmlbench.build import kernel
 from kmlbench.build.cache import Cache, hash_files
+from kmlbench.paths import KERNEL
 
 COMPILE = ("gcc", "-O2", "-g", "-std=gnu99", "-D_GNU_SOURCE", "-pthread", "-static", "-w")
 COMPILE_TIMEOUT_S = 120.0
@@ -45,15 +46,15 @@ def ensure(*, cache: Cache) -> Path:
 
 
 def _build(directory: Path) -> None:
-    base = (kernel.KERNEL / "base").read_text().strip()
+    base = (KERNEL / "base").read_text().strip()
     tests = "tools/testing/selftests"
     argv = ("tar", "--extract", "--file", str(SOURCES / f"{base}.tar.xz"), "--directory", str(directory))
     wanted = (f"{base}/{tests}", f"{base}/tools/include")
-    commands.check((*argv, "--strip-components=1", *wanted), timeout_s=UNPACK_TIMEOUT_S)
+    process.check((*argv, "--strip-components=1", *wanted), timeout_s=UNPACK_TIMEOUT_S)
     root = directory / tests
     for files in PROGRAMS:
         output = directory / Path(files[0]).stem
         sources = [str(root / file) for file in files]
         compiling = (*COMPILE, "-no-pie", "-I", str(root), "-o", str(output), *sources)
-        commands.check(compiling, timeout_s=COMPILE_TIMEOUT_S)
-    commands.check(("rm", "-r", str(directory / "tools")), timeout_s=UNPACK_TIMEOUT_S)
+        process.check(compiling, timeout_s=COMPILE_TIMEOUT_S)
+    process.check(("rm", "-r", str(directory / "tools")), timeout_s=UNPACK_TIMEOUT_S)

@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""The user's cache of built things: a directory per content key, whole or absent."""
+"""The user's build cache: one directory per content key, complete or absent."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import MachineError
+from kmlbench.storage import locked
 
 KEY_FILE = "key.json"
+
 KEY_LENGTH = 20
+
 BYTES_PER_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """Where one entry lives: `whole` once it is built, `partial` while it is, `lock` for who builds.
+    """The paths of one entry: `whole` once it is built, `partial` during the build, `lock` for the builder.
 
-    The partial directory is named after its process: a compiler that outlives a killed build writes
-    into nobody else's.
+    The partial directory is named after its process, so that a compiler that outlives a killed build does
+    not write into another one.
     """
 
     whole: Path
@@ -49,8 +51,8 @@ class Cache:
     ) -> Path:
         """The directory of this key; built by `build(empty directory)` if it is not there.
 
-        Whoever comes second waits for the first. An entry appears whole, by a rename; what a killed build
-        of this kind left is removed by the next. Raises MachineError with less than `need_gib` GiB of free
+        A second builder waits for the first. An entry appears atomically, by a rename; leftovers of a killed
+        build of this kind are removed by the next. Raises MachineError with less than `need_gib` GiB of free
         disk.
         """
         entry = self._entry(kind, key)
@@ -62,11 +64,11 @@ class Cache:
         return entry.whole
 
     def forget(self, kind: str, key: Mapping[str, str]) -> None:
-        """Remove the entry of this key, so that the next `ensure` builds it anew."""
+        """Remove the entry of this key, so that the next `ensure` rebuilds it."""
         entry = self._entry(kind, key)
         with self._building(entry):
             if entry.whole.exists():
-                # Renamed first: an entry that is seen is whole.
+                # Renamed first, so that a visible entry is always complete.
                 entry.whole.rename(entry.partial)
                 _remove(entry.partial)
 
@@ -80,10 +82,10 @@ class Cache:
 
     @contextmanager
     def _building(self, entry: _Entry) -> Iterator[None]:
-        """Hold the entry's lock, with nothing half-made left over. The lock dies with its process."""
+        """Hold the entry's lock, after removing leftovers. The lock ends with its process."""
         with _machine_errors(entry.lock):
             entry.lock.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(entry.lock, fcntl.LOCK_EX):
+        with _locked(entry.lock, wait=True):
             for leftover in entry.whole.parent.glob(f".{entry.whole.name}.partial-*"):
                 _remove(leftover)
             yield
@@ -115,7 +117,7 @@ def content_key(key: Mapping[str, str]) -> str:
 
 
 def hash_files(paths: Iterable[Path]) -> str:
-    """One SHA-256 over names and contents of these files, whatever order they come in."""
+    """One SHA-256 over names and contents of these files, in any order."""
     total = hashlib.sha256()
     for path in sorted(paths):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -129,33 +131,30 @@ def require_space(directory: Path, *, need_gib: float) -> None:
     if free_gib < need_gib:
         raise MachineError(
             f"{directory} has {free_gib:.1f} GiB free, {need_gib:.1f} GiB are needed to build there",
-            remedy="free disk space, or set XDG_CACHE_HOME to a directory on a larger disk",
+            remedy="free some disk space, or set XDG_CACHE_HOME to a directory on a larger disk",
         )
 
 
 @contextmanager
-def _locked(lock: Path, how: int) -> Iterator[None]:
-    """Hold a lock file. Raises BlockingIOError if somebody else does and `how` says not to wait."""
-    with _machine_errors(lock):
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
+def _locked(lock: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock file. Raises BlockingIOError if it is held and `wait` is false."""
+    with ExitStack() as stack:
+        with _machine_errors(lock):
+            stack.enter_context(locked(lock, wait=wait))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(directory: Path) -> None:
-    """Remove what killed builds of other entries left, which nobody may ever build again."""
+    """Remove leftovers of killed builds of other entries, which may never be built again."""
     for leftover in directory.glob(".*.partial-*"):
         lock = directory / f"{leftover.name.partition('.partial-')[0]}.lock"
-        with suppress(BlockingIOError), _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(BlockingIOError), _locked(lock, wait=False):
             _remove(leftover)
 
 
 @contextmanager
 def _machine_errors(place: Path) -> Iterator[None]:
-    """A full or read-only disk is this machine's fault, not a bug."""
+    """Turn a full or read-only disk into a MachineError."""
     try:
         yield
     except OSError as error:
@@ -163,7 +162,7 @@ def _machine_errors(place: Path) -> Iterator[None]:
             raise
         raise MachineError(
             f"{place} could not be written: {error.strerror}",
-            remedy="free disk space there, or set XDG_CACHE_HOME to a directory you can write",
+            remedy="free some disk space there, or set XDG_CACHE_HOME to a writable directory",
         ) from error
 
 

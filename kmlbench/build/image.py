@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The guest image: a Debian tree with a database server, the project's programs, and /trusted.
 
-Two levels of the cache: "debian" is what the mirror gave on the day it was built, and stays until
-`refresh`; "image" is that tree with everything of the project's, and follows every change of recipe.
+Two levels of the cache: "debian" is what the mirror had on the day it was built, and stays until
+`refresh`; "image" is that tree with the project's files, and follows every change of the recipe.
 """
 
 from __future__ import annotations
@@ -12,32 +12,39 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmlbench import commands
-from kmlbench.artifacts import ImageArtifact
+from kmlbench import process
+from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
+from kmlbench.paths import PROJECT, WORKLOADS
 from kmlbench.progress import Progress
 
-PROJECT = Path(__file__).resolve().parents[2]
 RECIPE = PROJECT / "guest"
-WORKLOADS = PROJECT / "workloads"
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
 SUITE = "sid"
+
 SCRIPTS = ("*.lua", "*.py", "*.toml")
+
 COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
+
 BOOTSTRAP_TIMEOUT_S = 1800.0
+
 ASSEMBLE_TIMEOUT_S = 600.0
+
 NEED_GIB = 2.0
+
 NEED_MEMORY_GIB = 2.0
 
 
 def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
-    """The image with `server`, built if the cache does not have it.
+    """The image with `server`, built if it is not in the cache.
 
-    `mirror` is only used when Debian's packages are fetched; without it, the machine's own is.
-    Raises BuildError with the end of the log, MachineError when this machine lacks something.
+    `mirror` is only used to fetch Debian's packages; by default, that of the machine's apt is used.
+    Raises BuildError with the end of the log, MachineError if this machine lacks something.
     """
     debian = cache.ensure(
         "debian",
@@ -56,7 +63,7 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
 
 
 def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
-    """The image if the cache has it; builds nothing."""
+    """The image if it is in the cache; builds nothing."""
     debian = cache.path("debian", _debian_key(server))
     key = _image_key(server, debian) if debian.exists() else {}
     entry = cache.path("image", key)
@@ -75,7 +82,7 @@ def _artifact(server: Server, key: Mapping[str, str], entry: Path) -> ImageArtif
 
 
 def refresh(server: Server, *, cache: Cache) -> None:
-    """Forget Debian's packages, so that the next `ensure` fetches today's."""
+    """Drop Debian's packages from the cache, so that the next `ensure` fetches today's."""
     cache.forget("debian", _debian_key(server))
 
 
@@ -87,7 +94,7 @@ def listed(name: str, server: Server) -> tuple[str, ...]:
 
 
 def initialiser(server: Server) -> str:
-    """The shell script that makes the pristine data of `server` in the directory $1."""
+    """The shell script that creates the pristine data of `server` in the directory $1."""
     return (RECIPE / server / "initialise").read_text()
 
 
@@ -108,7 +115,7 @@ def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
-        "compiler": commands.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
+        "compiler": process.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
         "options": " ".join(COMPILE),
     }
 
@@ -122,7 +129,7 @@ def _bootstrap(
         raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
     source = mirror or debian_mirror()
     packages = ",".join(listed("packages.txt", server))
-    commands.check(
+    process.check(
         (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         log=fresh_log(cache, f"debian-{server}"),
@@ -140,7 +147,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
     image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
     paths = (RECIPE / "assemble", image, tar, stage, trusted, initialise)
-    commands.check(
+    process.check(
         (*privately(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         log=fresh_log(cache, f"image-{server}"),
@@ -154,7 +161,7 @@ def add_programs(stage: Path) -> None:
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
     for source in _sources("*.c"):
-        commands.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
+        process.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
     for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)
@@ -167,7 +174,7 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
     client_key = directory / "client_key"
     for path, comment in ((host_key, name), (client_key, "kmlbench")):
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-        commands.check(argv, timeout_s=60)
+        process.check(argv, timeout_s=60)
     authorized = stage / "root/.ssh/authorized_keys"
     authorized.parent.mkdir(mode=0o700, parents=True)
     shutil.move(client_key.with_name("client_key.pub"), authorized)
@@ -176,19 +183,19 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
 
 
 def privately() -> tuple[str, ...]:
-    """What runs a command as root of namespaces of its own, where mounts and children end with it."""
+    """Arguments that run a command as root in its own namespaces; its mounts and children end with it."""
     ordinary = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
     return ("unshare", *ordinary, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 def require_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
-    """The trees are made in memory. Raises MachineError when there is too little of it."""
+    """The trees are assembled in memory. Raises MachineError if there is too little of it."""
     fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
     available_gib = int(fields["MemAvailable"].split()[0]) / (1 << 20)
     if available_gib < NEED_MEMORY_GIB:
         raise MachineError(
             f"{available_gib:.1f} GiB of memory are free, {NEED_MEMORY_GIB:.1f} GiB are needed for the image",
-            remedy="end other programs, or add swap",
+            remedy="close other programs, or add swap",
         )
 
 
@@ -197,7 +204,7 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def fresh_log(cache: Cache, name: str) -> Path:
-    """Outside of the entry, so that the log of a failed build is there to read."""
+    """Outside of the entry, so that the log of a failed build is kept."""
     log = cache.root / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

@@ -13,19 +13,23 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from kmlbench import commands, kernels
-from kmlbench.artifacts import KernelArtifact
+from kmlbench import kconfig, process
+from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
+from kmlbench.paths import KERNEL
 from kmlbench.progress import Progress
 
-KERNEL = Path(__file__).resolve().parents[2] / "kernel"
 COMMON = ("common.config", "debian-price.config")
+
 BUILD_TIMEOUT_S = 3600.0
+
 STEP_TIMEOUT_S = 600.0
+
 NEED_GIB = 4.0
-# One source and configuration give one binary: no clock, user or host name in it.
+
+# Reproducible builds: no time, user or host name in the binary.
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
     "KBUILD_BUILD_USER": "kmlbench",
@@ -33,14 +37,17 @@ REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
     "LOCALVERSION": "",
 }
+
 CONFIGURATION = "allnoconfig"
+
 LOG = "build.log"
+
 TARGETS = ("bzImage", "vmlinux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """Where one build happens: the unpacked source, the objects, and the log of it all."""
+    """The directories of one build: the unpacked source, the objects, and the log."""
 
     source: Path
     objects: Path
@@ -50,8 +57,8 @@ class _Tree:
 def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifact:
     """The kernel from the cache, built first if anything that goes into it has changed.
 
-    Raises BuildError when a patch does not apply, an option got lost, the two configurations differ in
-    more than KML's own options, or the build fails; MachineError when a tool or the source is missing.
+    Raises BuildError if a patch does not apply, an option got lost, the two configurations differ in
+    more than KML's own options, or the build fails; MachineError if a tool or the source is missing.
     """
     key = content(kernel)
 
@@ -62,7 +69,7 @@ def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifac
 
 
 def built(kernel: Kernel, *, cache: Cache) -> KernelArtifact | None:
-    """The kernel if the cache has it; builds nothing. Raises MachineError as `ensure`."""
+    """The kernel if it is in the cache; builds nothing. Raises MachineError as `ensure`."""
     entry = cache.path("kernel", content(kernel))
     return _artifact(kernel, entry) if entry.exists() else None
 
@@ -93,9 +100,9 @@ def content(kernel: Kernel) -> dict[str, str]:
 
 
 def source_version() -> str:
-    """The Debian package of the source with its version. Raises MachineError when it is not installed."""
+    """The Debian package of the source with its version. Raises MachineError if it is not installed."""
     package = (KERNEL / "base").read_text().strip()
-    result = commands.run(
+    result = process.run(
         ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
     )
     if result.returncode != 0 or not result.stdout.strip() or not _tarball().exists():
@@ -109,13 +116,13 @@ def patches() -> list[Path]:
 
 
 def fragment(kernel: Kernel) -> str:
-    """The options that this kernel asks for, in the syntax of a kernel configuration."""
+    """The options requested for this kernel, in the syntax of a kernel configuration."""
     return "".join((KERNEL / "configs" / name).read_text() for name in (*COMMON, f"{kernel}.config"))
 
 
 @once
 def _first_line(*argv: str) -> str:
-    return commands.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
+    return process.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
 
 
 def _tarball() -> Path:
@@ -138,7 +145,7 @@ def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
 
 
 def _unpack(tree: _Tree, directory: Path) -> None:
-    commands.check(
+    process.check(
         ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
         timeout_s=STEP_TIMEOUT_S,
     )
@@ -154,20 +161,20 @@ def apply(series: list[Path], source: Path) -> None:
     """
     for patch in series:
         argv = ("patch", "--strip=1", "--fuzz=0", "--forward", "--no-backup-if-mismatch", f"--input={patch}")
-        result = commands.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
+        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
         if result.returncode != 0:
             raise BuildError(
                 f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
-                remedy="carry the patch over to this source version (kernel/README.md says how)",
+                remedy="port the patch to this source version (see kernel/README.md)",
             )
 
 
 def _configure(kernel: Kernel, tree: _Tree) -> None:
-    """Configure the tree, and check the result against what was asked for and against the other kernel."""
+    """Configure the tree, and check the result against the requested options and the other kernel."""
     built = _configuration(kernel, tree)
-    kernels.require_asked_for(fragment(kernel), built)
+    kconfig.require_asked_for(fragment(kernel), built)
     if kernel is Kernel.KML:
-        kernels.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
+        kconfig.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
         _configuration(kernel, tree)
 
 
@@ -180,12 +187,12 @@ def _configuration(kernel: Kernel, tree: _Tree) -> str:
 
 def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
-    commands.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
+    process.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
 
 
 def lines_of_an_earlier_build(kernels_built: Path) -> int | None:
     """How many lines the log of another kernel has; the two kernels compile the same files."""
-    # An entry that is still being built is hidden.
+    # An entry under construction is hidden.
     logs = sorted(kernels_built.glob(f"[!.]*/{LOG}"))
     return len(logs[-1].read_text(errors="replace").splitlines()) if logs else None
 
@@ -212,7 +219,7 @@ def counting_lines(log: Path, progress: Progress, *, interval_s: float = 1.0) ->
 
 
 def _keep(tree: _Tree, directory: Path) -> None:
-    """Leave only what a guest and a debugger need."""
+    """Keep only what a guest and a debugger need."""
     (tree.objects / "arch/x86/boot/bzImage").rename(directory / "bzImage")
     (tree.objects / "vmlinux").rename(directory / "vmlinux")
     (tree.objects / "System.map").rename(directory / "System.map")
@@ -220,3 +227,15 @@ def _keep(tree: _Tree, directory: Path) -> None:
     (tree.objects / "include/config/kernel.release").rename(directory / "release")
     shutil.rmtree(tree.source)
     shutil.rmtree(tree.objects)
+
+
+UNPACK_TIMEOUT_S = 600.0
+
+
+def unpack(directory: Path) -> Path:
+    """The source, unpacked as `directory`/source."""
+    package = (KERNEL / "base").read_text().strip()
+    tarball = Path("/usr/src") / f"{package}.tar.xz"
+    argv = ("tar", "--extract", "--file", str(tarball), "--directory", str(directory))
+    process.check(argv, timeout_s=UNPACK_TIMEOUT_S)
+    return (directory / package).rename(directory / "source")

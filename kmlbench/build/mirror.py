@@ -1,94 +1,51 @@
 # SPDX-License-Identifier: MIT
-"""Which Debian mirror this machine uses, read from its own apt configuration."""
+"""Which Debian mirror this machine uses, as its own apt says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
+from kmlbench import process
 from kmlbench.errors import MachineError
 
-APT = Path("/etc/apt")
-RELEASES = frozenset(
-    {"oldstable", "stable", "testing", "unstable", "sid", "bookworm", "trixie", "forky", "duke"}
-)
+# One line for each index that apt has fetched: a source that is disabled, or gives sources only, has none.
+# Origin and Label are those that the archive's signed Release file states.
+FIELDS = ("CREATED_BY", "ORIGIN", "LABEL", "CODENAME", "COMPONENT", "REPO_URI")
+
+ARGV = ("apt-get", "indextargets", "--format", "|".join(f"$({field})" for field in FIELDS))
+
+# A browser's archive has another Origin, the security archive and the backports another Label.
+ARCHIVE = ("Packages", "Debian", "Debian")
+
+TIMEOUT_S = 60.0
+
+NO_ORIGIN = "so the guest's packages have no origin"
+
+REMEDY = "run `apt-get update`, or name a mirror: kmlbench guest build --mirror https://deb.debian.org/debian"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One line of sources.list, or one stanza of a .sources file."""
-
-    uris: tuple[str, ...]
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-
-    @property
-    def is_archive(self) -> bool:
-        """Whether this is Debian's main archive, not its security archive and not a third party's."""
-        return "main" in self.components and not RELEASES.isdisjoint(self.suites)
-
-
-def debian_mirror(apt: Path = APT) -> str:
-    """The first address of Debian's archive in this machine's apt configuration.
+def debian_mirror() -> str:
+    """The first address of Debian's archive in this machine's apt.
 
     Raises MachineError when there is none.
     """
-    for source in _sources(apt):
-        if source.is_archive and source.uris:
-            return source.uris[0]
-    raise MachineError(
-        f"no source of Debian's archive was found below {apt}, so the guest's packages have no origin",
-        remedy="name one: kmlbench guest build --mirror ADDRESS",
-    )
+    try:
+        listing = process.run(ARGV, timeout_s=TIMEOUT_S)
+    except MachineError as error:
+        raise MachineError(f"{error.args[0]}, {NO_ORIGIN}", remedy=REMEDY) from error
+    if listing.returncode != 0:
+        cause = listing.stderr.strip().splitlines()
+        raise MachineError(f"apt cannot list its sources ({''.join(cause[:1])}), {NO_ORIGIN}", remedy=REMEDY)
+    for address in archives(listing.stdout):
+        return address
+    raise MachineError(f"apt has no index of Debian's archive, {NO_ORIGIN}", remedy=REMEDY)
 
 
-def parse_list(text: str) -> Iterator[Source]:
-    """The sources of a file in the one-line format (apt's sources.list)."""
-    for line in text.splitlines():
-        words = _without_options(line.partition("#")[0]).split()
-        if len(words) >= 3 and words[0] == "deb":
-            yield Source(uris=(words[1],), suites=(words[2],), components=tuple(words[3:]))
-
-
-def parse_stanzas(text: str) -> Iterator[Source]:
-    """The sources of a file in the deb822 format (apt's *.sources)."""
-    lines = (line for line in text.splitlines() if not line.startswith("#"))
-    for stanza in "\n".join(lines).split("\n\n"):
-        fields = _fields(stanza)
-        enabled = fields.get("enabled", ("yes",)) != ("no",)
-        if "deb" in fields.get("types", ()) and enabled:
-            yield Source(
-                uris=fields.get("uris", ()),
-                suites=fields.get("suites", ()),
-                components=fields.get("components", ()),
-            )
-
-
-def _sources(apt: Path) -> Iterator[Source]:
-    directory = apt / "sources.list.d"
-    for path in (apt / "sources.list", *sorted(directory.glob("*.list"))):
-        if path.exists():
-            yield from parse_list(path.read_text())
-    for path in sorted(directory.glob("*.sources")):
-        yield from parse_stanzas(path.read_text())
-
-
-def _without_options(line: str) -> str:
-    """The line without its [option=value ...]."""
-    before, bracket, rest = line.partition("[")
-    return before + rest.partition("]")[2] if bracket else line
-
-
-def _fields(stanza: str) -> dict[str, tuple[str, ...]]:
-    """The words of each field. A line that begins with a space continues the field before it."""
-    fields: dict[str, tuple[str, ...]] = {}
-    name = ""
-    for line in stanza.splitlines():
-        if line[:1].isspace():
-            fields[name] = (*fields.get(name, ()), *line.split())
-        else:
-            name, _, value = line.partition(":")
-            name = name.strip().lower()
-            fields[name] = tuple(value.split())
-    return fields
+def archives(listing: str) -> Iterator[str]:
+    """The addresses of Debian's main archive in what ARGV prints; a disc has not what the guest needs."""
+    for line in listing.splitlines():
+        *archive, codename, component, address = line.split("|")
+        # trixie is the archive; trixie-updates is what is added to it, and may be alone on a mirror.
+        whole = component == "main" and "-" not in codename
+        if whole and tuple(archive) == ARCHIVE and not address.startswith("cdrom:"):
+            yield address.rstrip("/")

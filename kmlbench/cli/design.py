@@ -7,21 +7,20 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmlbench import plan, stopping
-from kmlbench.adapters import ADAPTERS
-from kmlbench.answer import main_workload
 from kmlbench.cli.parser import share
-from kmlbench.comparisons import CELLS, STOCK_USR
-from kmlbench.config import CampaignSpec
+from kmlbench.config.campaign import CampaignSpec
+from kmlbench.config.yamlfile import Faults, suggestion
 from kmlbench.errors import InputError
-from kmlbench.model import Kernel, Trial, Variant
-from kmlbench.records import Stopping
-from kmlbench.yamlfile import Faults, suggestion
+from kmlbench.model import Kernel, Stopping, Trial, Variant
+from kmlbench.plan import schedule, stopping
+from kmlbench.plan.comparisons import CELLS, STOCK_USR
+from kmlbench.plan.question import main_workload
+from kmlbench.workloads.registry import ADAPTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """The cell of a control and the relative half-width at which to stop, each None where not asked for."""
+    """The cell of a control and the relative half-width at which to stop; each None if not requested."""
 
     control: Variant | None
     half_width: float | None
@@ -36,8 +35,8 @@ class Design:
         """The plan, in order."""
         served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
         if self.control is None:
-            return plan.make(plan.VARIANTS, served, blocks=spec.blocks, seed=seed)
-        return plan.make_control(self.control, served, blocks=spec.blocks, seed=seed)
+            return schedule.make(CELLS, served, blocks=spec.blocks, seed=seed)
+        return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
 
     def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:
         """The rule that may end the campaign before its plan does."""
@@ -64,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
-    """What the options say; what is wrong with them is added to `faults`."""
+    """The design that the options describe; their faults are added to `faults`."""
     return Design(
         control=_cell(arguments.control, faults),
         half_width=_half_width(arguments.stop_at, faults),
@@ -77,11 +76,11 @@ def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
 
 
 def check(design: Design, spec: CampaignSpec) -> None:
-    """Raises InputError for a rule that would never be asked."""
+    """Raises InputError for a rule that would never be evaluated."""
     if design.half_width is not None and spec.blocks <= stopping.FIRST:
         raise InputError(
             f"--stop-at: the first look is after {stopping.FIRST} blocks, and the campaign has {spec.blocks}",
-            remedy=f"give --blocks the most that it may take, {stopping.FIRST + stopping.EVERY} or more",
+            remedy=f"set --blocks to the maximum, {stopping.FIRST + stopping.EVERY} or more",
         )
 
 

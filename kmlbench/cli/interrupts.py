@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ctrl-C, SIGTERM and a terminal that closes: the first ends things in good order, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first shuts down in order, the second exits at once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 SHOW_CURSOR = b"\x1b[?25h"
-TOLD = "interrupted: ending what runs; once more ends at once"
+
+TOLD = "interrupted: shutting down; interrupt again to exit at once"
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
     """Have the first of SIGNALS raise KeyboardInterrupt, and the second end the process.
 
-    Guests die with the process (hosts.machine.tied). A signal that is ignored, as by nohup, stays so.
+    Guests die with the process (hosts.qemu_process.tied). A signal that is ignored, as by nohup, stays so.
     """
     if threading.current_thread() is not threading.main_thread():
         yield Interruption()
@@ -39,7 +42,7 @@ def interruptible() -> Iterator[Interruption]:
 
 
 class Interruption:
-    """Counts the signals. `seen`: the first has come; `drawn`: a screen shows that, and nobody else may."""
+    """Counts the signals. `seen`: the first has arrived; `drawn`: the live display reports it."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -57,6 +60,6 @@ class Interruption:
 
 
 def _say(text: bytes) -> None:
-    """Past Python's buffers, which may be busy at this very moment."""
+    """Bypasses Python's buffers, which may be in use right now."""
     with suppress(OSError):
         os.write(2, text)

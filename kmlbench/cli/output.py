@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Standard output and standard error: where they cannot be written, that is told once, as an error."""
+"""Standard output and standard error: a failure to write them is reported once, as an error."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kmlbench.errors import MachineError
 
 
 class Output:
-    """A stream that fails once. What comes later goes nowhere: whatever runs must come to a good end.
+    """A stream that fails once. Later output is discarded, so that a shutdown can complete.
 
-    Characters that its encoding does not have are written as escapes.
+    Characters that its encoding lacks are written as escapes.
     """
 
     def __init__(self, stream: TextIO, name: str) -> None:
@@ -48,22 +48,22 @@ class Output:
                 raise
             raise MachineError(
                 f"{self._name} could not be written: {error.strerror}",
-                remedy="lead it to a terminal, a pipe or a disk with space, then run again",
+                remedy="redirect it to a terminal, a pipe or a disk with free space, then run again",
             ) from error
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Have writing to standard output or error raise MachineError, or BrokenPipeError, once.
+    """Make writing to standard output or error raise MachineError, or BrokenPipeError, once.
 
-    One that was closed when the program began is nowhere.
+    A stream that was closed when the program started is replaced by /dev/null.
     """
     with ExitStack() as stack:
         for name, stream, redirect in (
             ("standard output", sys.stdout, redirect_stdout),
             ("standard error", sys.stderr, redirect_stderr),
         ):
-            # typeshed does not know that Python has None for a closed one.
+            # typeshed does not know that a closed one is None.
             found = cast(TextIO | None, stream) or stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(redirect(cast(TextIO, Output(found, name))))
         yield

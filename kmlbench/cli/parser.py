@@ -13,12 +13,15 @@ from typing import NoReturn
 from kmlbench import provenance
 from kmlbench.errors import InputError
 
+# The option of `run-benchmark` for programs.
+JSON = "--json"
+
 
 class Parser(argparse.ArgumentParser):
-    """argparse without abbreviations and without exits, other than those of --help."""
+    """argparse without abbreviations, and without exits other than those of --help."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
-        # argparse types each of its fourteen options; this hands on whatever it was given.
+        # argparse types each of its fourteen options; this passes them on unchanged.
         super().__init__(*arguments, **{**options, "allow_abbrev": False})  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
@@ -26,27 +29,27 @@ class Parser(argparse.ArgumentParser):
         raise InputError(message, remedy=f"see `{self.prog} --help`")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """As argparse does, once what was printed is written."""
+        """As argparse does, after flushing standard output."""
         sys.stdout.flush()
         super().exit(status, message)
 
 
 class Version(argparse.Action):
-    """Prints the version of the package and of its source, and ends."""
+    """Prints the version of the package and of its source, and exits."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="print the version")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Asks git only when it is asked."""
+        """Runs git only when needed."""
         print(f"{parser.prog} {metadata.version('kmlbench')}, source {provenance.git_commit()}")
         parser.exit()
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments. The faults of unknown ones are left in `faults`, so that others can be told with them.
+    """The arguments. Faults of unknown ones are left in `faults`, to be reported together with others.
 
-    Raises InputError for what makes the rest unreadable; a parser whose verb does not look at `faults`
+    Raises InputError for what makes the rest unparsable; a parser whose verb does not read `faults`
     raises it for unknown arguments, too.
     """
     arguments, unknown = parser.parse_known_args(argv)
@@ -84,18 +87,18 @@ def _meant(word: str, known: Sequence[str]) -> str:
 
 
 def share(option: str, text: str) -> float:
-    """ "0.5%" as 0.005. Raises InputError for what is no percentage above 0 and below 100."""
+    """ "0.5%" as 0.005. Raises InputError unless it is a percentage between 0 and 100, exclusive."""
     try:
         found = float(text.removesuffix("%")) / 100
     except ValueError:
         found = 0.0
     if not text.endswith("%") or not 0 < found < 1:
-        raise InputError(f"{option}: {text!r} is no percentage between 0 and 100, such as 0.5%")
+        raise InputError(f"{option}: {text!r} is not a percentage between 0 and 100, such as 0.5%")
     return found
 
 
 def printable(text: str) -> str:
-    """A text in which control characters, which a host may have said, are shown as codes; lines stay."""
+    """A text with control characters, which a host may have sent, as escape codes; newlines stay."""
     return "\n".join(
         "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line) for line in text.split("\n")
     )

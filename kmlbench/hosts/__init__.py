@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The machines that the suite works on. Beside kmlbench.commands, the only home of processes and SSH."""
+"""The hosts that the suite works on. Besides kmlbench.process, the only place for processes and SSH."""

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Guests that outlive the command that boots them, until they are stopped by name."""
+"""Guests that outlive the command that boots them, until stopped by name."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -14,16 +13,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, InputError
-from kmlbench.hosts.machine import end
 from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
+from kmlbench.hosts.qemu_process import end
 from kmlbench.hosts.ssh import SshHost, connect
+from kmlbench.storage import locked, write_whole
 
 STATE = "guest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A guest that lives by itself. `started` is its process's start in clock ticks since the machine's."""
+    """A detached guest. `started` is the start of its process, in clock ticks since the machine's boot."""
 
     name: str
     pid: int
@@ -33,30 +33,30 @@ class Running:
     host_key: str
 
     def is_alive(self) -> bool:
-        """Whether that process still runs; another one with the same number is not it."""
+        """Whether that process still runs; a reused PID does not count."""
         return _start_of(self.pid) == self.started
 
 
 def default_directory(cache_root: Path) -> Path:
-    """Where the state of running guests is: the user's runtime directory, else below the cache."""
+    """Where the state of running guests is kept: the user's runtime directory, or below the cache."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return (Path(runtime) / "kmlbench") if runtime else cache_root / "guests"
 
 
 def start(spec: GuestSpec, *, root: Path) -> Running:
-    """Boot a guest to its login and leave it running. Raises InputError when it runs already."""
+    """Boot a guest to its login and leave it running. Raises InputError if it is already running."""
     with _locked(spec.name, root) as directory:
         running = _state(directory)
         if running is not None:
             raise InputError(
-                f"guest {spec.name} is running already (process {running.pid}, port {running.port})",
+                f"guest {spec.name} is already running (process {running.pid}, port {running.port})",
                 remedy=f"kmlbench guest stop {spec.name}",
             )
         return _boot(spec, directory)
 
 
 def find(name: str, *, root: Path) -> Running:
-    """The running guest of that name. Raises InputError when there is none."""
+    """The running guest of that name. Raises InputError if there is none."""
     running = None
     if "/" not in name and (root / name / STATE).is_file():
         with _locked(name, root) as directory:
@@ -67,7 +67,7 @@ def find(name: str, *, root: Path) -> Running:
 
 
 def stop(name: str, *, root: Path) -> None:
-    """End the guest of that name. Raises InputError when there is none."""
+    """Stop the guest of that name. Raises InputError if there is none."""
     running = find(name, root=root)
     with _locked(name, root) as directory:
         descriptor = os.pidfd_open(running.pid) if running.is_alive() else None
@@ -81,7 +81,7 @@ def stop(name: str, *, root: Path) -> None:
 
 @contextmanager
 def connection(running: Running, *, deadline_s: float = LOGIN_DEADLINE_S) -> Iterator[SshHost]:
-    """A connection to a guest that lives by itself."""
+    """A connection to a detached guest."""
     with connect(
         ADDRESS,
         port=running.port,
@@ -109,14 +109,14 @@ def _boot(spec: GuestSpec, directory: Path) -> Running:
             key=str(spec.image.client_key),
             host_key=spec.image.host_key,
         )
-        (directory / STATE).write_text(json.dumps(asdict(running)) + "\n")
+        write_whole(directory / STATE, f"{json.dumps(asdict(running))}\n".encode())
         unless_it_lives.pop_all()
         machine.abandon()
     return running
 
 
 def _state(directory: Path) -> Running | None:
-    """The guest whose state is kept there; what a dead one left is removed."""
+    """The guest whose state is kept there; the state of a dead one is removed."""
     try:
         running = Running(**json.loads((directory / STATE).read_text()))
     except FileNotFoundError:
@@ -134,17 +134,13 @@ def _locked(name: str, root: Path) -> Iterator[Path]:
     """The guest's own directory, for this process alone."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = root / name
-    descriptor = os.open(root / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(root / f".{name}.lock"):
         directory.mkdir(mode=0o700, exist_ok=True)
         yield directory
-    finally:
-        os.close(descriptor)
 
 
 def _start_of(pid: int) -> str:
-    """When a process started; empty when there is none, or only its zombie (proc(5), fields 3 and 22)."""
+    """When a process started; empty if there is none, or only a zombie (proc(5), fields 3 and 22)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:

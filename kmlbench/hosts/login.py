@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Logging in over SSH: the host key is known beforehand, the login is by key, patience has a deadline."""
+"""Logging in over SSH: with a pinned host key, a private key, and a deadline."""
 
 from __future__ import annotations
 
@@ -8,35 +8,70 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from kmlbench.errors import HostError
+from kmlbench.hosts.spec import Beside, number, rule, text
 
 RETRY_S = 0.2
 
-# Paramiko logs each failed try with a traceback; the errors raised here say it once.
+# Paramiko logs each failed attempt with a traceback; the errors raised here report it once.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Where a host is, who logs in with which private key, and how the host is known.
+    """The address of a host, the user and private key to log in with, and its host key.
 
-    The host must show `host_key`, a public key, or one that the file `known_hosts` has for it. The connection
-    goes through `jump`, if there is one.
+    The host must present `host_key`, a public key, or one that the file `known_hosts` has for it.
     """
 
-    address: str
-    port: int
-    user: str
-    key: Path
-    host_key: str = ""
-    known_hosts: Path | None = None
-    jump: Login | None = None
+    # Keys of hosts.yaml of which one is given, and what to do about it.
+    either: ClassVar[tuple[str, ...]] = ("host_key", "known_hosts")
+    neither: ClassVar[str] = "say which key the host must show: either host_key or known_hosts"
+
+    address: str = field(
+        metadata=text(
+            "the name or address of its SSH server",
+            pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
+            wanted="a name or an address, IPv6 without brackets",
+        )
+    )
+    port: int = field(default=22, metadata=number("the port of its SSH server", 1, 65535))
+    user: str = field(
+        metadata=text(
+            "who logs in: root, or a user who becomes root by sudo",
+            pattern=r"[A-Za-z_][A-Za-z0-9_.-]*",
+            wanted="the name of a user",
+        )
+    )
+    key: Annotated[Path, Beside()] = field(
+        metadata=rule("the private key that logs in: a file, unencrypted, that nobody else can read")
+    )
+    host_key: str = field(
+        default="",
+        metadata=text(
+            "the public key that it must show, a line of its ssh_host_ed25519_key.pub",
+            pattern=r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+) [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f\x7f]*)?",
+            wanted="the host's public key, such as 'ssh-ed25519 AAAA...'",
+        ),
+    )
+    known_hosts: Annotated[Path, Beside()] | None = field(
+        default=None,
+        metadata=rule(
+            "in place of host_key: a file as ssh keeps it that has the host's key, such as ~/.ssh/known_hosts"
+        ),
+    )
+
+    @property
+    def jump(self) -> Login | None:
+        """What the connection goes through."""
+        return None
 
     def __str__(self) -> str:
         through = f" through {self.jump}" if self.jump else ""
@@ -63,7 +98,7 @@ class Login:
             yield client
 
     def faults(self) -> Iterator[tuple[str, HostError]]:
-        """The fields whose key or file cannot be used, each with the reason. No host is asked."""
+        """The fields whose key or file cannot be used, each with the reason. No host is contacted."""
         known = "host_key" if self.known_hosts is None else "known_hosts"
         for name, read in (("key", self._private_key), (known, self._known_keys)):
             try:
@@ -106,7 +141,7 @@ class Login:
         )
 
     def _channel(self, gate: paramiko.SSHClient, timeout_s: float) -> paramiko.Channel:
-        """A stream to this host from the one that the connection goes through."""
+        """A stream to this host from the jump host."""
         transport = gate.get_transport()
         if transport is None:
             raise EOFError(f"{self.jump} closed the connection")
@@ -114,11 +149,11 @@ class Login:
         return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout_s)
 
     def _give_up(self, error: Exception, *, late: bool, deadline_s: float) -> None:
-        """Raises HostError for what no further try can mend."""
+        """Raises HostError for errors that retrying cannot fix."""
         if isinstance(error, paramiko.BadHostKeyException) or "not found in known_hosts" in str(error):
             raise HostError(
-                f"{self} shows another host key than the one that is known for it",
-                remedy="if the host was really made anew, put its new public key into hosts.yaml or into its "
+                f"{self} presents a different host key than expected",
+                remedy="if the host was really reinstalled, put its new public key into hosts.yaml or its "
                 "known_hosts; if not, something else answers at this address",
             ) from error
         if isinstance(error, paramiko.AuthenticationException):
@@ -129,11 +164,11 @@ class Login:
         if late:
             raise HostError(
                 f"{self} did not answer within {deadline_s:.0f} s: {_cause(error)}",
-                remedy="see whether the host runs and its SSH server listens there",
+                remedy="check that the host is up and that its SSH server listens there",
             ) from error
 
     def _known_name(self) -> str:
-        """How a known_hosts file spells this host."""
+        """This host's name in a known_hosts file."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
     # Reading a key, paramiko raises whatever the library below it does: a passphrase is a TypeError, a kind
@@ -157,8 +192,8 @@ class Login:
             kept = paramiko.HostKeys(str(path)).lookup(self._known_name())
         except Exception as error:
             raise HostError(
-                f"the file of known hosts {path} cannot be used: {_cause(error)}",
-                remedy="name a file as ssh keeps it, or give host_key instead",
+                f"the known_hosts file {path} cannot be used: {_cause(error)}",
+                remedy="give an OpenSSH known_hosts file, or host_key instead",
             ) from error
         if not kept:
             through = f"-J {self.jump} " if self.jump else ""
@@ -181,13 +216,13 @@ class Login:
         if mode & 0o077:
             raise HostError(
                 f"others may read the private key {self.key} (mode {mode:04o})",
-                remedy=f"chmod 600 {self.key}; if others could read it until now, make a new one",
+                remedy=f"chmod 600 {self.key}; if others may have read it, create a new one",
             )
         return private
 
 
 def _cause(error: Exception) -> str:
-    """An error in words: those of the system where it is its error."""
+    """The text of an error; the system's own for an OSError."""
     match error:
         case NoValidConnectionsError(errors=tried):
             return ", ".join(dict.fromkeys(map(_cause, tried.values())))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Guests: the command line of one, and its life from power-on to login to the end."""
+"""Guests: QEMU's command line, and their life from power-on to login to the end."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench.artifacts import ImageArtifact, KernelArtifact
-from kmlbench.commands import require
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.errors import MachineError
-from kmlbench.hosts.machine import Machine, start, tied
+from kmlbench.hosts.qemu_process import Machine, start, tied
 from kmlbench.hosts.ssh import SshHost, connect
 from kmlbench.model import Acceleration, Clock
+from kmlbench.process import QEMU, require
 
-QEMU = "qemu-system-x86_64"
 ADDRESS = "127.0.0.1"
+
 READY = "kmlbench: ready"
+
 BOOT_DEADLINE_S = 120.0
+
 LOGIN_DEADLINE_S = 60.0
+
 # The stock kernel does not know kernel_mode_linux; it gets it because the command lines must be equal.
 KERNEL_COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=-1 quiet init=/usr/lib/kmlbench/init kernel_mode_linux=on"
@@ -29,7 +32,7 @@ KERNEL_COMMAND_LINE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestSpec:
-    """A guest as it is to be started. `memory_mb` is in MiB; `seed` feeds QEMU's random numbers.
+    """A guest to start. `memory_mb` is in MiB; `seed` feeds QEMU's random numbers.
 
     `command_line` is added to the kernel's. Clock.INSTRUCTIONS needs Acceleration.TCG and one CPU.
     """
@@ -47,7 +50,7 @@ class GuestSpec:
 
     def __post_init__(self) -> None:
         if self.clock is Clock.INSTRUCTIONS and (self.cpus, self.acceleration) != (1, Acceleration.TCG):
-            raise ValueError(f"guest {self.name}: a clock of instructions needs TCG and one CPU")
+            raise ValueError(f"guest {self.name}: the instruction clock needs TCG and one CPU")
 
 
 def qemu_argv(spec: GuestSpec, *, port: int, console: str) -> tuple[str, ...]:
@@ -85,10 +88,10 @@ def _comma(path: Path) -> str:
 
 @contextmanager
 def boot(spec: GuestSpec, *, directory: Path) -> Iterator[SshHost]:
-    """A running guest, logged in. It ends with the block, and with this process or thread if that dies first.
+    """A running guest, logged in. It ends with the block, or with this process or thread if that dies first.
 
     `directory` gets console.log and qemu.txt (the exact arguments). Raises HostError with the end of the
-    console when the guest dies, panics or does not answer in time, MachineError without QEMU.
+    console if the guest dies, panics or does not answer in time, MachineError without QEMU.
     """
     with ExitStack() as stack:
         machine = power_on(spec, directory=directory, argv_prefix=tied())
@@ -102,7 +105,7 @@ def boot(spec: GuestSpec, *, directory: Path) -> Iterator[SshHost]:
 
 
 def power_on(spec: GuestSpec, *, directory: Path, argv_prefix: tuple[str, ...] = ()) -> Machine:
-    """Start QEMU and return at once. The machine lives on if nothing in `argv_prefix` prevents it."""
+    """Start QEMU and return at once. The guest outlives this process unless `argv_prefix` prevents it."""
     _require_kvm(spec)
     directory.mkdir(parents=True, exist_ok=True)
     require(QEMU)
@@ -117,7 +120,7 @@ def power_on(spec: GuestSpec, *, directory: Path, argv_prefix: tuple[str, ...] =
 
 @contextmanager
 def login(spec: GuestSpec, *, port: int, deadline_s: float = LOGIN_DEADLINE_S) -> Iterator[SshHost]:
-    """A connection to a running guest of this specification."""
+    """A connection to a running guest of this spec."""
     image = spec.image
     with connect(
         ADDRESS,
@@ -134,6 +137,6 @@ def login(spec: GuestSpec, *, port: int, deadline_s: float = LOGIN_DEADLINE_S) -
 def _require_kvm(spec: GuestSpec) -> None:
     if spec.acceleration is Acceleration.KVM and not Path("/dev/kvm").exists():
         raise MachineError(
-            f"guest {spec.name} asks for KVM, and this machine has no /dev/kvm",
-            remedy="use acceleration tcg, or a machine whose processor virtualises",
+            f"guest {spec.name} needs KVM, but this machine has no /dev/kvm",
+            remedy="use acceleration tcg, or a machine with hardware virtualisation",
         )

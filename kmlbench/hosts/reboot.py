@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A boot of a machine of the user's: it is told to reboot, and is back when its boot ID is another."""
+"""Rebooting an SSH host: it is back once its boot ID has changed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from kmlbench.errors import CommandTimeout, HostError
 from kmlbench.model import Host
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
 ANSWER_S = 60.0
+
 TRY_S = 10.0
+
 POLL_S = 1.0
+
 Connect = Callable[[float], AbstractContextManager[Host]]
 
 
 def boot_id(host: Host) -> str:
-    """What names the boot that a host is in, another after each. Raises HostError."""
+    """The boot ID of a host, which changes with every boot. Raises HostError."""
     result = host.run(("cat", BOOT_ID), timeout_s=ANSWER_S)
     if result.returncode or not result.stdout.strip():
-        raise HostError(f"{host.name} does not say in which boot it is: {result.stderr.strip()}")
+        raise HostError(f"{host.name}: cannot read the boot ID: {result.stderr.strip()}")
     return result.stdout.strip()
 
 
 def reboot(name: str, connect: Connect, *, deadline_s: float) -> str:
     """Reboot the host behind `connect(deadline_s)` and return the new boot ID once it has settled.
 
-    Raises HostError when it refuses, or is not back within `deadline_s` seconds.
+    Raises HostError if it refuses, or is not back within `deadline_s` seconds.
     """
     deadline = time.monotonic() + deadline_s
     with connect(min(ANSWER_S, deadline_s)) as host:
@@ -48,12 +52,12 @@ def reboot(name: str, connect: Connect, *, deadline_s: float) -> str:
         time.sleep(POLL_S)
     raise HostError(
         f"{name} did not come back from its reboot within {deadline_s:g} s: {last}",
-        remedy="look at its console; a server that takes longer needs a larger boot_deadline_s in hosts.yaml",
+        remedy="look at its console; if it takes longer to boot, increase boot_deadline_s in hosts.yaml",
     )
 
 
 def _ask(host: Host) -> None:
-    """The connection may end before the answer is here."""
+    """The connection may end before the answer arrives."""
     try:
         result = host.run(("reboot",), timeout_s=ANSWER_S)
     except HostError:
@@ -61,12 +65,12 @@ def _ask(host: Host) -> None:
     if result.returncode > 0:
         raise HostError(
             f"{host.name} does not reboot: {result.stderr.strip() or result.returncode}",
-            remedy="let this user reboot the host, or say reboot: false in hosts.yaml",
+            remedy="allow this user to reboot the host, or set reboot: false in hosts.yaml",
         )
 
 
 def _settle(host: Host, deadline: float) -> None:
-    """Wait until systemd, where there is one, has started everything that would disturb a measurement."""
+    """Wait until systemd, if there is one, has started everything that would disturb a measurement."""
     with suppress(CommandTimeout):
         left = max(POLL_S, deadline - time.monotonic())
         host.run(("systemctl", "is-system-running", "--wait"), timeout_s=left)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host reached over SSH: one connection, one channel per command, and a bound for whatever it sends."""
+"""A host over SSH: one connection, one channel per command, and limits for everything it sends."""
 
 from __future__ import annotations
 
@@ -17,24 +17,33 @@ import paramiko
 from kmlbench.errors import CommandTimeout, HostError
 from kmlbench.hosts.login import Login
 from kmlbench.model import ByteStream, CommandResult
+from kmlbench.storage import write_whole
 
 KEEPALIVE_S = 15
+
 CHUNK_BYTES = 1 << 20
+
 OPEN_TIMEOUT_S = 60.0
-# Paramiko's own timeouts look at a clock that may be set: here they never come.
+
+# Paramiko's own timeouts use wall-clock time, which may be set: here they never expire.
 NEVER_S = 1e9
+
 FILE_TIMEOUT_S = 600.0
-# Of one command, both streams together, and of one stream to a port.
+
+# Per command, both streams together, and per stream to a port.
 OUTPUT_BYTES = 128 << 20
+
 SUDO = ("sudo", "--non-interactive", "--")
-# The user who asked for a command cannot kill root's.
+
+# The login user cannot kill root's command.
 SUDO_GRACE_S = 5
+
 _WRITE = 'umask 077; cat > "$1.partial" && chmod "$2" "$1.partial" && mv -f "$1.partial" "$1"'
 
 
 @dataclass(slots=True)
 class _Collected:
-    """What a channel has delivered so far."""
+    """What a channel has received so far."""
 
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
@@ -47,8 +56,8 @@ class _Collected:
 class SshHost:
     """A machine behind an SSH connection. Implements kmlbench.model.Host.
 
-    With `sudo`, commands become root's. A host may be broken or hostile: a command that delivers more than
-    OUTPUT_BYTES, does not end, or is not even begun in time is a HostError.
+    With `sudo`, commands run as root. A host may be broken or hostile: a command that sends more than
+    OUTPUT_BYTES, does not end, or does not start in time is a HostError.
     """
 
     def __init__(self, name: str, transport: paramiko.Transport, *, sudo: bool = False) -> None:
@@ -57,7 +66,7 @@ class SshHost:
         self._sudo = sudo
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
-        """See kmlbench.model.Host. A command that outlives its deadline is killed on the host."""
+        """See kmlbench.model.Host. A command that exceeds its deadline is killed on the host."""
         started = time.monotonic()
         collected = self._execute(argv, timeout_s=timeout_s, stdin=stdin)
         return CommandResult(
@@ -69,22 +78,17 @@ class SshHost:
         )
 
     def put(self, source: Path, destination: str) -> None:
-        """Copy a local file, with its permission bits. Raises HostError when the host cannot write it."""
+        """Copy a local file, with its permission bits. Raises HostError if the host cannot write it."""
         argv = ("sh", "-c", _WRITE, "sh", destination, f"{source.stat().st_mode & 0o7777:04o}")
         self._copy(f"{source} to {destination}", argv, stdin=source.read_bytes())
 
     def get(self, source: str, destination: Path) -> None:
-        """Copy a file of the host. Raises HostError when it is not there; leaves no half of it."""
+        """Copy a file from the host. Raises HostError if it is missing; leaves no partial file."""
         found = self._copy(f"{source} to {destination}", ("cat", "--", source))
-        partial = destination.with_name(f".{destination.name}.partial")
-        try:
-            partial.write_bytes(found.stdout)
-            partial.rename(destination)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(destination, bytes(found.stdout))
 
     def dial(self, port: int) -> ByteStream:
-        """See kmlbench.model.Host. Raises HostError when nothing listens there."""
+        """See kmlbench.model.Host. Raises HostError if nothing listens there."""
         with self._alive(f"while port {port} of it was opened"), self._answering():
             channel = self._transport.open_channel(
                 "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=NEVER_S
@@ -111,8 +115,8 @@ class SshHost:
                 if collected.size() > OUTPUT_BYTES:
                     self._kill(channel)
                     raise HostError(
-                        f"{self.name}: `{argv[0]}` said more than {OUTPUT_BYTES >> 20} MiB and was ended",
-                        remedy="run it by hand to see what it says",
+                        f"{self.name}: `{argv[0]}` printed more than {OUTPUT_BYTES >> 20} MiB and was killed",
+                        remedy="run it by hand to see its output",
                     )
                 if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
                     self._kill(channel)
@@ -135,12 +139,12 @@ class SshHost:
     def _late(self, argv: Sequence[str], timeout_s: float) -> CommandTimeout:
         return CommandTimeout(
             f"{self.name}: `{shlex.join(argv)}` did not end within {timeout_s:g} s",
-            remedy="see whether the host is overloaded, or give the step more time",
+            remedy="check whether the host is overloaded, or give the step more time",
         )
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Give the connection up when the host has not answered within OPEN_TIMEOUT_S."""
+        """Close the connection if the host has not answered within OPEN_TIMEOUT_S."""
         timer = threading.Timer(OPEN_TIMEOUT_S, self._transport.close)
         timer.daemon = True
         timer.start()
@@ -151,12 +155,12 @@ class SshHost:
 
     @contextmanager
     def _alive(self, moment: str) -> Iterator[None]:
-        """Any failure of the connection is a HostError."""
+        """Turn any failure of the connection into a HostError."""
         try:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
             cause = str(error) or type(error).__name__
-            state = "did not do as asked" if self._transport.is_active() else "went away"
+            state = "refused" if self._transport.is_active() else "went away"
             raise HostError(
                 f"{self.name} {state} {moment}: {cause}",
                 remedy="look at its console log or whether it still runs",
@@ -185,7 +189,7 @@ class SshHost:
 
 @dataclass(slots=True, kw_only=True)
 class BoundedStream:
-    """A stream to a port of a host; `left` bytes of it are read and no more. Implements model.ByteStream."""
+    """A stream to a port of a host; at most `left` bytes of it are read. Implements model.ByteStream."""
 
     name: str
     stream: paramiko.Channel
@@ -195,12 +199,12 @@ class BoundedStream:
         self.stream.sendall(data)
 
     def recv(self, size: int, /) -> bytes:
-        """Raises HostError when the host has sent too much."""
+        """Raises HostError if the host has sent too much."""
         received = self.stream.recv(size)
         self.left -= len(received)
         if self.left < 0:
             self.stream.close()
-            raise HostError(f"{self.name}: a server there said more than {OUTPUT_BYTES >> 20} MiB")
+            raise HostError(f"{self.name}: its server sent more than {OUTPUT_BYTES >> 20} MiB")
         return received
 
     def settimeout(self, timeout: float | None, /) -> None:
@@ -212,9 +216,9 @@ class BoundedStream:
 
 @contextmanager
 def reach(login: Login, *, deadline_s: float, name: str, sudo: bool = False) -> Iterator[SshHost]:
-    """A connection to a host, tried until it answers or `deadline_s` seconds are over.
+    """A connection to a host, retried until it answers or `deadline_s` seconds have passed.
 
-    Raises HostError at once for another host key, a refused login, or a sudo that does not make root.
+    Raises HostError at once for a wrong host key, a refused login, or a sudo that does not give root.
     """
     with login.client(deadline_s=deadline_s) as client:
         transport = client.get_transport()
@@ -242,16 +246,16 @@ def _require_root(host: SshHost, login: Login) -> None:
     if result.stdout != "0\n":
         raise HostError(
             f"{login} does not become root by sudo: {result.stderr.strip() or result.stdout.strip()}",
-            remedy=f"let sudo ask {login.user} for no password (NOPASSWD in /etc/sudoers.d), or be root",
+            remedy=f"allow {login.user} sudo without a password (NOPASSWD in /etc/sudoers.d), or use root",
         )
 
 
 @contextmanager
 def _closed_after(channel: paramiko.Channel, timeout_s: float) -> Iterator[None]:
-    """Close the channel if the block takes longer: paramiko waits for an answer to a request without end."""
+    """Close the channel if the block takes longer: paramiko waits for an answer forever."""
 
     def close() -> None:
-        # The connection may be gone by then.
+        # The connection may already be gone.
         with suppress(OSError, EOFError, paramiko.SSHException):
             channel.close()
 
@@ -265,10 +269,10 @@ def _closed_after(channel: paramiko.Channel, timeout_s: float) -> Iterator[None]
 
 
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
-    """Send the standard input and its end, beside the reading of what comes back."""
+    """Send standard input and its end, while the output is read."""
 
     def send() -> None:
-        # A command may end without reading its input.
+        # A command may exit without reading its input.
         with suppress(paramiko.SSHException, EOFError, OSError):
             channel.sendall(stdin)
             channel.shutdown_write()
@@ -283,7 +287,7 @@ def _drain(channel: paramiko.Channel, deadline: float) -> _Collected:
     """Both streams to their end, to the deadline (of time.monotonic), or until they are too long."""
     collected = _Collected()
     while True:
-        # Asked before reading: what arrives with the end is read, too.
+        # Checked before reading, so that data arriving with the end is read, too.
         ended = channel.eof_received or channel.closed
         waiting = True
         while waiting and collected.size() <= OUTPUT_BYTES and time.monotonic() < deadline:

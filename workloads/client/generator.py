@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The random numbers that sysbench 1.0.20 gives its first thread for a seed.
 
-Facts, each checked against the general log of a server (docs/decisions/0040): libc's srandom(seed), four
+Facts, each checked against the general log of a server (docs/decisions/0014): libc's srandom(seed), four
 numbers of random() as the 128 bits of state, high half first, then xoroshiro128+ with its constants of 2016;
 a double is the upper 53 bits. random() is glibc's additive feedback generator of 31 words.
 """

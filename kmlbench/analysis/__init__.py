@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""From samples to effects and explanations."""

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Two campaigns side by side: their effects, and the values of the cells that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kmlbench.analysis import measurements
+from kmlbench.analysis.measurements import Source
+from kmlbench.errors import InputError
+from kmlbench.model import Measure, Process, Variant
+from kmlbench.plan.comparisons import WORK, Comparison, planned_workloads, work
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.stats import intervals
+from kmlbench.stats.format import Cell, change, value
+from kmlbench.stats.intervals import MARGIN, Absent, Blocks, Estimate, Interval, Verdict
+
+METRICS = (*measurements.CHANGES, "pass_cpu")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What both campaigns say of one thing, `what`, and how the second differs from the first."""
+
+    what: str
+    first: Cell
+    second: Cell
+    change: Cell
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A measure that both campaigns have, its unit, and its rows: effects first, then cells."""
+
+    measure: Measure
+    unit: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Both:
+    """Two campaigns of one platform. `notes` say what else differs between them."""
+
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+
+def compare(first: StoredCampaign, second: StoredCampaign) -> Both:
+    """Compare two campaigns of one platform. Raises InputError for campaigns that cannot be compared."""
+    _require_comparable(first, second)
+    ours, theirs = (work(one.campaign.options) for one in (first, second))
+    differing = [name for name in WORK if ours[name] != theirs[name]]
+    sources = measurements.source(first), measurements.source(second)
+    measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
+    if not measures:
+        raise InputError(
+            f"{first.directory.name} and {second.directory.name} have no measure in common",
+            remedy="compare campaigns that share a workload and completed trials of it",
+        )
+    groups = tuple(_group(measure, sources, cells=not differing) for measure in measures)
+    notes = [f"{name}: {ours[name]} against {theirs[name]}" for name in differing]
+    if differing:
+        notes.append("the amount of work differs: cells are not compared, only effects")
+    return Both(groups=groups, notes=(*notes, *_facts(first, second)))
+
+
+def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
+    ours, theirs = first.campaign, second.campaign
+    names = f"{first.directory.name} and {second.directory.name}"
+    if ours.platform != theirs.platform:
+        raise InputError(
+            f"{names} ran on different platforms, {ours.platform} and {theirs.platform}",
+            remedy="figures mean different things on each: compare campaigns of one platform",
+        )
+    if (ours.id, ours.started_utc) == (theirs.id, theirs.started_utc):
+        raise InputError(f"{names} are the same campaign", remedy="name two")
+    if ours.control != theirs.control:
+        raise InputError(
+            f"one of {names} is an A/A control",
+            remedy="show it with the other one by `kmlbench report DIR --control CONTROL`",
+        )
+
+
+def _measures(source: Source) -> Iterator[Measure]:
+    for workload in planned_workloads(source.plan):
+        for metric in METRICS:
+            for process in Process:
+                measure = Measure(workload=workload, metric=metric, process=process)
+                if source.unit(measure):
+                    yield measure
+
+
+def _group(measure: Measure, sources: tuple[Source, Source], *, cells: bool) -> Group:
+    first, second = sources
+    confidence = max(source.confidence for source in sources)
+    shared = [one for one in first.comparisons if one in second.comparisons]
+    rows = [_effect(measure, comparison, sources, confidence) for comparison in shared]
+    if cells:
+        rows += [_cell(measure, one, sources, confidence) for one in first.cells if one in second.cells]
+    units = dict.fromkeys(source.unit(measure) or "" for source in sources)
+    if len(units) > 1:
+        raise InputError(f"{measure.workload} {measure.metric} has two units: {', '.join(units)}")
+    return Group(measure=measure, unit=next(iter(units)), rows=tuple(rows))
+
+
+def _effect(
+    measure: Measure, comparison: Comparison, sources: tuple[Source, Source], confidence: float
+) -> Row:
+    effects = [source.ratio(measure, comparison) for source in sources]
+
+    def ratio() -> Estimate:
+        first, second = (_block_ratios(measure, comparison, source) for source in sources)
+        return intervals.ratio_of_effects(second, first, confidence=confidence)
+
+    found = _between(effects, ratio)
+    return _row(str(comparison), [change(one) for one in effects], found)
+
+
+def _cell(measure: Measure, variant: Variant, sources: tuple[Source, Source], confidence: float) -> Row:
+    means = [source.mean(measure, variant) for source in sources]
+    first, second = (source.of(measure, variant) for source in sources)
+    found = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
+    return _row(str(variant), [value(one) for one in means], found)
+
+
+def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> Blocks:
+    cells = (source.of(measure, cell) for cell in (comparison.treated, comparison.control))
+    return intervals.block_ratios(*cells)
+
+
+def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estimate:
+    """The ratio, where both campaigns have an estimate."""
+    absent = next((one for one in estimates if isinstance(one, Absent)), None)
+    return absent or ratio()
+
+
+def _row(what: str, cells: list[Cell], ratio: Estimate) -> Row:
+    return Row(what=what, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio))
+
+
+def _verdict(ratio: Estimate) -> str:
+    if not isinstance(ratio, Interval):
+        return "undecided"
+    match intervals.verdict(ratio, margin=MARGIN):
+        case Verdict.DIFFERENCE:
+            return "they differ"
+        case Verdict.NO_DIFFERENCE:
+            return f"no difference larger than {MARGIN * 100:g} %"
+        case Verdict.UNDECIDED:
+            return "undecided"
+
+
+def _facts(first: StoredCampaign, second: StoredCampaign) -> Iterator[str]:
+    """What is not the same in the first boots of each kernel that both campaigns booted.
+
+    Those that one alone recorded are told in one line: an older version recorded fewer.
+    """
+    for kernel in dict.fromkeys(boot.kernel for boot in first.facts):
+        ours, theirs = (
+            next((boot.facts for boot in one.facts if boot.kernel is kernel), {}) for one in (first, second)
+        )
+        if not theirs:
+            continue
+        for name in sorted(ours.keys() & theirs.keys()):
+            if ours[name] != theirs[name]:
+                yield f"{kernel}: {name}: {ours[name]} against {theirs[name]}"
+        for stored, alone in ((first, ours.keys() - theirs.keys()), (second, theirs.keys() - ours.keys())):
+            if alone:
+                yield f"{kernel}: recorded by {stored.directory.name} alone: {', '.join(sorted(alone))}"

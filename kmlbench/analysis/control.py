@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""A/A controls: what differs when nothing does, and which control belongs to a campaign."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from kmlbench.analysis import measurements
+from kmlbench.analysis.measurements import Noise
+from kmlbench.errors import InputError
+from kmlbench.model import Campaign
+from kmlbench.plan.comparisons import WORK, work
+from kmlbench.results import codec, reader
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.stats.intervals import Interval
+
+# What determines the noise of a machine. A fact that neither campaign recorded counts as equal.
+MACHINE = (
+    "accelerator",
+    "controller_cpu",
+    "cpu_flags_sha256",
+    "cpu_model",
+    "cpus",
+    "qemu_version",
+)
+
+
+def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
+    """The half-widths of a control of `stored`, relative, of every measure whose arms have an interval."""
+    source = measurements.source(control)
+    found = {}
+    for measure in {measure for measure, _ in source.values}:
+        ratio = source.ratio(measure, source.primary)
+        if isinstance(ratio, Interval) and ratio.half_width is not None:
+            found[measure] = ratio.half_width
+    return Noise(
+        name=control.directory.name,
+        blocks=len({outcome.trial.block for outcome in control.completed}),
+        place=os.path.relpath(control.directory, stored.directory),
+        half_widths=found,
+    )
+
+
+def named(directory: Path, stored: StoredCampaign) -> Noise:
+    """The noise of the control in `directory`. Raises InputError if it is not one, or of another machine."""
+    control = reader.read(directory)
+    if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
+        raise InputError(
+            f"{directory} is not a control for {stored.directory.name}: {reason}",
+            remedy="name a campaign of `run-benchmark --control` with the same machine and options",
+        )
+    return noise(control, stored)
+
+
+def at(place: str, stored: StoredCampaign) -> Noise:
+    """The noise of the control that a report of `stored` names; looked for beside the campaign if it moved.
+
+    Raises InputError if it is in neither place, or no longer matches the campaign.
+    """
+    for directory in (stored.directory / place, stored.directory.parent / Path(place).name):
+        if _is_there(directory):
+            return replace(named(directory, stored), place=place)
+    raise InputError(
+        f"{stored.directory / place}: the A/A control that the report names is missing",
+        remedy="copy it back, or run `kmlbench report DIR` to derive the report without it",
+    )
+
+
+def _is_there(directory: Path) -> bool:
+    try:
+        return directory.is_dir()
+    except OSError:
+        # Such as a name that is too long.
+        return False
+
+
+def find(stored: StoredCampaign) -> Noise | None:
+    """The noise of the newest matching control beside a campaign; None if there is none, or for a control.
+
+    A damaged neighbour is ignored, since the report is not about it; so is one without any
+    interval, such as a control that was interrupted in its first block.
+    """
+    if stored.campaign.control:
+        return None
+    newest_first = sorted(_neighbours(stored), key=lambda found: found[0].started_utc, reverse=True)
+    for _, directory in newest_first:
+        try:
+            control = reader.read(directory)
+        except InputError:
+            continue
+        if not _other_machine(control, stored) and (found := noise(control, stored)).half_widths:
+            return found
+    return None
+
+
+def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
+    for path in stored.directory.parent.glob("*/campaign.json"):
+        try:
+            campaign = codec.read_campaign(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            continue
+        if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):
+            yield campaign, path.parent
+
+
+def _unfit(control: Campaign, campaign: Campaign) -> str:
+    """Why a campaign does not match another as its control, or nothing."""
+    if not control.control:
+        return "it is not an A/A control"
+    if control.platform != campaign.platform:
+        return f"it ran on {control.platform}, not on {campaign.platform}"
+    ours, theirs = work(campaign.options), work(control.options)
+    differing = [name for name in WORK if ours[name] != theirs[name]]
+    return f"different {' and '.join(differing)}" if differing else ""
+
+
+def _other_machine(control: StoredCampaign, stored: StoredCampaign) -> str:
+    ours, theirs = (next((boot.facts for boot in one.facts), {}) for one in (stored, control))
+    differing = [name for name in MACHINE if ours.get(name) != theirs.get(name)]
+    return f"different {' and '.join(differing)}" if differing else ""

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The one ratio that answers a campaign's question, while it runs and in its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmlbench.analysis.measurements import Source
+from kmlbench.model import Measure, Process
+from kmlbench.plan import stopping
+from kmlbench.plan.comparisons import Comparison
+from kmlbench.plan.question import main_workload
+from kmlbench.stats.intervals import Estimate
+from kmlbench.workloads.registry import ADAPTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimaryRatio:
+    """A campaign's main measure between the two cells that its question is about."""
+
+    measure: Measure
+    comparison: Comparison
+    ratio: Estimate
+
+
+def primary_ratio(source: Source) -> PrimaryRatio:
+    """The ratio of the trials that have ended."""
+    measure = main_measure(source, main_workload(source.plan))
+    comparison = source.primary
+    return PrimaryRatio(measure=measure, comparison=comparison, ratio=source.ratio(measure, comparison))
+
+
+def main_measure(source: Source, workload: str) -> Measure:
+    """The CPU of a workload's server and client, or of its client where it has no server."""
+    measures = [
+        Measure(workload=workload, metric=stopping.METRIC, process=Process.whole(served=served))
+        for served in (True, False)
+    ]
+    measured = (measure for measure in measures if source.unit(measure))
+    return next(measured, planned_measure(workload))
+
+
+def planned_measure(workload: str) -> Measure:
+    """The same before anything was measured; a workload that this version lacks is taken to have a server."""
+    adapter = ADAPTERS.get(workload)
+    process = Process.whole(served=adapter is None or adapter.needs_server)
+    return Measure(workload=workload, metric=stopping.METRIC, process=process)

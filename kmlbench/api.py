@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""The public API: effects and explanations as tidy DataFrames, and the stored campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from kmlbench.analysis import control, explanation, measurements, projection
+from kmlbench.analysis import cost_model as costmodel
+from kmlbench.analysis.explanation import UNITS, Explained
+from kmlbench.analysis.frames import SAMPLES
+from kmlbench.analysis.measurements import Source
+from kmlbench.analysis.projection import Projected
+from kmlbench.errors import InputError
+from kmlbench.model import Measure
+from kmlbench.plan.comparisons import WORK, Comparison, work
+from kmlbench.results import reader
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.stats import intervals
+from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
+
+EFFECTS = {
+    "campaign": "str",
+    "platform": "str",
+    "workload": "str",
+    "process": "str",
+    "metric": "str",
+    "comparison": "str",
+    "change_percent": "Float64",
+    "low": "Float64",
+    "high": "Float64",
+    "blocks": "Int64",
+    "verdict": "str",
+    "control_percent": "Float64",
+    "reason": "str",
+}
+
+CAMPAIGNS = {
+    "campaign": "str",
+    "started_utc": "str",
+    "platform": "str",
+    "control": "bool",
+    **dict.fromkeys(WORK, "str"),
+    "trials": "int64",
+    "completed": "int64",
+    "title": "str",
+}
+
+
+def effects(*paths: str | Path) -> pd.DataFrame:
+    """Every comparison of every measure of the campaigns in `paths`, one row each.
+
+    `change_percent` is that of the treated cell against the other, with its interval in `low` and `high`;
+    if there is none, `reason` says why. `verdict` is one of stats.Verdict for a margin of one percent,
+    and missing if there is no estimate. `control_percent` is the half-width of the newest matching A/A
+    control in the same directory, missing if there is none.
+
+    Raises InputError on damage.
+    """
+    rows = [row for path in paths for row in _of_campaign(reader.read(Path(path)))]
+    return pd.DataFrame(rows, columns=list(EFFECTS)).astype(EFFECTS)
+
+
+def campaigns(results: str | Path) -> pd.DataFrame:
+    """The campaigns stored below the directory `results`, one row each, oldest first.
+
+    `campaign` is the name of the directory, as in the frames of samples; links are left out. `server`,
+    `scale`, `loops` and `rate` are the options that decide how much work a trial does, or "not given".
+
+    Raises InputError on damage.
+    """
+    found = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
+    rows = [_campaign(reader.read(path)) for path in found if not path.is_symlink()]
+    frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
+    return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
+
+
+def sample_files(results: str | Path) -> list[str]:
+    """The Parquet files of the campaigns below the directory `results`, for any Arrow engine.
+
+    Links are left out. Raises InputError if there are none.
+    """
+    found = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
+    if not found:
+        raise InputError(
+            f"no campaign in {results} has its {SAMPLES}",
+            remedy="name the directory of the campaigns; `kmlbench report DIR` writes the file of one",
+        )
+    return [str(path) for path in found]
+
+
+def _campaign(stored: StoredCampaign) -> dict[str, object]:
+    campaign = stored.campaign
+    return {
+        "campaign": stored.directory.name,
+        "started_utc": campaign.started_utc,
+        "platform": campaign.platform,
+        "control": campaign.control,
+        **work(campaign.options),
+        "trials": len(campaign.plan),
+        "completed": len(stored.completed),
+        "title": campaign.title,
+    }
+
+
+def _of_campaign(stored: StoredCampaign) -> Iterator[dict[str, object]]:
+    source = measurements.source(stored, noise=control.find(stored))
+    for measure in _ordered({measure for measure, _ in source.values}):
+        for comparison in source.comparisons:
+            yield {
+                "campaign": stored.directory.name,
+                "platform": stored.campaign.platform,
+                **_effect(source, measure, comparison),
+            }
+
+
+def _ordered(measures: Iterable[Measure]) -> list[Measure]:
+    return sorted(measures, key=lambda one: (one.workload, one.metric, one.process))
+
+
+def _effect(source: Source, measure: Measure, comparison: Comparison) -> dict[str, object]:
+    half_width = source.noise.half_widths.get(measure) if source.noise else None
+    return {
+        "workload": measure.workload,
+        "process": str(measure.process),
+        "metric": measure.metric,
+        "comparison": str(comparison),
+        "control_percent": None if half_width is None else 100 * half_width,
+        **_numbers(source.ratio(measure, comparison)),
+    }
+
+
+def _numbers(ratio: intervals.Estimate) -> dict[str, object]:
+    match ratio:
+        case Absent():
+            return {"blocks": 0, "reason": ratio.reason}
+        case Interval():
+            return {
+                "change_percent": _percent(ratio.estimate),
+                "low": _percent(ratio.low),
+                "high": _percent(ratio.high),
+                "blocks": ratio.blocks,
+                "verdict": str(intervals.verdict(ratio, margin=MARGIN)),
+                "reason": ratio.unbounded,
+            }
+
+
+def _percent(ratio: float | None) -> float | None:
+    return None if ratio is None else 100 * (ratio - 1)
+
+
+TYPES = {
+    "campaign": "str",
+    "workload": "str",
+    "comparison": "str",
+    "process": "str",
+    "costs": "str",
+    "quantity": "str",
+    "unit": "str",
+    "estimate": "Float64",
+    "low": "Float64",
+    "high": "Float64",
+    "blocks": "Int64",
+    "reason": "str",
+}
+
+
+def explain(path: str | Path, *, cost_model: str | Path | None = None) -> pd.DataFrame:
+    """Why the workloads of the campaign in `path` take less in kernel mode, one row per quantity.
+
+    The quantities are those of analysis.explanation, with their stored units: nanoseconds (instructions under
+    the instruction clock), shares of the CPU of the cell compared with, calls per CPU second. Where there is
+    no estimate, or no interval, the numbers are missing and `reason` says why. `costs` is "measured"; with
+    the file of `cost_model` there are further rows, whose `costs` is "projection: " and the name in the file.
+
+    Raises InputError on damage of either.
+    """
+    stored = reader.read(Path(path))
+    source = measurements.source(stored)
+    rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
+    if cost_model is not None:
+        model = costmodel.read(Path(cost_model))
+        projected = projection.projected(source, model)
+        rows += _rows(projected, stored.directory.name, f"projection: {model.name}")
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def _rows(
+    found: tuple[Explained, ...] | tuple[Projected, ...], campaign: str, costs: str
+) -> Iterator[dict[str, object]]:
+    for one in found:
+        for quantity, estimate in one.found.items():
+            yield {
+                "campaign": campaign,
+                "workload": one.workload,
+                "comparison": str(one.comparison),
+                "process": str(one.process),
+                "costs": costs,
+                "quantity": str(quantity),
+                "unit": UNITS[quantity],
+                **_explained_numbers(estimate),
+            }
+
+
+def _explained_numbers(estimate: Estimate) -> dict[str, object]:
+    match estimate:
+        case Absent():
+            return {"blocks": 0, "reason": estimate.reason}
+        case Interval():
+            numbers = {"estimate": estimate.estimate, "low": estimate.low, "high": estimate.high}
+            return {**numbers, "blocks": estimate.blocks, "reason": estimate.unbounded}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench compare`: the effects and cells of two campaigns of one platform side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from kmlbench.analysis import compare
+from kmlbench.analysis.compare import Both, Group, Row
+from kmlbench.analysis.platforms import meaning
+from kmlbench.cli.parser import printable
+from kmlbench.progress import Progress
+from kmlbench.results import reader
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.stats.format import Cell
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("first", type=Path, metavar="A", help="a campaign")
+    parser.add_argument("second", type=Path, metavar="B", help="the campaign to compare with it")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(arguments: argparse.Namespace, progress: Progress) -> int:
+    progress.stage(f"comparing {arguments.first} and {arguments.second}")
+    stored = reader.read(arguments.first), reader.read(arguments.second)
+    found = compare.compare(*stored)
+    platform = stored[0].campaign.platform
+    lines = (
+        *(f"{letter}: {_campaign(one)}" for letter, one in zip("AB", stored, strict=True)),
+        f"platform: {platform}. {meaning(platform).warning}",
+        *_lines(found),
+    )
+    print("\n".join(printable(line) for line in lines))
+    return 0
+
+
+def _campaign(stored: StoredCampaign) -> str:
+    return f"{stored.directory.name}, {stored.campaign.title}, {len(stored.completed)} completed trials"
+
+
+def _lines(found: Both) -> Iterator[str]:
+    for note in found.notes:
+        yield f"differs: {note}"
+    for group in found.groups:
+        yield ""
+        yield _title(group)
+        for row in group.rows:
+            yield from _row(row)
+
+
+def _title(group: Group) -> str:
+    measure = group.measure
+    unit = "" if group.unit == "1" else f", {group.unit}"
+    return f"{measure.workload}: {measure.metric} of {measure.process}{unit}"
+
+
+def _row(row: Row) -> Iterator[str]:
+    yield f"  {row.what}"
+    yield f"    A {_cell(row.first)}   B {_cell(row.second)}   B against A {_cell(row.change)}: {row.verdict}"
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell.text} {cell.aside}".strip()

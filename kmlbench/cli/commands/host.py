@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench host`: the schema of hosts.yaml, and checking, preparing and cleaning SSH hosts."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kmlbench.build import image
+from kmlbench.cli.parser import printable
+from kmlbench.config import campaign
+from kmlbench.config.campaign import Config
+from kmlbench.errors import HostError, InputError
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.model import Server
+from kmlbench.progress import Progress
+from kmlbench.provision import apply
+from kmlbench.provision import changes as readiness
+from kmlbench.provision.changes import Lack
+from kmlbench.provision.payload import Belongings, belongings
+from kmlbench.run import preflight
+
+# What asks a host starts without the models of the schema.
+SCHEMA = "kmlbench.config.schema"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
+    printed.set_defaults(run=_schema)
+    check = _named(verbs, "check", "list what a host lacks for a campaign, and change nothing")
+    check.set_defaults(run=_check)
+    prepare = _named(verbs, "prepare", "install what the suite needs on a host, with a manifest")
+    prepare.add_argument("--dry-run", action="store_true", help="print the changes without making them")
+    prepare.set_defaults(run=_prepare)
+    _named(verbs, "clean", "remove what was installed on a host, and nothing else").set_defaults(run=_clean)
+
+
+def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(verb, help=description)
+    parser.add_argument("name", metavar="NAME", help="a host in hosts.yaml with kind: ssh")
+    parser.add_argument(
+        "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
+    )
+    return parser
+
+
+def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
+    del arguments, progress
+    print(import_module(SCHEMA).text(), end="")
+    return 0
+
+
+def _check(arguments: argparse.Namespace, progress: Progress) -> int:
+    settings, spec = _chosen(arguments)
+    progress.stage(f"checking {spec.name}")
+    with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
+        state = apply.look(host, wanted)
+        found = list(apply.lacking(host, wanted, state))
+        changes = readiness.changes(wanted, state)
+        if changes.told:
+            what = f"{len(changes.told)} things are not installed, such as: {changes.told[-1]}"
+            found.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
+        else:
+            found += apply.unproven(host, spec.kernel)
+    _say([line for lack in found for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")])
+    if not found:
+        _say([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
+    return HostError.exit_code if found else 0
+
+
+def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
+    settings, spec = _chosen(arguments)
+    progress.stage(f"preparing {spec.name}")
+    with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
+        state = apply.look(host, wanted)
+        if not arguments.dry_run:
+            done = apply.prepare(host, wanted, state).told
+            _say([*(f"{spec.name}: {line}" for line in done), f"{spec.name}: prepared, {len(done)} changes"])
+            return 0
+        found = apply.lacking(host, wanted, state)
+        _say([f"{spec.name}: would {line}" for line in readiness.changes(wanted, state).told])
+        _say([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in found])
+    return HostError.exit_code if found else 0
+
+
+def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
+    _, spec = _chosen(arguments)
+    progress.stage(f"cleaning {spec.name}")
+    with spec.connection() as host:
+        done = apply.clean(host)
+    _say([f"{spec.name}: removed {path}" for path in done.removed])
+    _say([f"{spec.name}: kept {path}, which is not empty" for path in done.in_use])
+    if done.changed:
+        raise HostError(
+            f"{spec.name}: modified since it was installed, and kept: {', '.join(done.changed)}",
+            remedy="inspect it, remove it by hand, and run clean again",
+        )
+    _say([f"{spec.name}: clean, {len(done.removed)} files removed"])
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
+    settings = campaign.load(arguments.hosts)
+    spec = settings.host(arguments.name)
+    if spec.size is not None:
+        raise InputError(
+            f"{arguments.hosts}: host {spec.name} is a guest, which needs no preparation",
+            remedy="name a host with kind: ssh",
+        )
+    preflight.logins(settings, [spec])
+    return settings, spec
+
+
+@contextmanager
+def _wanted(server: Server) -> Iterator[Belongings]:
+    """What is installed on a host, with the programs compiled on this machine."""
+    with tempfile.TemporaryDirectory(prefix="kmlbench-") as directory:
+        image.add_programs(Path(directory))
+        yield belongings(
+            server,
+            Path(directory),
+            trusted=image.listed("trusted.txt", server),
+            initialise=image.initialiser(server),
+        )
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(printable(line))

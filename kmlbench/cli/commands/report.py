@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench report`: derive the report of a stored campaign again."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from kmlbench.progress import Progress
+
+# The options, which completion and manual need too, do not wait for what draws.
+REPORT = "kmlbench.report.write"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="CONTROL",
+        help="the A/A control to show with it; the newest matching one in the same directory if not given",
+    )
+    parser.add_argument(
+        "--cost-model",
+        type=Path,
+        metavar="FILE",
+        help="the costs of calls on another machine, written by `kmlbench costs` there: adds a projection, "
+        "and a copy as DIR/costs.json; without it, DIR/costs.json is removed",
+    )
+    parser.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace, progress: Progress) -> int:
+    progress.stage(f"report of {arguments.directory}")
+    path = import_module(REPORT).write(
+        arguments.directory,
+        beside=arguments.control,
+        cost_model=arguments.cost_model,
+        progress=progress,
+    )
+    print(path)
+    return 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""`run-benchmark`: one campaign, from hosts.yaml to the path of the report."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from importlib import import_module
+from pathlib import Path
+
+from kmlbench.cli import design, dry_run, settings
+from kmlbench.cli.parser import JSON
+from kmlbench.cli.progress import text
+from kmlbench.plan import schedule
+from kmlbench.progress import Progress
+from kmlbench.workloads.registry import ADAPTERS
+
+HOSTS = Path("hosts.yaml")
+
+# A dry run does not import what measures and draws.
+CAMPAIGN = "kmlbench.cli.campaign"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options. Their values stay strings: `settings` validates them together with hosts.yaml."""
+    add = parser.add_argument
+    add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
+    add("--workloads", metavar="A,B", help=f"what to run, from {', '.join(ADAPTERS)}")
+    add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
+    add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
+    add("--scale", metavar="F", help="multiplies the work of every workload")
+    add(
+        "--loops",
+        metavar="N",
+        help="passes of the Wisconsin benchmark (8 times the scale)",
+    )
+    add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
+    add("--server", metavar="NAME", help="mysql or mariadb")
+    add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
+    add("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
+    add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
+    add(
+        JSON,
+        action="store_true",
+        help="report progress as JSON, one object per line",
+    )
+    design.configure(parser)
+    parser.set_defaults(run=run, collects_faults=True)
+
+
+def run(arguments: argparse.Namespace, progress: Progress) -> int:
+    """Run the campaign that `arguments` and its hosts.yaml describe, or resume one."""
+    if arguments.resume is not None:
+        resumed: int = import_module(CAMPAIGN).resume(arguments, progress)
+        return resumed
+    arguments.hosts = arguments.hosts or HOSTS
+    config, chosen = settings.read(arguments)
+    spec = config.campaign
+    seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
+    trials = schedule.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
+    planned = settings.planned(trials, spec, seed)
+    progress.tell(planned)
+    if arguments.dry_run:
+        control, rule = chosen.control is not None, chosen.rule(trials)
+        question = dry_run.question(trials, control=control, rule=rule)
+        return dry_run.tell(arguments, config, planned, question=question, results=arguments.results)
+    progress.note(text.planned(planned))
+    begin = import_module(CAMPAIGN).begin
+    began: int = begin(arguments, config, design=chosen, planned=planned, progress=progress)
+    return began

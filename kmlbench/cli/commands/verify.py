@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""`kmlbench verify`: derive the numbers and figures of a stored campaign again and compare them."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from kmlbench.progress import Progress
+
+# The options, which completion and manual need too, do not wait for what draws.
+VERIFY = "kmlbench.verify.check"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(arguments: argparse.Namespace, progress: Progress) -> int:
+    found = import_module(VERIFY).verify(arguments.directory, progress=progress)
+    print(
+        f"{arguments.directory}: {found.samples} numbers of {found.trials} trials match the raw "
+        f"output; samples.parquet, {found.figures} figures and the report match the record"
+    )
+    return 0

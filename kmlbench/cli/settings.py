@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The options of `run-benchmark` together with hosts.yaml, and the faults of both."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from kmlbench.cli import design
+from kmlbench.cli.design import Design
+from kmlbench.config import campaign
+from kmlbench.config.campaign import CampaignSpec, Config, with_clock
+from kmlbench.config.yamlfile import Faults, Option, option, options, suggestion
+from kmlbench.errors import InputError
+from kmlbench.model import Clock, Trial
+from kmlbench.plan import schedule
+from kmlbench.plan.schedule import COSTS
+from kmlbench.progress import Planned
+from kmlbench.run import preflight, setup
+from kmlbench.workloads.registry import ADAPTERS
+
+NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
+
+HELP = "see `run-benchmark --help`"
+
+
+def read(arguments: argparse.Namespace) -> tuple[Config, Design]:
+    """hosts.yaml with its defaults overridden by the options. Raises InputError with the faults of both."""
+    faults = Faults(found=list(arguments.faults))
+    clock = _clock(arguments.clock, faults)
+    chosen = design.parse(arguments, faults)
+    try:
+        settings = campaign.load(arguments.hosts, campaign=_given(arguments))
+        preflight.logins(settings, setup.hosts(settings, chosen.kernels))
+    except InputError as error:
+        raise _together(faults.found, error) from error
+    faults.check(remedy=HELP)
+    design.check(chosen, settings.campaign)
+    return (settings if clock is None else with_clock(settings, clock)), chosen
+
+
+def _together(found: Sequence[str], error: InputError) -> InputError:
+    """The faults of the options and of hosts.yaml as one, with a remedy for each kind."""
+    of_options = found or any(fault.startswith("--") for fault in error.faults)
+    remedies = (error.remedy, HELP if of_options else "")
+    return InputError(*found, *error.faults, remedy="; ".join(filter(None, remedies)))
+
+
+def _clock(text: str | None, faults: Faults) -> Clock | None:
+    known = [str(clock) for clock in Clock]
+    if text is None or text in known:
+        return None if text is None else Clock(text)
+    faults.add("--clock", f"unknown: {text!r}{suggestion(text, known)}")
+    return None
+
+
+def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
+    """The options that stand for keys of hosts.yaml's campaign."""
+    texts = {name: getattr(arguments, name) for name in NUMBERS}
+    given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
+    if arguments.workloads is not None:
+        given["workloads"] = options("--workloads", arguments.workloads.split(","))
+    return given
+
+
+def planned(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
+    """These trials, and how long they would take."""
+    served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
+    seconds = schedule.estimate(trials, served, scale=spec.scale, costs=COSTS) / len(spec.stock)
+    return Planned(trials=trials, seed=seed, estimate_s=seconds)

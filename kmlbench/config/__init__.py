@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""hosts.yaml as frozen data."""

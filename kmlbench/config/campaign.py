@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""hosts.yaml as frozen data: the machines, and what a campaign does by default.
+
+Every fault of the file is reported at once, as `hosts.yaml:LINE: ...`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
+from kmlbench.errors import InputError
+from kmlbench.hosts.spec import HostSpec, number, rule
+from kmlbench.model import Clock, Server
+from kmlbench.workloads.registry import ADAPTERS
+
+# By name; None is a host with faults.
+Hosts = Mapping[str, HostSpec | None]
+
+MOST_SEED = 2**32 - 1
+
+# What reads no file does not wait for pydantic.
+READING = "kmlbench.config.reading"
+
+# A whole name of a host.
+NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+
+
+class Names:
+    """Marks a list of names without repetition, or, `alone`, of one name in its place.
+
+    Which names there are, `reading` knows; the schema only knows those that are `listed`.
+    """
+
+    def __init__(self, *, listed: Collection[str] = (), alone: bool = False) -> None:
+        self._listed = listed
+        self._alone = alone
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
+        """Takes everything; faults need lines of their own (reading)."""
+        del source, handler
+        return {"type": "function-plain", "function": {"type": "no-info", "function": _names}}
+
+    def __get_pydantic_json_schema__(self, core: object, handler: object) -> dict[str, object]:
+        """One name or several."""
+        del core, handler
+        item: dict[str, object] = (
+            {"enum": list(self._listed)} if self._listed else {"type": "string", "minLength": 1}
+        )
+        several: dict[str, object] = {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+        return {"oneOf": [item, several]} if self._alone else several
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignSpec:
+    """A campaign. `scale` multiplies the work of every workload; `seed` None is drawn at the start.
+
+    `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
+    leaves both to the workloads. The hosts at one place of `stock` and `kml` are a pair; pairs work at the
+    same time.
+    """
+
+    stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
+        metadata=rule("the host with the stock kernel, or a list of them")
+    )
+    kml: Annotated[tuple[str, ...], Names(alone=True)] = field(
+        metadata=rule("the host with the kml kernel; of two lists, one place is a pair")
+    )
+    server: Server = field(metadata=rule("the database server"))
+    workloads: Annotated[tuple[str, ...], Names(listed=ADAPTERS)] = field(metadata=rule("what to run"))
+    blocks: int = field(metadata=number("how often each kernel is booted", 1, 1000))
+    scale: float = field(metadata=number("multiplies the work of every workload", 0.001, 1000))
+    seed: int | None = field(
+        default=None,
+        metadata=number(
+            "the order of the trials and the workloads' random numbers; drawn and recorded if left out",
+            0,
+            MOST_SEED,
+        ),
+    )
+    loops: int | None = field(
+        default=None,
+        metadata=number("passes of the Wisconsin benchmark; if left out, 8 times the scale", 1, 1_000_000),
+    )
+    rate: float | None = field(
+        default=None,
+        metadata=number(
+            "events per second of the OLTP mixes; if left out, they follow one another", 0.01, 1_000_000
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file. `document` knows its lines."""
+
+    path: Path
+    hosts: tuple[HostSpec, ...]
+    campaign: CampaignSpec
+    document: Document = field(repr=False, compare=False)
+
+    def host(self, name: str) -> HostSpec:
+        """The host called `name`. Raises InputError with a suggestion."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        names = [host.name for host in self.hosts]
+        raise InputError(f"{self.path}: no host is called {name!r}{suggestion(name, names)}")
+
+    def where(self, host: HostSpec, *keys: str) -> str:
+        """The line of a key of a host, and its name."""
+        place = ("hosts", host.name, *keys)
+        return f"{self.document.where(place)}: {title(place[:-1])}: {place[-1]}"
+
+
+def load(path: Path, *, campaign: Mapping[str, Option] | None = None) -> Config:
+    """Read the file at `path`; `campaign` holds options of the command line that replace its defaults.
+
+    Raises InputError with every fault of the file and of the options.
+    """
+    settings: Config = import_module(READING).read(path, campaign or {})
+    return settings
+
+
+def with_clock(settings: Config, clock: Clock) -> Config:
+    """The same, with this clock in every guest. Raises InputError for a guest that cannot have it."""
+    faults = Faults()
+    hosts = []
+    for host in settings.hosts:
+        try:
+            hosts.append(host.with_clock(clock))
+        except ValueError as error:
+            faults.add("--clock", f"host {host.name!r}: {error}")
+    faults.check()
+    return replace(settings, hosts=tuple(hosts))
+
+
+def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
+    """The keys of a campaign whose hosts do not go together, each with the reason."""
+    unpaired = list(_unpaired(spec))
+    yield from unpaired
+    if unpaired:
+        return
+    first, *others = chosen = [host for name in (*spec.stock, *spec.kml) if (host := hosts[name])]
+    for other in others:
+        yield from (("kml", text) for text in _unlike(first, other))
+    for pair in combinations(chosen, 2):
+        yield from _shared(*pair)
+
+
+def _unpaired(spec: CampaignSpec) -> Iterator[tuple[str, str]]:
+    """Every host has its other half, and every pair a block and its reverse."""
+    pairs = len(spec.stock)
+    if pairs != len(spec.kml):
+        yield "kml", f"{pairs} stock and {len(spec.kml)} kml hosts are no pairs"
+    elif pairs > 1 and spec.blocks < 2 * pairs:
+        yield "blocks", f"{pairs} pairs of hosts need at least {2 * pairs} blocks, two for each"
+
+
+def _unlike(host: HostSpec, other: HostSpec) -> Iterator[str]:
+    """The hosts of a campaign may differ in the kernel, not in the machine."""
+    if host.kind != other.kind:
+        kinds = f"host {host.name!r} is {host.about}, and host {other.name!r} is {other.about}"
+        yield f"{kinds}: they cannot be compared"
+    else:
+        for text in host.differences(other):
+            yield f"hosts {host.name!r} and {other.name!r} differ in {text}"
+
+
+def _shared(host: HostSpec, other: HostSpec) -> Iterator[tuple[str, str]]:
+    """Hosts at one address are one machine, unless it is an address behind different hosts."""
+    if host.machine is not None and host.machine == other.machine:
+        pair = f"hosts {host.name!r} and {other.name!r} are one machine ({host.machine})"
+        yield str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What affects a result on a machine: questions, findings, remedies."""

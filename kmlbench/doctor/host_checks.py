@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The findings for this machine, for a guest that it would run, and for an SSH host. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from kmlbench.doctor.checks import Finding, State, conditions, told
+from kmlbench.model import Kernel
+
+# Below each of two directories of a host.
+ROOM_MIB = 512
+
+
+def machine(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
+    """The findings for this machine, which needs QEMU if there are `guests`."""
+    return (*conditions(said), _qemu(said, guests=guests))
+
+
+def host(said: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
+    """The findings for an SSH host that should run this kernel."""
+    return (_acceleration(said), _kml(said, kernel), *conditions(said), _disk(said))
+
+
+def room(name: str, place: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
+    """Whether this machine has the disk space without which no campaign starts."""
+    good = free_mib >= need_mib
+    return Finding(
+        name=name,
+        value=f"{free_mib} MiB free in {place}",
+        state=State.GOOD if good else State.PREVENTS,
+        meaning=f"{meaning}: {need_mib} MiB",
+        change="" if good else f"free space in {place}",
+    )
+
+
+def guest(memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: int) -> tuple[Finding, ...]:
+    """The findings for a guest of this size plus `overhead_mb` for QEMU, given this machine's answers."""
+    words = said.get("memory", "")
+    fits = not (words.isascii() and words.isdigit()) or int(words) >> 10 >= memory_mb + overhead_mb
+    return (
+        Finding(
+            name="guest",
+            value=f"{memory_mb} MiB, {cpus} processors",
+            state=State.GOOD if fits else State.PREVENTS,
+            meaning="created for each boot; the findings for this machine apply to it",
+            change="" if fits else "end other programs, or lower memory_mb in hosts.yaml",
+        ),
+    )
+
+
+def guest_acceleration(kvm: bool | None, reason: str) -> Finding:
+    """What runs guests on this machine; `kvm` is None if it could not be tried."""
+    states = {True: State.GOOD, False: State.MATTERS, None: State.UNKNOWN}
+    return Finding(
+        name="acceleration",
+        value={True: "KVM", False: "TCG", None: "not tried"}[kvm],
+        state=states[kvm],
+        meaning=f"{reason}; without KVM, guests count instructions and say nothing about time",
+        change="" if kvm else "use a machine with working KVM, or real machines (docs/two-machines.md)",
+    )
+
+
+def _acceleration(said: Mapping[str, str]) -> Finding:
+    return Finding(
+        name="acceleration",
+        value="a virtual machine" if "hypervisor" in said else "bare metal",
+        state=State.MATTERS if "hypervisor" in said else State.GOOD,
+        meaning="under a hypervisor, times are those of that hypervisor and of its other guests",
+        change="measure on bare metal" if "hypervisor" in said else "",
+    )
+
+
+def _disk(said: Mapping[str, str]) -> Finding:
+    free = {name: said.get(f"{name}_free", "") for name in ("run", "var")}
+    meaning = f"pristine data is below /var/lib, a trial's copy below /run: {ROOM_MIB} MiB each"
+    if not all(re.fullmatch("[0-9]{1,15}", value) for value in free.values()):
+        return told("disk", None, meaning)
+    good = all(int(value) >= ROOM_MIB for value in free.values())
+    return Finding(
+        name="disk",
+        value=f"{free['var']} MiB free below /var/lib, {free['run']} below /run",
+        state=State.GOOD if good else State.MATTERS,
+        meaning=meaning,
+        change="" if good else "free space, or mount -o remount,size=2G /run",
+    )
+
+
+def _kml(said: Mapping[str, str], kernel: Kernel) -> Finding:
+    armed, log = said.get("kml"), said.get("kml_log", "")
+    states = {None: "the kernel has no KML", "1": "armed", "0": "not armed"}
+    state = states.get(armed, f"unknown: {armed}")
+    good = armed == "1" if kernel is Kernel.KML else armed != "1"
+    arm = "add kernel_mode_linux=on to the kernel command line, or sysctl kernel.kernel_mode_linux=1"
+    boot = f"boot the {kernel} kernel of `kmlbench kernel deb`"
+    return Finding(
+        name="kml",
+        value=f"{state}; {log}" if log and not good else state,
+        state=State.GOOD if good else State.PREVENTS,
+        meaning="programs below /trusted must run at CPL 0 on the kml host, and none may on the stock host",
+        change="" if good else arm if armed == "0" else boot,
+    )
+
+
+def _qemu(said: Mapping[str, str], *, guests: bool) -> Finding:
+    there = "version_qemu-system-x86_64" in said
+    return Finding(
+        name="qemu",
+        value="installed" if there else "missing",
+        state=State.GOOD if there or not guests else State.PREVENTS,
+        meaning="guests need it",
+        change="" if there else "make setup, or apt-get install qemu-system-x86",
+    )

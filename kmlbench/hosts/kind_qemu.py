@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""kind: qemu, a guest that is built and booted on this machine, anew for each boot of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from kmlbench import process
+from kmlbench.build import image, kernel
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.cache import default_cache
+from kmlbench.errors import MachineError
+from kmlbench.hosts import kvm, qemu
+from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Size, by_pair
+from kmlbench.hosts.spec import HostSpec, number, rule, text
+from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
+from kmlbench.results.facts import digest
+
+ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
+
+ALIKE = ("memory_mb", "cpus", "cpu_model", "clock")
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+TWIN_SEED = 1000  # no campaign has more blocks
+
+VERSION_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """What guests are made from: the kernels, the image, and how this machine runs them."""
+
+    kernels: Mapping[Kernel, KernelArtifact]
+    image: ImageArtifact
+    acceleration: Acceleration
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QemuHostSpec(HostSpec):
+    """A guest; memory is in MiB.
+
+    `clock` INSTRUCTIONS needs one CPU and QEMU's translator. None is time where KVM runs the guest, else
+    instructions if it has one CPU.
+    """
+
+    kind: ClassVar[str] = "qemu"
+    about: ClassVar[str] = "a guest that is built and booted"
+    programs: ClassVar[tuple[str, ...]] = (process.QEMU,)
+
+    name: str
+    kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
+    memory_mb: int = field(metadata=number("the guest's memory in MiB", 512, 1 << 20))
+    cpus: int = field(metadata=number("the guest's processors", 1, 64))
+    cpu_model: str = field(metadata=text("QEMU's name of the processor: max, or host under KVM"))
+    clock: Clock | None = field(
+        default=None,
+        metadata=rule(
+            "what the guest's clock counts; without it time where KVM really runs guests, else instructions"
+        ),
+    )
+
+    @property
+    def place(self) -> str:
+        return f"the guest {self.name} ({self.memory_mb} MiB, processors: {self.cpus})"
+
+    @property
+    def claim(self) -> Claim:
+        """Guests all use this machine."""
+        return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name="this machine")
+
+    @property
+    def size(self) -> Size:
+        return Size(memory_mb=self.memory_mb, cpus=self.cpus)
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        if given.get("clock") == Clock.INSTRUCTIONS and given.get("cpus", 1) != 1:
+            yield "cpus", ONE_CPU
+
+    def differences(self, other: HostSpec) -> Iterator[str]:
+        for name in ALIKE:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                yield f"{name} ({ours}, {theirs}); only the kernel may"
+
+    def with_clock(self, clock: Clock) -> QemuHostSpec:
+        if clock is Clock.INSTRUCTIONS and self.cpus > 1:
+            raise ValueError(ONE_CPU)
+        return replace(self, clock=clock)
+
+    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+        cache = default_cache()
+        try:
+            missing = [f"the {name} kernel" for name in kernels if kernel.built(name, cache=cache) is None]
+            if image.built(server, cache=cache) is None:
+                missing.append(f"the image with {server}")
+        except MachineError as error:
+            yield f"cannot tell whether kernels and image are built: {error}"
+        else:
+            yield (
+                f"built first, since not in the cache: {', '.join(missing)}"
+                if missing
+                else "kernels and image are in the cache: nothing is built first"
+            )
+
+    @classmethod
+    def prepare(cls, pairs: Sequence[Mapping[Kernel, QemuHostSpec]], job: Job) -> Ready:
+        first, host = next(iter(pairs[0].items()))
+        kernels = {name: kernel.ensure(name, cache=job.cache, progress=job.progress) for name in pairs[0]}
+        root = image.ensure(job.server, cache=job.cache, progress=job.progress)
+
+        def accelerate() -> Acceleration:
+            answer = kvm.explain(kernels[first], root, cache=job.cache)
+            job.progress.note(f"guests run under {answer.acceleration.upper()}: {answer.reason}")
+            return answer.acceleration
+
+        acceleration, clock = settle(host, accelerate)
+        builds = Builds(kernels=kernels, image=root, acceleration=acceleration, clock=clock)
+        return Ready(
+            machines=by_pair([guests(pair, builds, seed=job.seed) for pair in pairs]),
+            platform=_platform(acceleration, clock),
+            clock=clock,
+            releases={name: artifact.release for name, artifact in kernels.items()},
+        )
+
+
+def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[Acceleration, Clock]:
+    """What executes a guest, and what its clock counts.
+
+    Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not
+    called for a spec with that clock.
+    """
+    if host.clock is Clock.INSTRUCTIONS:
+        return Acceleration.TCG, host.clock
+    found = accelerate()
+    countable = found is Acceleration.TCG and host.cpus == 1
+    return found, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
+
+
+def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
+    """Boots a new guest for each boot of the plan.
+
+    Both kernels of a block get the same QEMU seed. The two boots of a control do not: under the instruction
+    clock the same kernel with the same seed would repeat itself and hide how far boots vary.
+    """
+    facts = {kernel: guest_facts(_guest(host, builds, seed=0)) for kernel, host in hosts.items()}
+
+    @contextmanager
+    def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
+        drawn = (seed + planned.block + TWIN_SEED * planned.twin) % 2**31
+        spec = _guest(hosts[planned.kernel], builds, seed=drawn)
+        with qemu.boot(spec, directory=directory) as host:
+            yield Booted(host=host, facts=facts[planned.kernel])
+
+    return boot
+
+
+def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:
+    """What the controller knows about a guest. Only `kernel_key` may differ between the two kernels."""
+    version = process.check((process.QEMU, "--version"), timeout_s=VERSION_TIMEOUT_S).stdout
+    return {
+        "accelerator": str(spec.acceleration),
+        "qemu_version": version.splitlines()[0],
+        "qemu_arguments": _arguments(spec),
+        "image": spec.image.key,
+        "packages_sha256": digest(spec.image.packages.read_text()),
+        "kernel_key": spec.kernel.key,
+        "controller_cpu": _processor(),
+    }
+
+
+def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
+    return qemu.GuestSpec(
+        name=host.name,
+        kernel=builds.kernels[host.kernel],
+        image=builds.image,
+        memory_mb=host.memory_mb,
+        cpus=host.cpus,
+        cpu_model=host.cpu_model,
+        clock=builds.clock,
+        acceleration=builds.acceleration,
+        seed=seed,
+    )
+
+
+def _arguments(spec: qemu.GuestSpec) -> str:
+    """QEMU's arguments without the names of guest and kernel, the port, and the seed."""
+    arguments = list(qemu.qemu_argv(replace(spec, seed=0, name="guest"), port=0, console="console"))
+    kernel = arguments.index("-kernel")
+    del arguments[kernel : kernel + 2]
+    return " ".join(arguments).replace(str(spec.image.root), "root.img")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "unknown")
+
+
+def _platform(acceleration: Acceleration, clock: Clock) -> Platform:
+    if acceleration is Acceleration.KVM:
+        return Platform.KVM
+    return Platform.INSTRUCTIONS if clock is Clock.INSTRUCTIONS else Platform.REAL_TIME

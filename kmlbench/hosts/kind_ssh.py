@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""kind: ssh, a machine that already runs, reached over SSH."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from kmlbench.errors import HostError
+from kmlbench.hosts import reboot
+from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, by_pair
+from kmlbench.hosts.login import Login
+from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag, number, rule
+from kmlbench.hosts.ssh import reach
+from kmlbench.model import Boot, Host, Kernel, Platform, Server
+from kmlbench.results.facts import digest
+
+ALIKE = "a boot must be the same thing on both"
+
+REBOOTED = "the hosts are rebooted for each boot of the plan"
+
+CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the running kernel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshHostSpec(Login, HostSpec):
+    """A machine of yours. The connection goes through `jump`, if there is one.
+
+    With `sudo`, commands become root's by sudo without a password. With `reboot`, the suite may reboot the
+    machine, which then has `boot_deadline_s` seconds to come back.
+    """
+
+    kind: ClassVar[str] = "ssh"
+    about: ClassVar[str] = "a machine of yours"
+    outlasts: ClassVar[bool] = True
+
+    name: str
+    kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
+    jump: Login | None = field(
+        default=None,
+        metadata=rule(
+            "a host that the connection goes through: address, port, user, key, host_key or known_hosts"
+        ),
+    )
+    sudo: bool = field(
+        default=False,
+        metadata=flag("whether `user` becomes root by sudo, which must not ask for a password"),
+    )
+    reboot: bool = field(
+        default=False,
+        metadata=flag(
+            "whether the suite may reboot the machine; then every boot of the plan is one, else a connection"
+        ),
+    )
+    boot_deadline_s: int = field(
+        default=600, metadata=number("how many seconds it has to come back from a reboot", 10, 7200)
+    )
+
+    @property
+    def place(self) -> str:
+        return f"{self.name} ({self.address})"
+
+    @property
+    def machine(self) -> str:
+        """Its address and port, with those of the host that leads to it: behind several, one is several."""
+        through = f" through {self.jump.address}, port {self.jump.port}" if self.jump else ""
+        return f"{self.address}, port {self.port}{through}".lower()
+
+    @property
+    def claim(self) -> Claim:
+        """By its key, if that is known: a machine may have several addresses."""
+        identity = " ".join(self.host_key.split()[:2]) if self.host_key else f"{self.address}:{self.port}"
+        return Claim(key=f"host-{digest(identity)[:20]}", name=f"host {self.name}")
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        user = given.get("user", "root")
+        if user != "root" and not given.get("sudo"):
+            yield "user", f"{user!r} is not root; say sudo: true if sudo asks for no password"
+
+    def differences(self, other: HostSpec) -> Iterator[str]:
+        if isinstance(other, SshHostSpec) and other.reboot is not self.reboot:
+            yield f"reboot: {ALIKE}"
+
+    def unusable(self) -> Iterator[tuple[tuple[str, ...], HostError]]:
+        yield from (((name,), error) for name, error in self.faults())
+        if self.jump is not None:
+            yield from ((("jump", name), error) for name, error in self.jump.faults())
+
+    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+        del server, kernels
+        yield REBOOTED if self.reboot else CONNECTED
+
+    @classmethod
+    def prepare(cls, pairs: Sequence[Mapping[Kernel, SshHostSpec]], job: Job) -> Ready:
+        job.progress.stage("connecting")
+        return Ready(
+            machines=by_pair([running(pair) for pair in pairs]),
+            platform=Platform.HOSTS,
+            clock=None,
+            releases={kernel: _common_release([pair[kernel] for pair in pairs]) for kernel in pairs[0]},
+        )
+
+    def connection(self, deadline_s: float = CONNECT_DEADLINE_S) -> AbstractContextManager[Host]:
+        return reach(self, deadline_s=deadline_s, name=self.name, sudo=self.sudo)
+
+    def release(self) -> str:
+        """Its kernel release. Raises HostError if it does not answer."""
+        with self.connection() as host:
+            return host.run(("uname", "-r"), timeout_s=CONNECT_DEADLINE_S).stdout.strip()
+
+
+def running(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
+    """A boot of the plan is a reboot if hosts.yaml allows it, else a connection."""
+
+    @contextmanager
+    def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
+        spec = hosts[planned.kernel]
+        if spec.reboot:
+            reboot.reboot(spec.name, spec.connection, deadline_s=spec.boot_deadline_s)
+        with spec.connection() as host:
+            (directory / "boot_id").write_text(reboot.boot_id(host) + "\n")
+            yield Booted(host=host, facts={"boots_are": "reboots" if spec.reboot else "connections"})
+
+    return boot
+
+
+def _common_release(arm: Sequence[SshHostSpec]) -> str:
+    """The kernel release of all hosts of an arm. Raises HostError if they differ."""
+    releases = {host.name: host.release() for host in arm}
+    if len(set(releases.values())) > 1:
+        listed = ", ".join(f"{name} runs {release}" for name, release in releases.items())
+        raise HostError(
+            f"the pairs of this campaign have different kernels: {listed}",
+            remedy="boot the same two kernels on every pair of hosts",
+        )
+    return releases[arm[0].name]

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""A host as hosts.yaml describes it. A new kind is a HostSpec in a module of its own, and a line in kinds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kmlbench.errors import HostError
+from kmlbench.hosts.base import Claim, Job, Ready, Size
+from kmlbench.model import Clock, Host, Kernel, Server
+
+CONNECT_DEADLINE_S = 60.0
+
+PLAIN = r"[^\x00-\x1f\x7f]+"
+
+PLAIN_WORDS = "a text without control characters"
+
+Rule = Mapping[str, object]
+
+
+class HostSpec(ABC):
+    """A host as hosts.yaml describes it.
+
+    A kind is a frozen dataclass. Its fields, other than `name`, are the keys of hosts.yaml; their types and
+    their metadata (below) are the rules by which config reads the file and makes its JSON schema.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    about: ClassVar[str]
+    # Programs that it needs on this machine.
+    programs: ClassVar[tuple[str, ...]] = ()
+    # Whether it is still there after the campaign, with what a dead controller left on it.
+    outlasts: ClassVar[bool] = False
+
+    name: str
+    kernel: Kernel
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Name and place, for a reader."""
+
+    @property
+    @abstractmethod
+    def claim(self) -> Claim:
+        """The machine that a campaign on this host has for itself."""
+
+    @property
+    def size(self) -> Size | None:
+        """What it takes of this machine when it is booted here; None for a host that already runs."""
+        return None
+
+    @property
+    def machine(self) -> str | None:
+        """The machine that no other host of a campaign may be on; None if several may share one."""
+        return None
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """The keys that do not go together, each with the reason; `given` has the sound ones as written."""
+        del given
+        yield from ()
+
+    def differences(self, other: HostSpec) -> Iterator[str]:
+        """Why this host and another of its kind cannot be compared."""
+        del other
+        yield from ()
+
+    def with_clock(self, clock: Clock) -> HostSpec:
+        """The same with this clock, if it has one to set. Raises ValueError if it cannot have it."""
+        del clock
+        return self
+
+    def unusable(self) -> Iterator[tuple[tuple[str, ...], HostError]]:
+        """The keys whose files cannot be used, each with the reason. No host is asked."""
+        yield from ()
+
+    @abstractmethod
+    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+        """What a boot of the plan is, and what is built first. No host is asked."""
+
+    @classmethod
+    @abstractmethod
+    def prepare(cls, pairs: Sequence[Mapping[Kernel, Any]], job: Job) -> Ready:
+        """Build what these hosts of its kind lack, or see that they answer.
+
+        Raises MachineError or HostError.
+        """
+
+    def connection(self, deadline_s: float = CONNECT_DEADLINE_S) -> AbstractContextManager[Host]:
+        """A connection to a host that already runs, as root. Raises HostError."""
+        del deadline_s
+        raise HostError(f"{self.name} is {self.about}: it runs during a boot of the plan only")
+
+
+def rule(about: str) -> Rule:
+    """The metadata of a field that is a key of hosts.yaml: a sentence for the reader."""
+    return {"description": about}
+
+
+def number(about: str, minimum: float, maximum: float) -> Rule:
+    """That of a number in a closed range."""
+    return {"description": about, "strict": True, "ge": minimum, "le": maximum}
+
+
+def flag(about: str) -> Rule:
+    """That of true or false."""
+    return {"description": about, "strict": True}
+
+
+def text(about: str, *, pattern: str = PLAIN, wanted: str = PLAIN_WORDS) -> Rule:
+    """That of a text that matches a whole regular expression, which `wanted` says in words.
+
+    The expression is of the dialect that Python, Rust and ECMA-262 share.
+    """
+    return {"description": about, "pattern": f"^(?:{pattern})$", "wanted": wanted}
+
+
+class Beside:
+    """Marks a path of the user's: `~` is the home directory, a relative path starts beside hosts.yaml."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
+        """The validator of such a path; its context has the directory of the file."""
+        del source, handler
+        text = {"type": "str", "pattern": f"^(?:{PLAIN})$"}
+        return {
+            "type": "function-after",
+            "function": {"type": "with-info", "function": _beside},
+            "schema": text,
+        }
+
+
+def _beside(text: str, info: Any) -> Path:
+    path = Path(text)
+    home = Path.home() if path.parts[:1] == ("~",) else None
+    return home.joinpath(*path.parts[1:]) if home else Path(info.context) / path

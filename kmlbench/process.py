@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Commands on this machine: the only place, besides kmlbench.hosts, that starts processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from kmlbench.errors import BuildError, CommandTimeout, MachineError
+from kmlbench.model import CommandResult
+
+TAIL_LINES = 20
+
+TERMINATION_GRACE_S = 10.0
+
+# Waits for a command, and kills its whole process group once the controller ($1) is gone: USR1 arrives when
+# it dies; if it died before setpriv, it is no longer our parent. TERM is for the command alone.
+_GUARD = """
+trap 'kill -KILL 0' USR1
+trap : TERM
+[ "$PPID" = "$1" ] || exit 1
+shift
+"$@" &
+child=$!
+while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
+exit "$status"
+"""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> CommandResult:
+    """Run `argv` to its end; a non-zero exit is a result.
+
+    `env` is added to this process's environment. With `log`, both streams are appended there and are
+    empty in the result. The command and its children die with this process, with the calling thread, and
+    at the deadline.
+
+    Raises MachineError if the program is missing, CommandTimeout after `timeout_s` seconds.
+    """
+    command = (*_tied(), require(argv[0]), *argv[1:])
+    started = time.monotonic()
+    with ExitStack() as stack:
+        sink = stack.enter_context(log.open("ab")) if log else subprocess.PIPE
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT if log else sink,
+            start_new_session=True,
+        )
+        stdout, stderr = _finish(process, argv, timeout_s=timeout_s)
+    return CommandResult(
+        argv=tuple(argv),
+        returncode=process.returncode,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def check(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> CommandResult:
+    """As `run`, but a non-zero exit raises BuildError with the end of the command's output."""
+    result = run(argv, timeout_s=timeout_s, cwd=cwd, env=env, log=log)
+    if result.returncode != 0:
+        said = tail(log) if log else _last_lines(result.stdout + result.stderr)
+        raise BuildError(
+            f"`{shlex.join(argv)}` ended with {result.returncode}:\n{said}",
+            remedy=f"read {log}" if log else "fix the cause above and run the command again",
+        )
+    return result
+
+
+def require(program: str) -> str:
+    """The path of `program`. Raises MachineError if it is not installed."""
+    # A user's PATH often leaves out the directories of mke2fs and chroot.
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None:
+        raise MachineError(
+            f"the program {program} is not installed on this machine", remedy="run `make setup`"
+        )
+    return path
+
+
+def tail(path: Path, *, lines: int = TAIL_LINES) -> str:
+    """The last lines of a text file, or a note that it is empty."""
+    return _last_lines(path.read_text(errors="replace"), lines=lines) if path.exists() else "(no output)"
+
+
+def _last_lines(text: str, *, lines: int = TAIL_LINES) -> str:
+    return "\n".join(text.rstrip().splitlines()[-lines:]) or "(no output)"
+
+
+def _tied() -> tuple[str, ...]:
+    """Arguments that make a command and its children die with the thread that starts it, even by SIGKILL."""
+    return (require("setpriv"), "--pdeathsig", "USR1", "--", "/bin/sh", "-c", _GUARD, "sh", str(os.getpid()))
+
+
+def _finish(
+    process: subprocess.Popen[bytes], argv: Sequence[str], *, timeout_s: float
+) -> tuple[bytes, bytes]:
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise CommandTimeout(
+            f"`{shlex.join(argv)}` did not end within {timeout_s:.0f} s",
+            remedy="the usual reason is a busy machine: run it again with nothing else running",
+        ) from error
+    finally:
+        _end_group(process)
+    return stdout or b"", stderr or b""
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Leave no child behind, whatever ended the wait (deadline, Ctrl-C, an error)."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=TERMINATION_GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        _close(stream)
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        stream.close()
+
+
+QEMU = "qemu-system-x86_64"

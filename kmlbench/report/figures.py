@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Which figures a campaign has: the measures of every workload by cell, and their changes."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from kmlbench.analysis.measurements import CHANGES, Source, level
+from kmlbench.model import Measure, Process
+from kmlbench.plan.comparisons import planned_workloads
+from kmlbench.report import plots
+from kmlbench.report.plots import Series, Theme
+from kmlbench.stats.intervals import Interval
+
+# (name of the figure, metric, process): the first process that was measured is drawn.
+MEASURES = (
+    ("CPU", "cpu_total", (Process.TOGETHER, Process.CLIENT)),
+    ("getpid by SYSCALL", "getpid_syscall_ns", (Process.CLIENT,)),
+    ("getpid through libc", "getpid_libc_ns", (Process.CLIENT,)),
+    ("throughput", "throughput", (Process.CLIENT,)),
+    ("mean latency", "latency_mean", (Process.CLIENT,)),
+    ("95th percentile of latency", "latency_p95", (Process.CLIENT,)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A figure that can be drawn for a light and for a dark page. `name` is safe as a file name.
+
+    `series` is what it shows, in the colours of the light page.
+    """
+
+    name: str
+    workload: str
+    metric: str
+    caption: str
+    alternative: str
+    series: Sequence[Series]
+    draw: Callable[[Theme], Figure]
+
+
+def plots_of(data: Source) -> tuple[Plot, ...]:
+    """All figures of a campaign, by workload; nothing that was not measured."""
+    return tuple(
+        plot
+        for workload in planned_workloads(data.plan)
+        for name, metric, processes in MEASURES
+        if (measure := _first(data, workload, metric, processes))
+        for plot in _pair(data, measure, name)
+    )
+
+
+def _pair(data: Source, measure: Measure, name: str) -> tuple[Plot, ...]:
+    change = _changes(data, measure, name) if measure.metric in CHANGES else None
+    return tuple(plot for plot in (_cells(data, measure, name), change) if plot)
+
+
+def _first(data: Source, workload: str, metric: str, processes: tuple[Process, ...]) -> Measure | None:
+    measures = (Measure(workload=workload, metric=metric, process=process) for process in processes)
+    return next((measure for measure in measures if data.unit(measure)), None)
+
+
+def _cells(data: Source, measure: Measure, name: str) -> Plot:
+    def series(theme: Theme) -> list[Series]:
+        return [
+            plots.of_cell(
+                variant, theme, label=str(variant), values=data.of(measure, variant), estimate=estimate
+            )
+            for variant in data.cells
+            if isinstance(estimate := data.mean(measure, variant), Interval)
+        ]
+
+    shown = series(plots.LIGHT)
+    title, unit = f"{measure.workload}: {name}", data.unit(measure) or ""
+    return Plot(
+        name=f"{measure.workload}-{measure.metric}",
+        workload=measure.workload,
+        metric=measure.metric,
+        caption=f"{name[0].upper()}{name[1:]} of every trial; the mean of each cell with its {level(data)}.",
+        alternative=alternative(title, unit, shown),
+        series=shown,
+        draw=lambda theme: plots.draw(series(theme), title=title, axis=unit, theme=theme),
+    )
+
+
+def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
+    def series(theme: Theme) -> list[Series]:
+        return [
+            Series(
+                label=str(comparison),
+                points=[_percent(ratio) for ratio in data.block_ratios(measure, comparison)],
+                estimate=_as_percent(estimate),
+                colour=theme.comparison,
+                marker="o",
+            )
+            for comparison in data.comparisons
+            if isinstance(estimate := data.ratio(measure, comparison), Interval)
+        ]
+
+    shown = series(plots.LIGHT)
+    if not shown:
+        return None
+    title = f"{measure.workload}: change of {name}"
+    return Plot(
+        name=f"{measure.workload}-{measure.metric}-change",
+        workload=measure.workload,
+        metric=measure.metric,
+        caption=f"Change of {name} in every block; the mean with its {level(data)}.",
+        alternative=alternative(title, "%", shown),
+        series=shown,
+        draw=lambda theme: plots.draw(series(theme), title=title, axis="change, %", theme=theme, zero=0),
+    )
+
+
+def _as_percent(ratio: Interval) -> Interval:
+    return Interval(
+        estimate=_percent(ratio.estimate),
+        low=None if ratio.low is None else _percent(ratio.low),
+        high=None if ratio.high is None else _percent(ratio.high),
+        blocks=ratio.blocks,
+        confidence=ratio.confidence,
+    )
+
+
+def _percent(ratio: float) -> float:
+    return (ratio - 1) * 100
+
+
+def alternative(title: str, unit: str, series: Sequence[Series]) -> str:
+    """What a figure shows, in words: the estimate and the interval of every series."""
+    return f"{title}. {'; '.join(f'{one.label} {_in_words(one.estimate, unit)}' for one in series)}."
+
+
+def _in_words(estimate: Interval, unit: str) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.estimate:.4g} {unit}, {estimate.unbounded}"
+    return f"{estimate.estimate:.4g} {unit}, interval {estimate.low:.4g} to {estimate.high:.4g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure for a light and for a dark page, as data URIs. `data` is the name of its CSV file."""
+
+    caption: str
+    alternative: str
+    light: str
+    dark: str
+    data: str
+
+
+def picture(plot: Plot, directory: Path) -> Picture:
+    """Draw a figure and store its drawings and its data in `directory`."""
+    drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
+    for suffix, text in drawn.items():
+        (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
+    data = f"{plot.name}.csv"
+    (directory / data).write_text(plots.table(plot.series), encoding="utf-8")
+    return Picture(
+        caption=plot.caption,
+        alternative=plot.alternative,
+        light=_data_uri(drawn[""]),
+        dark=_data_uri(drawn["-dark"]),
+        data=data,
+    )
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()

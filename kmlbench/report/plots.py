@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Drawing of figures: every raw point, and the interval of every mean. Readable at a width of 400 pixels."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+from kmlbench.model import Variant
+from kmlbench.plan.comparisons import ARMS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
+from kmlbench.stats.intervals import Interval, Values
+
+WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.95
+
+FONT_POINTS = 10
+
+# Points of a figure beyond which they are rasterised, to bound its size.
+MOST_POINTS = 2000
+
+PICTURE_DPI = 100
+
+LEAST_SPAN = 0.01  # of the value: a narrower axis would show noise as a difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """The colours of a figure on a light or a dark page; the background is the page's.
+
+    `twin` is arm B of a control; arm A looks like its cell.
+    """
+
+    ink: str
+    faint: str
+    cells: Mapping[Variant, str]
+    twin: str
+    comparison: str
+
+
+# Okabe and Ito's palette for colour-blind readers; markers differ as well.
+LIGHT = Theme(
+    ink="#1b1f24",
+    faint="#c5cad1",
+    comparison="#0072B2",
+    cells={STOCK_USR: "#0072B2", STOCK_TRUSTED: "#009E73", KML_USR: "#B8860B", KML_TRUSTED: "#D55E00"},
+    twin="#9E3D78",
+)
+
+DARK = Theme(
+    ink="#e6e8eb",
+    faint="#4a515b",
+    comparison="#56B4E9",
+    cells={STOCK_USR: "#56B4E9", STOCK_TRUSTED: "#2FBF9A", KML_USR: "#F0C040", KML_TRUSTED: "#FF8A4C"},
+    twin="#E39AC6",
+)
+
+MARKERS: Mapping[Variant, str] = {STOCK_USR: "o", STOCK_TRUSTED: "s", KML_USR: "^", KML_TRUSTED: "D"}
+
+TWIN_MARKER = "v"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One row of a figure: its raw points and their estimate, in the unit of the axis."""
+
+    label: str
+    points: Sequence[float]
+    estimate: Interval
+    colour: str
+    marker: str
+
+
+def of_cell(cell: Variant, theme: Theme, *, label: str, values: Values, estimate: Interval) -> Series:
+    """The values of a cell, or of an arm of a control, in its colour and with its marker."""
+    twin, plain = cell.arm == ARMS[1], replace(cell, arm="")
+    return Series(
+        label=label,
+        points=[value for block in values.values() for value in block],
+        estimate=estimate,
+        colour=theme.twin if twin else theme.cells[plain],
+        marker=TWIN_MARKER if twin else MARKERS[plain],
+    )
+
+
+def draw(
+    series: Sequence[Series], *, title: str, axis: str, theme: Theme, zero: float | None = None
+) -> Figure:
+    """A row for each series, first on top. `zero` is where "no difference" lies, if the axis has it."""
+    with mpl.rc_context({"font.size": FONT_POINTS, "font.family": "DejaVu Sans"}):
+        figure = Figure(
+            figsize=(WIDTH_INCHES, MARGIN_INCHES + ROW_INCHES * len(series)), layout="constrained"
+        )
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        many = sum(len(one.points) for one in series) > MOST_POINTS
+        for row, one in enumerate(series):
+            _row(axes, -row, one, theme, as_picture=many)
+        if zero is not None:
+            axes.axvline(zero, color=theme.ink, linewidth=1, zorder=1)
+        _frame(axes, len(series), theme)
+        _span(axes, zero)
+        axes.set_xlabel(axis, color=theme.ink)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=FONT_POINTS, fontweight="bold", color=theme.ink)
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG on a transparent background; the same figure gives the same text."""
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "kmlbench", "svg.fonttype": "path"}):
+        figure.savefig(stream, format="svg", transparent=True, dpi=PICTURE_DPI, metadata={"Date": None})
+    return stream.getvalue()
+
+
+def table(series: Sequence[Series]) -> str:
+    """What a figure shows, as CSV: the points of every series, its estimate and the ends of its interval."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("series", "kind", "value"))
+    for one in series:
+        ends = {"estimate": one.estimate.estimate, "low": one.estimate.low, "high": one.estimate.high}
+        writer.writerows((one.label, "point", point) for point in one.points)
+        writer.writerows((one.label, kind, value) for kind, value in ends.items() if value is not None)
+    return stream.getvalue()
+
+
+def _row(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: bool) -> None:
+    count = len(series.points)
+    axes.scatter(
+        # matplotlib looks for masks in each item of a list.
+        np.asarray(series.points),
+        y - 0.16 + 0.16 * np.arange(count) / max(1, count - 1),
+        s=16,
+        marker=series.marker,
+        color=series.colour,
+        alpha=0.55,
+        linewidth=0,
+        zorder=2,
+        rasterized=as_picture,
+    )
+    interval = series.estimate
+    if interval.low is not None and interval.high is not None:
+        axes.plot([interval.low, interval.high], [y - 0.3] * 2, color=theme.ink, linewidth=1.5, zorder=3)
+    axes.plot(
+        interval.estimate, y - 0.3, marker="|", markersize=9, markeredgewidth=2.5, color=theme.ink, zorder=4
+    )
+    axes.text(
+        0, y + 0.2, series.label, transform=axes.get_yaxis_transform(), color=series.colour, va="center"
+    )
+
+
+def _frame(axes: Axes, rows: int, theme: Theme) -> None:
+    axes.set_ylim(0.55 - rows, 0.5)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    axes.tick_params(axis="x", colors=theme.ink)
+    axes.grid(axis="x", color=theme.faint, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(theme.ink)
+
+
+def _span(axes: Axes, zero: float | None) -> None:
+    low, high = axes.get_xlim()
+    middle = (low + high) / 2
+    least = 2 * LEAST_SPAN * 100 if zero is not None else abs(middle) * LEAST_SPAN
+    if high - low < least:
+        axes.set_xlim(middle - least / 2, middle + least / 2)

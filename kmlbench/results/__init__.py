@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The record of a campaign on disk."""

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""A campaign read back from its directory: whole, interrupted, or damaged, which is told with its place.
+
+A line of outcomes.jsonl counts once its newline is written; results.reader puts the lines together. What
+stands behind the last newline is what a controller left that was killed while it wrote: its trial counts
+as never ended, and the campaign has a note of it. Everything else that is not as it was written is an
+InputError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kmlbench.errors import InputError
+from kmlbench.model import (
+    BootFacts,
+    Campaign,
+    Completed,
+    Failed,
+    Outcome,
+    Resumption,
+    Trial,
+    completed,
+    failed,
+)
+from kmlbench.results.codec import UnknownFormat, read_campaign, read_facts, read_line
+from kmlbench.results.samples import SampleReader
+
+CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
+
+# In the directory of a trial: its commands, what workloads/measure said, and the last step, the probe's.
+COMMANDS, MEASURED, PRIVILEGE = "commands.json", "measure.json", "privilege"
+
+NO_CAMPAIGN = "give the directory of a campaign, such as results/latest"
+
+COPY_AGAIN = "copy the whole campaign directory again"
+
+RESTORE = "restore the file from a copy"
+
+
+class IncompleteRecord(UserWarning):
+    """A campaign loads, but something of its record is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCampaign:
+    """A campaign as its directory tells it.
+
+    `outcomes` holds one outcome of each trial that ended: the last one. `superseded` are the failures of
+    trials that ended again after a resumption. `facts` are in the order of boots; `notes` say in sentences
+    what of the record is not there.
+    """
+
+    directory: Path
+    campaign: Campaign
+    outcomes: tuple[Outcome, ...]
+    facts: tuple[BootFacts, ...]
+    notes: tuple[str, ...] = ()
+    resumptions: tuple[Resumption, ...] = ()
+    superseded: tuple[Failed, ...] = ()
+
+    @property
+    def completed(self) -> tuple[Completed, ...]:
+        """The trials that ended with numbers."""
+        return completed(self.outcomes)
+
+    @property
+    def failed(self) -> tuple[Failed, ...]:
+        """The trials that ended without numbers."""
+        return failed(self.outcomes)
+
+    @property
+    def measured_facts(self) -> tuple[BootFacts, ...]:
+        """The facts of the boots that have completed trials."""
+        measured = _measured(self.outcomes)
+        return tuple(boot for boot in self.facts if (boot.boot, boot.resumption) in measured)
+
+    @property
+    def missing(self) -> tuple[Trial, ...]:
+        """The planned trials that never ended. Not empty: the campaign was interrupted or still runs."""
+        ended = {outcome.trial for outcome in self.outcomes}
+        return tuple(trial for trial in self.campaign.plan if trial not in ended)
+
+
+def boot_path(path: Path, index: int, resumption: int = 0) -> Path:
+    """Where the raw output of boot `index` lies in the campaign's directory `path`."""
+    return path / RAW / f"boot-{index:04d}{f'-r{resumption}' if resumption else ''}"
+
+
+def raw_path(path: Path, trial: Trial) -> Path:
+    """Where the raw output of a trial lies in the campaign's directory `path`."""
+    return path / RAW / trial.id
+
+
+def read(path: Path) -> StoredCampaign:
+    """The campaign stored in the directory `path`, complete or not. Raises InputError if it is damaged."""
+    directory = _resolved(path)
+    campaign = _read_campaign_file(directory / CAMPAIGN)
+    history, cut_off = _read_outcomes(directory / OUTCOMES, campaign.plan)
+    pairs = {trial.boot: trial.pair for trial in campaign.plan}
+    found = (_read_facts_file(path) for path in sorted((directory / RAW).glob(f"boot-*/{FACTS}")))
+    facts = _that_count(tuple(replace(boot, pair=pairs.get(boot.boot, 0)) for boot in found), history)
+    return StoredCampaign(
+        directory=directory,
+        campaign=campaign,
+        outcomes=history.outcomes,
+        facts=facts,
+        notes=(*cut_off, *_without_facts(history.outcomes, facts)),
+        resumptions=tuple(history.resumptions),
+        superseded=tuple(history.superseded),
+    )
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    # A circle of links is a RuntimeError before Python 3.13, a NUL a ValueError.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{str(path)!r}: this is no path: {error}", remedy=NO_CAMPAIGN) from error
+
+
+def _read_campaign_file(path: Path) -> Campaign:
+    text = _text(path, _bytes(path, remedy=NO_CAMPAIGN))
+    with _reading(path, 1):
+        return read_campaign(text)
+
+
+def _read_facts_file(path: Path) -> BootFacts:
+    text = _text(path, _bytes(path, remedy=COPY_AGAIN))
+    with _reading(path, 1):
+        return read_facts(text)
+
+
+def _read_outcomes(path: Path, plan: Sequence[Trial]) -> tuple[History, tuple[str, ...]]:
+    """What became of the trials, and a note if something stands behind the last whole line."""
+    history = History(plan)
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.endswith(b"\n"):
+            return history, (_cut_off(number),)
+        text = _text(path, line, number)
+        with _reading(path, number):
+            history.add(text)
+    return history, ()
+
+
+def _that_count(facts: tuple[BootFacts, ...], history: History) -> tuple[BootFacts, ...]:
+    """Without the boots from before the last resumption of which no trial counts: they were repeated."""
+    measured = _measured(history.outcomes)
+    last = len(history.resumptions)
+    return tuple(one for one in facts if one.resumption == last or (one.boot, one.resumption) in measured)
+
+
+def _measured(outcomes: Sequence[Outcome]) -> set[tuple[int, int]]:
+    """The boots that have completed trials, each with its resumption."""
+    return {(one.trial.boot, one.resumption) for one in completed(outcomes)}
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, which may be larger than what one wants to hold."""
+    try:
+        with path.open("rb") as stream:
+            yield from stream
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=COPY_AGAIN) from error
+
+
+def _cut_off(number: int) -> str:
+    before = number - 1
+    whole = "1 whole outcome precedes" if before == 1 else f"{before} whole outcomes precede"
+    return (
+        f"{OUTCOMES}:{number}: the line is cut off: the campaign was interrupted while it wrote; {whole} "
+        "it, and the trial it was about counts as never ended"
+    )
+
+
+def _without_facts(outcomes: Sequence[Outcome], facts: Sequence[BootFacts]) -> tuple[str, ...]:
+    lacking = sorted(_measured(outcomes) - {(boot.boot, boot.resumption) for boot in facts})
+    if not lacking:
+        return ()
+    listed = ", ".join(str(boot) for boot, _ in lacking)
+    return (
+        f"{RAW}/boot-*/{FACTS} is missing for boots that were measured ({listed}): nothing compares them",
+    )
+
+
+def _bytes(path: Path, *, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=remedy) from error
+
+
+def _text(path: Path, content: bytes, line: int = 1) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}:{line}: it is not UTF-8 text (byte {error.start})", remedy=RESTORE
+        ) from error
+
+
+@contextmanager
+def _reading(path: Path, line: int) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        remedy = error.remedy if isinstance(error, UnknownFormat) else RESTORE
+        raise InputError(f"{path}:{line}: {error}", remedy=remedy) from error
+
+
+@dataclass(slots=True)
+class History:
+    """The lines read so far."""
+
+    plan: Sequence[Trial]
+    resumptions: list[Resumption] = field(default_factory=list)
+    superseded: list[Failed] = field(default_factory=list)
+    _outcomes: dict[Trial, Outcome] = field(default_factory=dict)
+    _samples: SampleReader = field(default_factory=SampleReader)
+    _planned: frozenset[Trial] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._planned = frozenset(self.plan)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcome of each trial that ended, in the order of their lines."""
+        return tuple(self._outcomes.values())
+
+    def add(self, line: str) -> None:
+        """Read one more line. Raises ValueError for one that cannot stand there."""
+        match read_line(line, self._samples, resumption=len(self.resumptions)):
+            case Resumption() as resumption:
+                self._resume(resumption)
+            case outcome:
+                self._end(outcome)
+
+    def _resume(self, resumption: Resumption) -> None:
+        if resumption.number != len(self.resumptions) + 1:
+            raise ValueError(f"resumption {resumption.number} follows {len(self.resumptions)} others")
+        for trial in resumption.trials:
+            self._require_open(trial)
+        self.resumptions.append(resumption)
+
+    def _end(self, outcome: Outcome) -> None:
+        before = self._require_open(outcome.trial)
+        if before is not None:
+            if before.resumption == len(self.resumptions):
+                raise ValueError(f"trial {outcome.trial.id} ended before")
+            self.superseded.append(before)
+            del self._outcomes[outcome.trial]
+        self._outcomes[outcome.trial] = outcome
+
+    def _require_open(self, trial: Trial) -> Failed | None:
+        """The failure that `trial` had before, if any. Raises ValueError if it cannot end any more."""
+        before = self._outcomes.get(trial)
+        if trial not in self._planned or isinstance(before, Completed):
+            raise ValueError(f"trial {trial.id} is not planned, or ended before")
+        return before

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""Runs a plan: boots, proves, measures, and stores every outcome before the next trial starts.
+
+The only module that knows both hosts and workloads. A failed trial is an outcome and the campaign
+continues; a lost host fails the rest of its boot; a contradicted proof stops everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import Event
+
+from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
+from kmlbench.hosts.base import Booted, Machines
+from kmlbench.model import Boot, Group, Host, Kernel, Outcome, Prefix, Server, Setting, Trial
+from kmlbench.plan import schedule
+from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
+from kmlbench.results import writer
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.results.writer import CampaignDirectory
+from kmlbench.run import inspect
+from kmlbench.run import trial as trials
+from kmlbench.run.recorder import Ledger
+from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
+from kmlbench.run.trial import Bench
+from kmlbench.servers import server as mysql
+from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads.registry import ADAPTERS
+
+ALIVE_TIMEOUT_S = 60.0
+
+DMESG_TIMEOUT_S = 60.0
+
+# Since the last resumption.
+TIMING = "timing.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads.
+
+    `loops` and `rate_per_s` are those of model.Setting.
+    """
+
+    plan: tuple[Trial, ...]
+    server: Server
+    scale: float
+    seed: int
+    releases: Mapping[Kernel, str]
+    loops: int | None = None
+    rate_per_s: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Campaign:
+    """A running campaign. `run` runs its plan once, the pairs of hosts in parallel.
+
+    One trial at a time on each pair. `ended_after` gets the outcomes before each boot: after how many
+    blocks a rule ends the campaign. `before` is the campaign being resumed: its completed trials are not run
+    again, and its facts about the hosts must still hold.
+    """
+
+    experiment: Experiment
+    machines: Machines
+    directory: CampaignDirectory
+    progress: Progress
+    ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
+    before: StoredCampaign | None = None
+    _ledger: Ledger = field(init=False)
+    _watches: dict[int, Stopwatch] = field(default_factory=dict)
+    _stop: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(
+            directory=self.directory,
+            progress=self.progress,
+            ended_after=self.ended_after,
+            before=self.before,
+        )
+
+    def run(self) -> int:
+        """Run the plan; the number of trials that failed.
+
+        Raises ProofError, after everything measured before it has been stored.
+        """
+        planned = self.experiment.plan
+        served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
+        boots = schedule.remaining(schedule.boots(planned, served), self._ledger.ended)
+        self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
+        self._watches.update({boot.pair: Stopwatch() for boot in boots})
+        try:
+            self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
+        finally:
+            self._store_timing()
+        return self._ledger.failed
+
+    def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
+        """Run the boots of each pair; a single pair runs in this thread, which an interrupt ends at once."""
+        if len(walks) <= 1:
+            for boots in walks:
+                self._walk(boots)
+            return
+        with ThreadPoolExecutor(len(walks), thread_name_prefix="pair") as pool:
+            try:
+                for done in as_completed([pool.submit(self._walk, boots) for boots in walks]):
+                    done.result()
+            except BaseException:
+                self._stop.set()
+                self._ledger.note("stopping once the running trials have ended")
+                raise
+
+    def _walk(self, boots: Sequence[Boot]) -> None:
+        for boot in boots:
+            if not self._stop.is_set() and not self._narrow_enough():
+                with writer.storing("raw output", self.directory.path, only=writer.FULL):
+                    self._boot(boot)
+
+    def _narrow_enough(self) -> bool:
+        blocks = self._ledger.blocks_that_suffice()
+        if blocks is None:
+            return False
+        if not self._stop.is_set():
+            self._ledger.note(f"the interval is narrow enough after {blocks} blocks: no more will run")
+        self._stop.set()
+        return True
+
+    def _boot(self, boot: Boot) -> None:
+        self._ledger.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        self._begin(boot, Stage.BOOT)
+        started = Moment()
+        machine = self.machines(boot, self.directory.boot(boot.index))
+        try:
+            with Waited(manager=machine, stopwatch=self._watches[boot.pair]) as booted:
+                self._on(booted, boot)
+        except HostError as error:
+            lost = self._ledger.left(boot.trials)
+            self._ledger.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
+            for trial in lost:
+                self._ledger.fail(trial, "boot", error, started)
+
+    def _on(self, booted: Booted, boot: Boot) -> None:
+        host = WaitedHost(host=booted.host, stopwatch=self._watches[boot.pair])
+        try:
+            release = self._inspect(host, booted, boot)
+            for group in boot.groups:
+                if group.served:
+                    self._begin(boot, Stage.SERVER, group.prefix)
+                self._group(host, self.experiment.releases.get(boot.kernel, release), group)
+        finally:
+            self._begin(boot, Stage.CLOSE)
+            with suppress(HostError):
+                said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
+                writer.write(self.directory.boot(boot.index) / "dmesg", said)
+
+    def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
+        """Store the facts of the boot and compare them with the boots before; the kernel's release."""
+        self._begin(boot, Stage.INSPECT)
+        seen = inspect.inspect(host, self.experiment.server)
+        found = {**booted.facts, **seen.facts}
+        raw = self.directory.boot(boot.index)
+        writer.write(raw / "config", seen.config)
+        writer.write(raw / "cpuinfo", seen.cpuinfo)
+        self._ledger.said(boot, found)
+        return found["kernel_release"]
+
+    def _group(self, host: Host, release: str, group: Group) -> None:
+        left = group.trials
+        while left and not self._stop.is_set():
+            served = self._served if group.served else self._unserved
+            left = served(host, release, left)
+
+    def _served(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Run trials in one server until one fails; the remaining ones."""
+        started = Moment()
+        ended = 0
+        try:
+            with mysql.running(host, left[0].variant.prefix, self.experiment.server) as handle:
+                for trial in left:
+                    if self._stop.is_set():
+                        break
+                    started = Moment()
+                    setting = handle.setting(seed=self._seed, scale=self.experiment.scale)
+                    self._attempt(self._bench(host, release, handle), trial, setting)
+                    ended += 1
+        except (TrialError, CommandTimeout) as error:
+            if ended == len(left):
+                self._ledger.note(f"after {left[-1].id}: {error}")
+            else:
+                self._ledger.fail(left[ended], _stage(error), error, started)
+                ended += 1
+                _require_alive(host)
+        return tuple(left[ended:])
+
+    def _unserved(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Run one trial without a server; the remaining ones."""
+        started = Moment()
+        trial = left[0]
+        setting = trials.unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
+        try:
+            self._attempt(self._bench(host, release, None), trial, setting)
+        except (TrialError, CommandTimeout) as error:
+            self._ledger.fail(trial, _stage(error), error, started)
+            _require_alive(host)
+        return tuple(left[1:])
+
+    def _begin(self, boot: Boot, stage: Stage, prefix: Prefix | None = None) -> None:
+        self._ledger.tell(StageBegun(boot=boot, stage=stage, prefix=prefix))
+
+    def _bench(self, host: Host, release: str, handle: ServerHandle | None) -> Bench:
+        return Bench(
+            host=host,
+            release=release,
+            server=self.experiment.server,
+            handle=handle,
+            directory=self.directory,
+        )
+
+    def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
+        started = Moment()
+        self._ledger.tell(TrialBegun(trial=trial))
+        try:
+            measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
+        except ProofError as error:
+            self._ledger.fail(trial, "proof", error, started)
+            raise
+        self._ledger.complete(trial, measured, started)
+
+    def _asked(self, setting: Setting) -> Setting:
+        return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
+
+    @property
+    def _seed(self) -> int:
+        """The workloads' seed: sysbench takes 0 as "none", and at most 31 bits."""
+        return 1 + self.experiment.seed % (2**31 - 1)
+
+    def _store_timing(self) -> None:
+        watches = self._watches.values()
+        total = max((watch.total_s for watch in watches), default=0.0)
+        # Pairs wait in parallel, so their mean.
+        waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
+        timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
+        with suppress(MachineError):
+            writer.write(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
+
+
+def _stage(error: TrialError | CommandTimeout) -> str:
+    return error.stage if isinstance(error, TrialError) else "timeout"
+
+
+def _require_alive(host: Host) -> None:
+    """Raises HostError if the host no longer answers: then its boot is lost, not just one trial."""
+    host.run(("true",), timeout_s=ALIVE_TIMEOUT_S)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""The facts of one boot, collected from inside the host."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kmlbench.errors import HostError, ProofError
+from kmlbench.model import CommandResult, Host, Prefix, Server
+from kmlbench.results.facts import _field, configuration_facts, processor_facts
+from kmlbench.workloads.registry import PROGRAMS
+
+COMMAND_TIMEOUT_S = 120.0
+
+NOTES = "/sys/kernel/notes"
+
+VULNERABILITIES = "/sys/devices/system/cpu/vulnerabilities"
+
+SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
+
+SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
+
+CLIENT_PROGRAMS = (*PROGRAMS, "lib/kmlbench/cpl")
+
+# What boot loaders add to the command line: the kernel's own file, and the disks of one machine.
+OWN_WORDS = re.compile(
+    r"(?<!\S)(?:BOOT_IMAGE=|initrd=|(?:root|resume)=(?:UUID|PARTUUID|LABEL|PARTLABEL|/dev/mapper/))\S* ?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A host's answers. `facts` are what kmlbench.results.facts compares; the rest is kept raw."""
+
+    facts: Mapping[str, str]
+    config: str
+    cpuinfo: str
+
+
+def inspect(host: Host, server: Server) -> Inspection:
+    """Inspect `host`. Raises HostError if it does not answer, ProofError if its two copies differ."""
+    sources = _sources(host)
+    cpuinfo = sources["/proc/cpuinfo"]
+    release = _output(host, "uname", "-r").strip()
+    # The notes contain the build ID, which differs for each binary.
+    build, _, _ = _output(host, "sha256sum", NOTES).partition(" ")
+    config = _configuration(host, release)
+    facts = {
+        "kernel_release": release,
+        "kernel_build": build,
+        "command_line": OWN_WORDS.sub("", sources["/proc/cmdline"].strip()).strip(),
+        "memory_kib": _field(sources["/proc/meminfo"], "MemTotal").split()[0],
+        **processor_facts(cpuinfo),
+        **_mitigations(sources),
+        **configuration_facts(config),
+        **_programs(host, server),
+    }
+    return Inspection(facts=facts, config=config, cpuinfo=cpuinfo)
+
+
+def _output(host: Host, *argv: str) -> str:
+    return _success(host, host.run(argv, timeout_s=COMMAND_TIMEOUT_S)).stdout
+
+
+def _success(host: Host, result: CommandResult) -> CommandResult:
+    if result.returncode:
+        raise HostError(
+            f"{host.name}: `{' '.join(result.argv)}` ended with {result.returncode} while reading "
+            f"the host's facts: {result.stderr.strip()}"
+        )
+    return result
+
+
+def _sources(host: Host) -> Mapping[str, str]:
+    """The text of the kernel's own files, in one round trip."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in _output(host, "grep", "-r", "", *SOURCES).splitlines():
+        path, _, text = line.partition(":")
+        found[path].append(text)
+    missing = [path for path in SOURCES if path != VULNERABILITIES and path not in found]
+    if missing:
+        raise HostError(f"{host.name}: {', '.join(missing)} did not answer")
+    return {path: "\n".join(lines) for path, lines in found.items()}
+
+
+def _mitigations(sources: Mapping[str, str]) -> Mapping[str, str]:
+    start = f"{VULNERABILITIES}/"
+    return {
+        f"vulnerability_{path.removeprefix(start)}": text
+        for path, text in sources.items()
+        if path.startswith(start)
+    }
+
+
+def _configuration(host: Host, release: str) -> str:
+    result = host.run(("zcat", "/proc/config.gz"), timeout_s=COMMAND_TIMEOUT_S)
+    return result.stdout if result.returncode == 0 else _output(host, "cat", f"/boot/config-{release}")
+
+
+def _programs(host: Host, server: Server) -> Mapping[str, str]:
+    """The programs' bytes, which must be the same below both prefixes, and their versions."""
+    programs = (SERVER_PROGRAMS[server], *CLIENT_PROGRAMS)
+    paths = [prefix.path(program) for program in programs for prefix in Prefix]
+    lines = _output(host, "sha256sum", *paths).splitlines()
+    sums = {path.strip(): found for found, _, path in (line.partition(" ") for line in lines)}
+    for program in programs:
+        _require_same(host, program, {sums[prefix.path(program)] for prefix in Prefix})
+    facts = {f"{program.rsplit('/', 1)[1]}_sha256": sums[Prefix.USR.path(program)] for program in programs}
+    for program in (programs[0], "bin/sysbench"):
+        version = _output(host, Prefix.USR.path(program), "--version").strip()
+        facts[f"{program.rsplit('/', 1)[1]}_version"] = version.removeprefix(Prefix.USR.path(program)).strip()
+    return facts
+
+
+def _require_same(host: Host, program: str, sums: set[str]) -> None:
+    if len(sums) > 1:
+        raise ProofError(
+            f"{host.name}: {program} is not the same file below {Prefix.USR} and {Prefix.TRUSTED}",
+            remedy=f"copy {Prefix.USR.path(program)} to {Prefix.TRUSTED.path(program)} and run again",
+        )

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What a campaign needs on this machine, checked before anything is started."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kmlbench.config.campaign import Config
+from kmlbench.errors import InputError, MachineError
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.process import require
+
+RESULTS_MIB = 256
+
+# QEMU itself, in addition to the guest's memory.
+OVERHEAD_MIB = 512
+
+
+def check(
+    hosts: Iterable[HostSpec],
+    results: Path,
+    *,
+    at_once: int = 1,
+    meminfo: Path = Path("/proc/meminfo"),
+) -> None:
+    """Raises MachineError that lists everything this machine lacks for so many of these hosts at once."""
+    listed = list(hosts)
+    lacks = [*_space(results), *_programs(listed), *_memory(listed, at_once, meminfo)]
+    if lacks:
+        raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
+
+
+Lack = tuple[str, str]
+
+
+def logins(settings: Config, hosts: Iterable[HostSpec]) -> None:
+    """Raises InputError that lists every key and file of these hosts that cannot be used.
+
+    No host is contacted: only the files that hosts.yaml names are checked.
+    """
+    lacks = [
+        (f"{settings.where(host, *keys)}: {error.args[0]}", error.remedy)
+        for host in hosts
+        for keys, error in host.unusable()
+    ]
+    if lacks:
+        remedies = dict.fromkeys(how for _, how in lacks)
+        raise InputError(*(what for what, _ in lacks), remedy="; ".join(remedies))
+
+
+def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
+    for program in dict.fromkeys(program for host in hosts for program in host.programs):
+        try:
+            require(program)
+        except MachineError as error:
+            yield error.args[0], error.remedy
+
+
+def room(place: Path) -> tuple[Path, int]:
+    """The existing parent of a directory that may have to be created, and its free space in MiB."""
+    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
+    return existing, shutil.disk_usage(existing).free >> 20
+
+
+def _space(results: Path) -> list[Lack]:
+    existing, free_mib = room(results)
+    if free_mib >= RESULTS_MIB:
+        return []
+    return [
+        (
+            f"{existing} has {free_mib} MiB free, a campaign needs {RESULTS_MIB}",
+            "free some disk space, or choose another directory with --results",
+        )
+    ]
+
+
+def _memory(hosts: Iterable[HostSpec], at_once: int, meminfo: Path) -> list[Lack]:
+    """One guest of a pair runs at a time, so the largest counts."""
+    largest = max((host.size.memory_mb for host in hosts if host.size), default=0)
+    found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo.read_text(), re.MULTILINE)
+    available = int(found[1]) >> 10 if found else None
+    needed = at_once * (largest + OVERHEAD_MIB)
+    if not largest or available is None or available >= needed:
+        return []
+    what = f"a guest of {largest} MiB needs" if at_once == 1 else f"{at_once} guests of {largest} MiB need"
+    return [
+        (
+            f"{available} MiB of memory are available, {what} {needed}",
+            "end other programs, or lower memory_mb of the hosts in hosts.yaml",
+        )
+    ]

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""`run-benchmark --resume`: resume an interrupted campaign by its original plan."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from kmlbench import provenance
+from kmlbench.config.campaign import Config
+from kmlbench.config.yamlfile import suggestion
+from kmlbench.errors import InputError
+from kmlbench.hosts.base import Ready
+from kmlbench.model import Campaign as CampaignRecord
+from kmlbench.model import Trial
+from kmlbench.progress import Planned, Progress
+from kmlbench.results import reader, resume, writer
+from kmlbench.results.reader import CAMPAIGN, StoredCampaign
+from kmlbench.run import session
+from kmlbench.run.campaign import Campaign
+
+# Options that a resumption takes from the campaign.
+FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")
+
+# Options that hosts.yaml may set now, and that the campaign did not have.
+OPTIONAL = ("loops", "rate")
+
+
+def find(text: str, results: Path) -> Path:
+    """The directory of a campaign by its path, its directory's name below `results`, or its id.
+
+    Raises InputError if there is none, or more than one.
+    """
+    for path in (Path(text), results / text):
+        if (path / CAMPAIGN).is_file():
+            return path.resolve()
+    known = {path.parent.name: path.parent for path in sorted(results.glob(f"*/{CAMPAIGN}"))}
+    found = [path for name, path in known.items() if name.rpartition("-")[2] == text]
+    if len(found) == 1:
+        return found[0].resolve()
+    ids = [name.rpartition("-")[2] for name in known if name != writer.LATEST]
+    raise InputError(
+        f"--resume: {results} has {len(found)} campaigns called {text!r}{suggestion(text, ids)}",
+        remedy="give the path of the campaign's directory",
+    )
+
+
+def restore(arguments: argparse.Namespace, campaign: CampaignRecord) -> None:
+    """Set `arguments` to the options of the campaign. Raises InputError for others."""
+    given = [name for name in FIXED if getattr(arguments, name) is not None]
+    if given:
+        raise InputError(
+            *(f"--{name.replace('_', '-')}: a resumed campaign keeps its original options" for name in given),
+            remedy="leave these options out, or start a new campaign without --resume",
+        )
+    for name in FIXED:
+        setattr(arguments, name, campaign.options.get(name))
+    arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
+
+
+def settled(settings: Config, campaign: CampaignRecord) -> Config:
+    """`settings` as the campaign had them. Raises InputError for the wrong number of hosts."""
+    pairs = 1 + max((trial.pair for trial in campaign.plan), default=0)
+    if pairs != len(settings.campaign.stock):
+        raise InputError(
+            f"{settings.path}: the campaign was planned for {pairs} pairs of hosts, but the file names "
+            f"{len(settings.campaign.stock)}",
+            remedy="name the original hosts, or another file with --hosts",
+        )
+    without = {name: None for name in OPTIONAL if name not in campaign.options}
+    # mypy: the names of fields that may be None.
+    return replace(settings, campaign=replace(settings.campaign, **without))  # type: ignore[arg-type]
+
+
+def left(stored: StoredCampaign) -> tuple[Trial, ...]:
+    """The trials that a resumption would run; none if the stopping rule needs no more."""
+    if session.rule(stored.campaign)(stored.completed) is not None:
+        return ()
+    completed = {outcome.trial for outcome in stored.completed}
+    return tuple(trial for trial in stored.campaign.plan if trial not in completed)
+
+
+def run(path: Path, settings: Config, planned: Planned, *, results: Path, progress: Progress) -> int:
+    """Resume the campaign in `path`; `planned` is what is left. The number of trials that failed."""
+    record = reader.read(path).campaign
+    _require_version(path, record)
+    with session.machines(settings, planned, results=results, holder=str(path), progress=progress) as ready:
+        _require_platform(record, ready)
+        with writer.reopen(path) as (directory, stored):
+            for note in (*stored.notes, resume.told(resume.settle(directory, stored), stored.failed)):
+                progress.note(note)
+            failed = session.measure(
+                Campaign(
+                    experiment=session.experiment(
+                        settings.campaign, ready, plan=record.plan, seed=record.seed
+                    ),
+                    machines=ready.machines,
+                    directory=directory,
+                    progress=progress,
+                    ended_after=session.rule(record),
+                    before=stored,
+                ),
+                record,
+            )
+    return failed
+
+
+def _require_version(path: Path, record: CampaignRecord) -> None:
+    began, here = record.git_commit, provenance.git_commit()
+    if began != here:
+        raise InputError(
+            f"{path}: version {began} of kmlbench started this campaign, and this is {here}: one campaign is "
+            "measured by one program",
+            remedy=f"{_way_back(began, here)}, or start a new campaign",
+        )
+
+
+def _way_back(began: str, here: str) -> str:
+    """How to get from this version to the one that started the campaign."""
+    commits = provenance.commit_of(began), provenance.commit_of(here)
+    if None in commits:
+        return "resume it with the copy of kmlbench that started it"
+    steps = []
+    if provenance.has_changes(here):
+        steps.append("undo or stash your changes (`git status` names them)")
+    if provenance.has_changes(began) or len(set(commits)) > 1:
+        steps.append(provenance.checkout(began))
+    return ", then ".join(steps)
+
+
+def _require_platform(record: CampaignRecord, ready: Ready) -> None:
+    if record.platform != str(ready.platform):
+        raise InputError(
+            f"the campaign ran on {record.platform!r}, but its hosts are now {str(ready.platform)!r}",
+            remedy="resume it where it was started, or start a new campaign",
+        )

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What new and resumed campaigns have in common: machines, the run, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kmlbench.build.cache import default_cache
+from kmlbench.config.campaign import CampaignSpec, Config
+from kmlbench.errors import MachineError, ProofError
+from kmlbench.hosts import detached, orphans
+from kmlbench.hosts.base import Ready
+from kmlbench.model import Campaign as CampaignRecord
+from kmlbench.model import Outcome, Trial
+from kmlbench.plan import stopping
+from kmlbench.progress import Begun, Planned, Progress
+from kmlbench.run import locks, preflight, setup
+from kmlbench.run.campaign import Campaign, Experiment
+
+CLAIMS = "campaigns"
+
+
+@contextmanager
+def machines(
+    settings: Config, planned: Planned, *, results: Path, holder: str, progress: Progress
+) -> Iterator[Ready]:
+    """The machines of the plan, locked and ready; leftovers of dead campaigns are killed.
+
+    Raises MachineError if this machine lacks something or another campaign is running, HostError if a host
+    does not answer.
+    """
+    hosts = setup.hosts(settings, setup.booted(planned.trials))
+    preflight.check(hosts, results, at_once=len(settings.campaign.stock))
+    cache = default_cache()
+    root = detached.default_directory(cache.root) / CLAIMS
+    with locks.held(locks.machines(hosts), root=root, holder=holder):
+        for guest in orphans.end_guests(results):
+            progress.note(f"killed an orphaned guest (process {guest})")
+        yield setup.prepare(settings, planned.trials, seed=planned.seed, cache=cache, progress=progress)
+
+
+def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
+    """The experiment on these machines."""
+    return Experiment(
+        plan=plan,
+        server=spec.server,
+        scale=spec.scale,
+        seed=seed,
+        releases=ready.releases,
+        loops=spec.loops,
+        rate_per_s=spec.rate,
+    )
+
+
+def measure(campaign: Campaign, record: CampaignRecord) -> int:
+    """Run the plan; the number of failed trials. Errors that stop it say how to resume."""
+    path = campaign.directory.path
+    before = () if campaign.before is None else campaign.before.completed
+    campaign.progress.tell(Begun(record=record, directory=path, before=before))
+    try:
+        return campaign.run()
+    except (ProofError, MachineError) as error:
+        raise type(error)(f"{error}\n  {_kept(path)}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_kept(path)) from None
+
+
+def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
+    """The rule that may end a campaign before its plan does."""
+    return partial(stopping.ended_after, record)
+
+
+def _kept(directory: Path) -> str:
+    return (
+        f"what was measured is in {directory}; `run-benchmark --resume {directory}` resumes it, "
+        f"`kmlbench report {directory}` shows it, as incomplete"
+    )

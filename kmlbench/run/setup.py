@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Setting up the two arms of a campaign, whatever the kind of their hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from kmlbench.build.cache import Cache
+from kmlbench.config.campaign import Config
+from kmlbench.hosts.base import Booted, Job, Machines, Ready
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.model import Boot, Kernel, Trial
+from kmlbench.progress import Progress
+from kmlbench.results import writer
+from kmlbench.servers import server
+
+
+def booted(trials: Sequence[Trial]) -> frozenset[Kernel]:
+    """The kernels that these trials boot: a control boots one."""
+    return frozenset(trial.variant.kernel for trial in trials)
+
+
+def pairs(settings: Config, kernels: Collection[Kernel]) -> tuple[Mapping[Kernel, HostSpec], ...]:
+    """The host of each of these kernels, for each pair of hosts."""
+    spec = settings.campaign
+    names = ({Kernel.STOCK: stock, Kernel.KML: kml} for stock, kml in zip(spec.stock, spec.kml, strict=True))
+    return tuple(
+        {kernel: settings.host(name) for kernel, name in pair.items() if kernel in kernels} for pair in names
+    )
+
+
+def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]:
+    """These hosts of all pairs."""
+    return tuple(host for pair in pairs(settings, kernels) for host in pair.values())
+
+
+def prepare(
+    settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
+) -> Ready:
+    """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
+    chosen = pairs(settings, booted(trials))
+    job = Job(server=settings.campaign.server, seed=seed, cache=cache, progress=progress)
+    # The hosts of a campaign are of one kind.
+    kind = type(next(iter(chosen[0].values())))
+    ready = kind.prepare(chosen, job)
+    return replace(ready, machines=cleared(ready.machines)) if kind.outlasts else ready
+
+
+def cleared(machines: Machines) -> Machines:
+    """Ends servers that a dead controller left on a host; which, is kept in the boot's `leftovers`."""
+
+    @contextmanager
+    def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
+        with machines(planned, directory) as found:
+            if left := server.clear(found.host):
+                writer.write(directory / "leftovers", left)
+            yield found
+
+    return boot

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""One trial on a host: an empty schema, the workload's steps, its numbers, and their proof."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kmlbench.errors import HostError, ProofError, TrialError
+from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
+from kmlbench.results import writer
+from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
+from kmlbench.results.writer import CampaignDirectory
+from kmlbench.servers import dataset
+from kmlbench.servers.options import PROGRAMS
+from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads import measure, probe
+
+MEASURE = "/usr/lib/kmlbench/measure"
+
+REPORT = "/run/kmlbench-measure.json"
+
+SCHEMA_TIMEOUT_S = 120.0
+
+FORGET = ("rm", "-f", REPORT)
+
+FORGET_TIMEOUT_S = 30.0
+
+SETTLE_S = 120
+
+SAID_CHARACTERS = 1000
+
+ANALYZE = """
+USE {schema};
+SELECT CONCAT('ANALYZE TABLE ', GROUP_CONCAT(table_name)) INTO @analysis
+FROM information_schema.tables WHERE table_schema = '{schema}';
+PREPARE analysis FROM @analysis;
+EXECUTE analysis;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the trials of one group share: the host, its kernel's release, and the server, if there is one."""
+
+    host: Host
+    release: str
+    server: Server
+    handle: ServerHandle | None
+    directory: CampaignDirectory
+
+
+def perform(
+    bench: Bench, trial: Trial, adapter: Adapter, setting: Setting
+) -> tuple[Proof, tuple[Sample, ...]]:
+    """Run `trial` and return its proof and its numbers; the raw output is stored as it arrives.
+
+    Raises TrialError or CommandTimeout if it failed, ProofError if what ran contradicts the trial's
+    cell.
+    """
+    raw = bench.directory.raw(trial)
+    steps = [(step, _command(bench, step)) for step in adapter.steps(setting)]
+    _store_commands(raw, [argv for _, argv in steps])
+    if bench.handle is not None:
+        _prepare(bench, adapter, bench.handle)
+    results = [_run(bench, trial, index, step, argv) for index, (step, argv) in enumerate(steps)]
+    measured = [index for index, (step, _) in enumerate(steps) if step.measured]
+    if len(measured) > 1:
+        raise TrialError(f"{adapter.name} has {len(measured)} measured steps, not one", stage="measure")
+    text = (raw / MEASURED).read_text(errors="surrogateescape") if measured else None
+    report = None if text is None else probe.parse_report(text)
+    counted = adapter.samples(results)
+    proof = _proof(bench, trial, len(steps), report)
+    return proof, (*counted, *probe.resources(report, counted))
+
+
+def unserved_setting(trial: Trial, *, seed: int, scale: float) -> Setting:
+    """The setting of a workload that has no server."""
+    return Setting(prefix=trial.variant.prefix, socket="", user="", password_file="", seed=seed, scale=scale)
+
+
+def _proof(bench: Bench, trial: Trial, index: int, report: measure.MeasureReport | None) -> Proof:
+    answer = probe.ask(bench.host, trial.variant.prefix)
+    bench.directory.write_step(trial, index, PRIVILEGE, answer)
+    proof = probe.proof_in(answer, report)
+    if contradiction := probe.contradiction(trial.variant, proof, bench.release):
+        raise ProofError(
+            f"trial {trial.id}: {contradiction}",
+            remedy="its numbers would belong to another cell; see the boot's console.log and dmesg in raw/",
+        )
+    return proof
+
+
+def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
+    """Give the workload an empty schema with its tables, independent of earlier trials in this server."""
+    schema = handle.database
+    _execute(bench, handle, f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}", "emptied")
+    if adapter.dataset is not None:
+        dataset.load(adapter.dataset, bench.host, handle)
+
+
+def _analyze(bench: Bench, handle: ServerHandle) -> None:
+    """Give the optimizer the same statistics in every trial, instead of whenever the server computes them."""
+    _execute(bench, handle, ANALYZE.format(schema=handle.database), "analyzed")
+
+
+def _execute(bench: Bench, handle: ServerHandle, statements: str, done: str) -> None:
+    client = _client(bench.server, handle)
+    result = bench.host.run((*client, f"--execute={statements}"), timeout_s=SCHEMA_TIMEOUT_S)
+    if result.returncode:
+        raise TrialError(f"the schema could not be {done}: {_said(result)}", stage="prepare")
+
+
+def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
+    """The server's own client, which is not measured: always the one below /usr."""
+    return (
+        f"/usr/{PROGRAMS[server].client}",
+        f"--defaults-file={handle.password_file}",
+        f"--socket={handle.socket}",
+        f"--user={handle.user}",
+    )
+
+
+def _command(bench: Bench, step: Step) -> tuple[str, ...]:
+    if not step.measured:
+        return step.argv
+    server = ("--server", str(bench.handle.pid), "--settle", str(SETTLE_S)) if bench.handle else ()
+    return (MEASURE, "--report", REPORT, *server, "--", *step.argv)
+
+
+def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
+    writer.write(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
+
+
+def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:
+    timeout_s = step.timeout_s
+    if (step.measured or step.traced) and bench.handle is not None:
+        _analyze(bench, bench.handle)
+        timeout_s += SETTLE_S
+    with _forgetting(bench.host) if step.measured else nullcontext():
+        return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
+
+
+def _stored(bench: Bench, trial: Trial, index: int, step: Step, result: CommandResult) -> CommandResult:
+    bench.directory.write_step(trial, index, step.name, result)
+    if result.returncode:
+        raise TrialError(
+            f"{step.argv[0]} ended with {result.returncode}: {_said(result)}",
+            stage=step.name,
+            remedy=f"read raw/{trial.id} in the campaign's directory",
+        )
+    if step.measured:
+        bench.host.get(REPORT, bench.directory.raw(trial) / MEASURED)
+    return result
+
+
+@contextmanager
+def _forgetting(host: Host) -> Iterator[None]:
+    """Remove the report, however the step ends; a lost host keeps it until it reboots."""
+    try:
+        yield
+    finally:
+        with suppress(HostError):
+            host.run(FORGET, timeout_s=FORGET_TIMEOUT_S)
+
+
+def _said(result: CommandResult) -> str:
+    return (result.stderr or result.stdout).strip()[-SAID_CHARACTERS:] or "no output"

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""A database server on a host: started from a prefix on a fresh copy of the pristine data, stopped again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from kmlbench.errors import HostError, KmlbenchError, TrialError
+from kmlbench.model import CommandResult, Host, Prefix, Server, Setting
+from kmlbench.servers.options import PROGRAMS, arguments
+from kmlbench.workloads.sysbench import DATABASE
+
+PRISTINE = "/var/lib/kmlbench/data"
+
+RUNTIME = "/run/kmlbench"
+
+PORT = 13306
+
+USER = "kmlbench"
+
+START_S = 180
+
+STOP_S = 120
+
+COMMAND_S = 120.0
+
+# The shell waits inside the guest, where polling is cheap, for: the exit of the server (1), or its socket
+# and an answer to a query that needs the password. `timeout` exits with 124.
+_AWAIT_READY = """
+while kill -0 "$1"; do
+    [ -S "$2" ] && "$3" --defaults-file="$4" --socket="$2" --user="$5" --execute="SELECT 1" && exit 0
+    sleep 0.1
+done
+exit 1
+"""
+
+_STOP = """
+kill -TERM "$1"
+while [ -d "/proc/$1" ] && ! grep -q "^State:.Z" "/proc/$1/status"; do sleep 0.1; done
+"""
+
+_KILL = """
+read -r pid < "$1/started" && kill -KILL "$pid" || exit 0
+while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.1; done
+"""
+
+# A process number may be another's by now; the server's arguments name its directory.
+_CLEAR = """
+for directory in "$1"/*; do
+    [ -d "$directory" ] || continue
+    echo "$directory"
+    if read -r pid < "$directory/started" && grep -q -a -F "$directory/" "/proc/$pid/cmdline"; then
+        kill -KILL "$pid"
+        while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.1; done
+    fi
+    rm -rf "$directory"
+done 2>/dev/null
+rmdir "$1" 2>/dev/null
+"""
+
+# The parent directory belongs to all servers: the last one removes it.
+_REMOVE = 'rm -rf "$1"; rmdir "${1%/*}" 2>/dev/null'
+
+_WRITE = 'umask 077; cat > "$1" && chown "$2" "$1"'
+
+# setsid runs in the background, so it does not fork and $! is the server itself.
+_DETACH = """
+directory=$1; shift
+setsid "$@" </dev/null >>"$directory/log" 2>&1 &
+echo $! > "$directory/started"
+echo $!
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerHandle:
+    """A running server. `password_file` serves MySQL's clients ([client]) and sysbench (--config-file)."""
+
+    pid: int
+    prefix: Prefix
+    directory: str
+    socket: str
+    port: int
+    user: str
+    database: str
+    password: str = field(repr=False)
+    password_file: str
+
+    def setting(self, *, seed: int, scale: float) -> Setting:
+        """What a workload needs to know about this server."""
+        return Setting(
+            prefix=self.prefix,
+            socket=self.socket,
+            user=self.user,
+            password_file=self.password_file,
+            seed=seed,
+            scale=scale,
+            server_pid=self.pid,
+        )
+
+
+@contextmanager
+def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
+    """A ready server of `prefix`, on its own copy of the data in memory; stopped afterwards.
+
+    Raises TrialError: stage "start server" with the tail of the server's log, stage "stop server" when it
+    had to be killed.
+    """
+    directory = f"{RUNTIME}/{secrets.token_hex(4)}"
+    try:
+        handle = _start(host, prefix, server, directory)
+        yield handle
+    except BaseException:
+        with suppress(KmlbenchError):
+            _kill(host, directory)
+        raise
+    else:
+        _stop(host, handle)
+    finally:
+        with suppress(HostError):
+            host.run(["sh", "-c", _REMOVE, "sh", directory], timeout_s=COMMAND_S)
+
+
+def clear(host: Host) -> str:
+    """Stop servers that a dead controller left on a host that stays up, and remove their data.
+
+    Returns what was removed, one line each.
+    """
+    argv = ["timeout", str(STOP_S), "sh", "-c", _CLEAR, "sh", RUNTIME]
+    return host.run(argv, timeout_s=STOP_S + COMMAND_S).stdout
+
+
+def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> ServerHandle:
+    password = secrets.token_hex(16)
+    owner = _copy_data(host, directory)
+    _write(host, f"{directory}/password", owner="root", text=_password_file(password))
+    _write(host, f"{directory}/init.sql", owner=owner, text=_init_sql(password))
+    argv = (prefix.path(PROGRAMS[server].daemon), *arguments(server, directory, owner, PORT))
+    pid = _launch(host, directory, argv)
+    handle = ServerHandle(
+        pid=pid,
+        prefix=prefix,
+        directory=directory,
+        socket=f"{directory}/socket",
+        port=PORT,
+        user=USER,
+        database=DATABASE,
+        password=password,
+        password_file=f"{directory}/password",
+    )
+    _await_ready(host, handle, Prefix.USR.path(PROGRAMS[server].client))
+    _require(host.run(["rm", f"{directory}/init.sql"], timeout_s=COMMAND_S))
+    return handle
+
+
+def _copy_data(host: Host, directory: str) -> str:
+    """Copy the pristine data and return its owner, as whom the server runs."""
+    owner = _require(host.run(["stat", "--format=%U", PRISTINE], timeout_s=COMMAND_S)).stdout.strip()
+    install = ["install", "--directory", "--mode=0750", f"--owner={owner}"]
+    _require(host.run([*install, directory], timeout_s=COMMAND_S))
+    copy = ["cp", "--archive", "--sparse=always", PRISTINE, f"{directory}/data"]
+    _require(host.run(copy, timeout_s=COMMAND_S))
+    return owner
+
+
+def _password_file(password: str) -> str:
+    return f"[client]\npassword={password}\n[sysbench]\nmysql-password={password}\n"
+
+
+def _init_sql(password: str) -> str:
+    users = (f"'{USER}'@'{place}'" for place in ("localhost", "127.0.0.1"))
+    grants = (
+        f"CREATE USER {user} IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO {user};\n" for user in users
+    )
+    return "".join(grants) + f"CREATE DATABASE {DATABASE};\n"
+
+
+def _write(host: Host, path: str, *, owner: str, text: str) -> None:
+    argv = ["sh", "-c", _WRITE, "sh", path, owner]
+    _require(host.run(argv, timeout_s=COMMAND_S, stdin=text.encode()))
+
+
+def _launch(host: Host, directory: str, argv: Sequence[str]) -> int:
+    shell = ["sh", "-c", _DETACH, "sh", directory, *argv]
+    result = _require(host.run(shell, timeout_s=COMMAND_S))
+    if not result.stdout.strip().isascii() or not result.stdout.strip().isdigit():
+        raise TrialError(f"starting {argv[0]} printed {result.stdout!r}, not a PID", stage="start server")
+    return int(result.stdout)
+
+
+def _await_ready(host: Host, handle: ServerHandle, client: str) -> None:
+    shell = ["sh", "-c", _AWAIT_READY, "sh", str(handle.pid), handle.socket, client]
+    argv = ["timeout", str(START_S), *shell, handle.password_file, handle.user]
+    result = host.run(argv, timeout_s=START_S + COMMAND_S)
+    if result.returncode:
+        cause = f"did not answer within {START_S} s" if result.returncode == 124 else "exited while starting"
+        raise TrialError(
+            f"the server {cause}; {_last_words(result)}end of its log:\n{_log_tail(host, handle.directory)}",
+            stage="start server",
+            remedy="run the same command line in the guest (kmlbench guest ssh) to see why",
+        )
+
+
+def _stop(host: Host, handle: ServerHandle) -> None:
+    argv = ["timeout", str(STOP_S), "sh", "-c", _STOP, "sh", str(handle.pid)]
+    result = host.run(argv, timeout_s=STOP_S + COMMAND_S)
+    if result.returncode:
+        tail = _log_tail(host, handle.directory)
+        _kill(host, handle.directory)
+        raise TrialError(
+            f"the server did not stop within {STOP_S} s of SIGTERM (exit {result.returncode}) and was "
+            f"killed; end of its log:\n{tail}",
+            stage="stop server",
+        )
+
+
+def _kill(host: Host, directory: str) -> None:
+    """Kill the server that was started in `directory`, if any; its data is removed next."""
+    argv = ["timeout", str(STOP_S), "sh", "-c", _KILL, "sh", directory]
+    host.run(argv, timeout_s=STOP_S + COMMAND_S)
+
+
+def _log_tail(host: Host, directory: str) -> str:
+    result = host.run(["tail", "--lines=15", f"{directory}/log"], timeout_s=COMMAND_S)
+    return result.stdout.rstrip() or "(the log is empty)"
+
+
+def _last_words(result: CommandResult) -> str:
+    words = result.stderr.strip().splitlines()
+    return f"the client said: {words[-1]}; " if words else ""
+
+
+def _require(result: CommandResult) -> CommandResult:
+    if result.returncode:
+        program = result.argv[0] if result.argv else "a command"
+        raise TrialError(
+            f"{program} ended with {result.returncode} while the server was set up: {result.stderr.strip()}",
+            stage="start server",
+        )
+    return result

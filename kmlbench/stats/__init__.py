@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Intervals and how numbers are written."""

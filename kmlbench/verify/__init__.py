@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Deriving every number again, and comparing."""

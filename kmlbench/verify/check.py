@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Derives every number and figure of a stored campaign again and names the first difference.
+
+In this order: the numbers and proofs of outcomes.jsonl from raw/, the facts from the boots' raw output,
+then samples.parquet, figures/ and report.html from outcomes.jsonl.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pyarrow as pa
+
+from kmlbench import provenance
+from kmlbench.analysis import control, cost_model
+from kmlbench.analysis.cost_model import CostModel
+from kmlbench.analysis.frames import SAMPLES
+from kmlbench.analysis.measurements import Noise
+from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
+from kmlbench.model import BootFacts, Completed, Sample
+from kmlbench.progress import Progress
+from kmlbench.report import write
+from kmlbench.report.write import COSTS, FIGURES, REPORT
+from kmlbench.results import facts, reader
+from kmlbench.results.reader import OUTCOMES, StoredCampaign, boot_path, raw_path
+from kmlbench.verify import page_diff, rederive
+
+DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
+
+FACTS_OF = {"config": facts.configuration_facts, "cpuinfo": facts.processor_facts}
+
+AGAIN = "`kmlbench report DIR` derives it again; if it still differs, another version of kmlbench wrote it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """How much was derived again without a difference."""
+
+    trials: int
+    samples: int
+    figures: int
+
+
+def verify(directory: Path, *, progress: Progress) -> Verified:
+    """Derive everything again. Notes of what cannot be compared go to `progress`.
+
+    Raises DifferenceError that names the first difference, InputError when something to compare is not
+    there or not readable.
+    """
+    stored = reader.read(directory)
+    for note in stored.notes:
+        progress.note(note)
+    progress.stage("raw output", total=len(stored.completed))
+    without = sum(_trial(stored, outcome, progress) for outcome in stored.completed)
+    if without:
+        progress.note(
+            f"{without} trials did not keep the output of the privilege probe: their CPL is not verified"
+        )
+    for boot in stored.facts:
+        _facts(stored, boot)
+    progress.stage("figures and report")
+    with tempfile.TemporaryDirectory() as draft:
+        write.derive(stored, Path(draft), noise=_noise(stored), costs=_costs(stored))
+        drawings = _derived(stored.directory, Path(draft), progress)
+    samples = sum(len(outcome.samples) for outcome in stored.completed)
+    return Verified(trials=len(stored.completed), samples=samples, figures=drawings)
+
+
+def _noise(stored: StoredCampaign) -> Noise | None:
+    """That of the control which the report says it used; reports of old did not say and took the newest."""
+    place = page_diff.made_with(_text(stored.directory / REPORT), "control")
+    if place is None:
+        return control.find(stored)
+    return control.at(place, stored) if place else None
+
+
+def _costs(stored: StoredCampaign) -> CostModel | None:
+    """Those of the projection, where the report has one."""
+    if not page_diff.made_with(_text(stored.directory / REPORT), "costs"):
+        return None
+    return cost_model.read(stored.directory / COSTS)
+
+
+def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bool:
+    """Compare one trial; whether its raw output lacks the probe's answer."""
+    trial = outcome.trial
+    place = f"trial {trial.id}"
+    try:
+        found = rederive.rederive(stored.directory, trial)
+    except (TrialError, ProofError) as error:
+        path = raw_path(stored.directory, trial)
+        raise _differs(stored, f"{place}: {path} is not the output of a completed trial: {error}") from error
+    _samples(stored, outcome.samples, found.samples, f"{OUTCOMES}: {place}")
+    if found.proof is not None and found.proof != outcome.proof:
+        raise _differs(stored, f"{OUTCOMES}: {place}: its proof is {outcome.proof}, raw/ says {found.proof}")
+    progress.advance()
+    return found.proof is None
+
+
+def _samples(stored: StoredCampaign, recorded: Sequence[Sample], found: Sequence[Sample], place: str) -> None:
+    for ours, theirs in zip_longest(recorded, found):
+        if ours is None:
+            raise _differs(stored, f"{place}: lacks {_told(theirs)}, which raw/ says")
+        if theirs is None:
+            raise _differs(stored, f"{place}: has {_told(ours)}, which raw/ does not say")
+        if ours != theirs:
+            raise _differs(stored, f"{place}: has {_told(ours)}, raw/ says {_told(theirs)}")
+
+
+def _told(sample: Sample) -> str:
+    return f"{sample.process} {sample.metric} {sample.value!r} {sample.unit} ({sample.driver})"
+
+
+def _facts(stored: StoredCampaign, boot: BootFacts) -> None:
+    """The facts that come out of raw output, where that was kept."""
+    path = boot_path(stored.directory, boot.boot, boot.resumption)
+    for source, derive in FACTS_OF.items():
+        found = derive(_text(path / source)) if (path / source).exists() else {}
+        for name, value in found.items():
+            if (recorded := boot.facts.get(name)) != value:
+                said = f"{name} is {recorded!r}, its {source} says {value!r}"
+                raise _differs(stored, f"raw/{path.name}/facts.json: {said}")
+
+
+def _differs(stored: StoredCampaign, message: str) -> DifferenceError:
+    way = provenance.checkout(stored.campaign.git_commit)
+    return DifferenceError(
+        message,
+        remedy="restore the record from a copy; or, if nothing was changed, verify it with the version that "
+        f"wrote it{f': {way}' if way else ', which is not known'}",
+    )
+
+
+def _derived(found: Path, derived: Path, progress: Progress) -> int:
+    """Compare everything that was derived; how many figures there are."""
+    _frames(found / SAMPLES, derived / SAMPLES)
+    names = _names(found / FIGURES, derived / FIGURES)
+    drawn_here = _drawn_here(found / FIGURES, progress)
+    for name in names:
+        if drawn_here or not name.endswith(".svg"):
+            _lines(found / FIGURES / name, derived / FIGURES / name)
+    told = page_diff.difference(_text(found / REPORT), _text(derived / REPORT), pictures=drawn_here)
+    if told:
+        raise DifferenceError(f"{REPORT}: {told}", remedy=AGAIN)
+    return sum(name.endswith(".csv") for name in names)
+
+
+def _frames(found: Path, derived: Path) -> None:
+    ours, theirs = _frame(found), _frame(derived)
+    if list(ours.columns) != list(theirs.columns) or len(ours) != len(theirs):
+        shapes = " and ".join(f"{len(one)} rows of {', '.join(one.columns)}" for one in (ours, theirs))
+        raise DifferenceError(f"{SAMPLES}: the stored and the derived file have {shapes}", remedy=AGAIN)
+    unequal = (ours != theirs).to_numpy()
+    if unequal.any():
+        row = int(unequal.any(axis=1).argmax())
+        column = theirs.columns[int(unequal[row].argmax())]
+        values = f"{ours[column].iloc[row]!r} is there, {theirs[column].iloc[row]!r} is derived"
+        raise DifferenceError(f"{SAMPLES}: row {row}, column {column}: {values}", remedy=AGAIN)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    _require(path)
+    try:
+        return pd.read_parquet(path)
+    # What a damaged file makes pyarrow raise is not documented; none of it is about anything else.
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise DifferenceError(f"{SAMPLES}: is not a Parquet file: {error}", remedy=AGAIN) from error
+
+
+def _drawn_here(path: Path, progress: Progress) -> bool:
+    """Whether this Matplotlib drew the figures: another one draws the same data a little differently.
+
+    Raises DifferenceError when more than one drew them: a report draws all of its figures at once.
+    """
+    drawn: dict[str | None, str] = {}
+    for drawing in sorted(path.glob("*.svg")):
+        found = DRAWN_BY.search(_text(drawing))
+        drawn.setdefault(found[1] if found else None, drawing.name)
+    if len(drawn) > 1:
+        told = (f"{FIGURES}/{name} is by Matplotlib {by or 'unnamed'}" for by, name in drawn.items())
+        raise DifferenceError(" and ".join(told), remedy=AGAIN)
+    version = next(iter(drawn), None)
+    if version in {None, mpl.__version__}:
+        return True
+    progress.note(
+        f"the figures were drawn by Matplotlib {version}, here is {mpl.__version__}: "
+        "their data is compared, their drawings are not"
+    )
+    return False
+
+
+def _names(found: Path, derived: Path) -> list[str]:
+    ours, theirs = ({path.name for path in one.glob("*")} for one in (found, derived))
+    for name in sorted(ours ^ theirs):
+        what = "is not a figure of this campaign" if name in ours else "is not there"
+        raise DifferenceError(f"{FIGURES}/{name} {what}", remedy=AGAIN)
+    return sorted(theirs)
+
+
+def _lines(found: Path, derived: Path) -> None:
+    ours, theirs = _text(found), _text(derived)
+    if ours == theirs:
+        return
+    pairs = zip_longest(ours.split("\n"), theirs.split("\n"), fillvalue="nothing")
+    number, (here, there) = next(
+        (number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1]
+    )
+    raise DifferenceError(
+        f"{FIGURES}/{found.name}:{number}: {here[:80]!r} is there, {there[:80]!r} is derived", remedy=AGAIN
+    )
+
+
+def _text(path: Path) -> str:
+    _require(path)
+    try:
+        return path.read_bytes().decode(errors="surrogateescape")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=AGAIN) from error
+
+
+def _require(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: is not there", remedy="run `kmlbench report DIR` first")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Latencies of a run: the clients' buckets of three digits as an HDR histogram, and its percentiles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hdrh.histogram import HdrHistogram
+
+from kmlbench.errors import TrialError
+from kmlbench.model import Process, Sample
+
+# In thousandths, which an event is above or not; a tenth of a percent is no binary fraction.
+PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
+
+# What a client calls it, and the metrics' beginning here.
+NAMES = {"service": "latency", "intended": "intended_latency"}
+
+_LONGEST_NS = 3_600_000_000_000
+
+_DIGITS = 3
+
+_BUCKET = re.compile(
+    r"^(?:sysbench|pymysql): (service|intended) (\d{1,13}) (\d{1,9})$", re.MULTILINE | re.ASCII
+)
+
+_SUM = re.compile(r"^(?:sysbench|pymysql): (service|intended)_sum (\d{1,9}\.\d{9})$", re.MULTILINE | re.ASCII)
+
+
+def samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
+    """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
+
+    Service time begins when an event begins, intended time when its pace meant it to: only a run with a pace
+    has the latter. A percentile is the shortest time that so many of the events did not exceed, and there
+    when at least one event lies above it. Each is the upper end of its bucket, at most 0.1 % above. Raises
+    TrialError(stage="parse") unless every event was counted.
+    """
+    sums = {name: float(value) for name, value in _SUM.findall(stdout)}
+    histograms = _histograms(stdout)
+    if "service" not in histograms or sums.keys() != histograms.keys():
+        raise TrialError(f"the latencies are not whole: {sorted(sums)}, {sorted(histograms)}", stage="parse")
+    numbers = (
+        (f"{NAMES[name]}_{statistic}", value)
+        for name, histogram in histograms.items()
+        for statistic, value in _statistics(histogram, sums[name], events)
+    )
+    return tuple(
+        Sample(metric=metric, unit="ms", value=value, process=Process.CLIENT, driver=driver)
+        for metric, value in numbers
+    )
+
+
+def _histograms(stdout: str) -> dict[str, HdrHistogram]:
+    found: dict[str, HdrHistogram] = {}
+    for name, lowest_ns, count in _BUCKET.findall(stdout):
+        histogram = found.setdefault(name, HdrHistogram(1, _LONGEST_NS, _DIGITS))
+        if not histogram.record_value(int(lowest_ns), int(count)):
+            raise TrialError(f"a latency of {lowest_ns} ns is longer than an hour", stage="parse")
+    return found
+
+
+def _statistics(histogram: HdrHistogram, sum_s: float, events: int) -> Iterator[tuple[str, float]]:
+    if histogram.get_total_count() != events or not events:
+        counted = histogram.get_total_count()
+        raise TrialError(f"the latencies are of {counted} events, the run had {events}", stage="parse")
+    yield "mean", sum_s / events * 1e3
+    for name, thousandths in PERCENTILES.items():
+        if events * (1000 - thousandths) >= 1000:
+            # The histogram rounds a rank to the nearest; the share of a whole rank is that rank.
+            rank = -(-events * thousandths // 1000)
+            yield name, histogram.get_value_at_percentile(100 * rank / events) / 1e6
+    yield "max", histogram.get_max_value() / 1e6

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The OLTP mixes of workloads/oltp/mixes.toml over the Unix socket, by sysbench or by the second client."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kmlbench.errors import TrialError
+from kmlbench.model import CommandResult, Sample, Setting, Step
+from kmlbench.workloads import files, latency, python_client, sysbench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """One mix: the rows of its table, its events at scale 1.0; reads and statements are per event.
+
+    A bulk mix starts with an empty table and has one statement for many events: it has none of the three.
+    """
+
+    events: int
+    table_size: int | None = None
+    reads: int | None = None
+    statements: int | None = None
+
+
+def mixes() -> dict[str, Mix]:
+    """The mixes by name, in the order of the file."""
+    sizes = Mix.__dataclass_fields__.keys()
+    tables = tomllib.loads(files.read("oltp/mixes.toml"))["mix"]
+    return {
+        name: Mix(**{key: value for key, value in table.items() if key in sizes})
+        for name, table in tables.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Oltp:
+    """The adapter of one mix and one client. Its latency is that of one event, that is one transaction.
+
+    Both clients send the same statements; the tables are sysbench's for both.
+    """
+
+    mix_name: str
+    mix: Mix
+    driver: str = sysbench.DRIVER
+    needs_server: bool = True
+    dataset: str | None = None
+
+    @property
+    def name(self) -> str:
+        name = f"oltp_{self.mix_name}"
+        return name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+
+    def steps(self, setting: Setting) -> tuple[Step, ...]:
+        prepare = sysbench.argv(setting, self._script, "prepare", *self._size)
+        events = max(1, round(self.mix.events * setting.scale))
+        paced_s = 0.0 if setting.rate_per_s is None else events / setting.rate_per_s
+        timeout_s = 300.0 + 300.0 * setting.scale + paced_s
+        return (
+            Step(name="prepare", argv=prepare, timeout_s=300.0),
+            Step(name="run", argv=self._run_argv(setting, events), timeout_s=timeout_s, measured=True),
+        )
+
+    def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
+        if len(results) != 2:
+            raise TrialError(f"{self.name} has two steps, not {len(results)}", stage="parse")
+        sysbench.require_success(results[0])
+        statistics = sysbench.parse(results[1], asked=sysbench.events_asked(results[1]))
+        self._require_the_mix(statistics)
+        latencies = latency.samples(results[1].stdout, driver=self.driver, events=statistics.events)
+        return (*sysbench.samples(statistics, self.driver), *latencies)
+
+    @property
+    def _script(self) -> str:
+        return f"oltp/{self.mix_name}.lua"
+
+    @property
+    def _size(self) -> tuple[str, ...]:
+        return () if self.mix.table_size is None else (f"--table-size={self.mix.table_size}",)
+
+    def _run_argv(self, setting: Setting, events: int) -> tuple[str, ...]:
+        pace = () if setting.rate_per_s is None else (f"--pace={setting.rate_per_s}",)
+        if self.driver == sysbench.DRIVER:
+            return sysbench.run_argv(setting, self._script, events, *self._size, *pace)
+        asked = (f"--events={events}", f"--seed={setting.seed}", *pace)
+        return python_client.argv(setting, "oltp", self.mix_name, *asked)
+
+    def _require_the_mix(self, statistics: sysbench.Statistics) -> None:
+        if self.mix.statements is None or self.mix.reads is None:
+            expected = (0, max(1, statistics.writes))
+        else:
+            expected = (self.mix.reads * statistics.events, self.mix.statements * statistics.events)
+        if (statistics.reads, statistics.statements) != expected:
+            raise TrialError(
+                f"{self.name}: {statistics.reads} reads of {statistics.statements} statements, not "
+                f"{expected[0]} of {expected[1]}: this client's mix is another one",
+                stage="parse",
+            )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The workloads: how to run each and how to read what it printed. A new one is a line here."""
+
+from __future__ import annotations
+
+from kmlbench.model import Adapter, Prefix, Setting
+from kmlbench.workloads import python_client, sysbench
+from kmlbench.workloads.getpid import Getpid
+from kmlbench.workloads.oltp import Oltp, mixes
+from kmlbench.workloads.syscall_counts import Calls
+from kmlbench.workloads.syscalls import Syscalls
+from kmlbench.workloads.wisconsin import Wisconsin
+from kmlbench.workloads.wisconsin_data import Form
+
+_CLIENTS = (sysbench.DRIVER, python_client.DRIVER)
+
+_ALL: tuple[Adapter, ...] = (
+    Getpid(),
+    Syscalls(),
+    *(Oltp(name, mix, driver=driver) for driver in _CLIENTS for name, mix in mixes().items()),
+    *(Wisconsin(form=form, driver=driver) for driver in _CLIENTS for form in Form),
+)
+
+_COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
+
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}
+
+_ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
+
+# What workloads measure, as paths below a prefix: the same bytes must lie below each.
+PROGRAMS: tuple[str, ...] = tuple(
+    sorted(
+        {
+            step.argv[0].removeprefix(Prefix.USR.path(""))
+            for adapter in _ALL
+            for step in adapter.steps(_ANY)
+            if step.measured
+        }
+    )
+)

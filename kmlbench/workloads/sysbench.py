@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What all workloads that sysbench drives have in common: its command line and its closing report."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from kmlbench.errors import TrialError
+from kmlbench.model import CommandResult, Process, Sample, Setting
+
+DRIVER = "sysbench"
+
+DATABASE = "kmlbench"
+
+SCRIPTS = "/usr/share/kmlbench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The closing report of workloads/oltp/report.lua, and of workloads/client. The time is in seconds.
+
+    `writes` counts statements that changed a row, `other` the ones that returned and changed nothing.
+    """
+
+    time_total: float
+    events: int
+    reads: int
+    writes: int
+    other: int
+    errors: int
+    reconnects: int
+
+    @property
+    def statements(self) -> int:
+        return self.reads + self.writes + self.other
+
+
+_NAMES = r"(?:time_total|events|reads|writes|other|errors|reconnects)"
+
+_LINE = re.compile(rf"^(?:sysbench|pymysql): ({_NAMES}) (\d{{1,18}}\.\d{{9}})$", re.MULTILINE | re.ASCII)
+
+_COUNTS = ("events", "reads", "writes", "other", "errors", "reconnects")
+
+
+def argv(setting: Setting, script: str, command: str, *options: str) -> tuple[str, ...]:
+    """A sysbench command line. The password is in a file (--config-file), so that `ps` does not show it."""
+    return (
+        setting.prefix.path("bin/sysbench"),
+        f"{SCRIPTS}/{script}",
+        f"--config-file={setting.password_file}",
+        "--db-driver=mysql",
+        f"--mysql-socket={setting.socket}",
+        f"--mysql-user={setting.user}",
+        f"--mysql-db={DATABASE}",
+        "--rand-type=uniform",
+        f"--rand-seed={setting.seed}",
+        "--threads=1",
+        *options,
+        command,
+    )
+
+
+def run_argv(setting: Setting, script: str, events: int, *options: str) -> tuple[str, ...]:
+    """The command line of a measured run: so many events, however long they take.
+
+    sysbench's own histogram is off: recorder.lua has a finer one, and it would draw random numbers.
+    """
+    fixed = (f"--events={events}", "--time=0", "--percentile=0", "--histogram=off")
+    return argv(setting, script, "run", *fixed, *options)
+
+
+def events_asked(result: CommandResult) -> int:
+    """The events that a run's command line asks for."""
+    for argument in result.argv:
+        if argument.startswith("--events="):
+            return int(argument.removeprefix("--events="))
+    raise TrialError("the run's command line has no --events", stage="parse")
+
+
+def require_success(result: CommandResult) -> None:
+    """Raise TrialError(stage="parse") when the command failed: its output is no report then."""
+    if result.returncode:
+        tail = (result.stderr or result.stdout)[-500:]
+        raise TrialError(f"{result.argv[0]} ended with {result.returncode}: {tail}", stage="parse")
+
+
+def parse(result: CommandResult, *, asked: int) -> Statistics:
+    """Read the closing report of a run that was asked for so many events.
+
+    Raises TrialError(stage="parse") unless it is whole and without errors.
+    """
+    require_success(result)
+    pairs = _LINE.findall(result.stdout)
+    found = {name: float(value) for name, value in pairs}
+    if sorted(name for name, _ in pairs) != sorted((*_COUNTS, "time_total")):
+        raise TrialError(f"the client's report is not whole: it has {sorted(found)}", stage="parse")
+    counts = {name: _count(name, found[name]) for name in _COUNTS}
+    statistics = Statistics(time_total=found["time_total"], **counts)
+    _require_sound(statistics, asked)
+    return statistics
+
+
+def samples(statistics: Statistics, driver: str) -> tuple[Sample, ...]:
+    """The counts of a run as samples of the client."""
+    numbers = (
+        ("transactions", "1", float(statistics.events)),
+        ("queries", "1", float(statistics.statements)),
+        ("throughput", "1/s", statistics.events / statistics.time_total),
+    )
+    return tuple(
+        Sample(metric=metric, unit=unit, value=value, process=Process.CLIENT, driver=driver)
+        for metric, unit, value in numbers
+    )
+
+
+def _count(name: str, value: float) -> int:
+    if not value.is_integer():
+        raise TrialError(f"the client counted {value} {name}", stage="parse")
+    return int(value)
+
+
+def _require_sound(statistics: Statistics, asked: int) -> None:
+    if statistics.events != asked or not asked:
+        raise TrialError(f"the client ran {statistics.events} of {asked} events", stage="parse")
+    if statistics.errors or statistics.reconnects:
+        raise TrialError(
+            f"the client met {statistics.errors} errors and reconnected {statistics.reconnects} times",
+            stage="parse",
+        )
+    if not (math.isfinite(statistics.time_total) and statistics.time_total > 0):
+        raise TrialError(f"the client says its run took {statistics.time_total} s", stage="parse")

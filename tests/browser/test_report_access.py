@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+"""The report for everybody, in a real browser: WCAG 2.2 AA by axe-core, keyboard, sorting, print."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium_axe_python.axe import Axe
+from support.chromium import browser
+from support.synthetic_campaigns import Recipe, build, stored_campaign
+
+from kmlbench.report import write
+
+WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WORKLOADS = ("getpid", "syscalls", "oltp_point_select", "wisconsin", "calls_wisconsin")
+HOLES = Recipe(blocks=2, workloads=WORKLOADS, failing={1}, missing={7, 8}, title="with <i>holes")
+REACHABLE = "a, button, [tabindex='0']"
+A4_PX = 1032  # 297 mm less two margins of 12 mm, at 96 pixels an inch
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("results")
+    return {
+        "stored": write.write(stored_campaign(root / "stored")),
+        "holes": write.write(build(root / "holes", HOLES)),
+    }
+
+
+def violations(driver: Chrome) -> dict[str, str]:
+    """What breaks WCAG 2.2 AA, or may by its contrast: the rule, and the first place where."""
+    axe = injected(driver)
+    found = axe.run(options={"runOnly": WCAG_22_AA, "rules": {"color-contrast": {"enabled": False}}})
+    assert {"image-alt", "target-size", "scrollable-region-focusable"} <= ruled(found)
+    return {**first_places(found["violations"]), **poor_contrasts(driver, axe)}
+
+
+def injected(driver: Chrome) -> Axe:
+    driver.set_script_timeout(300)
+    axe = Axe(driver)
+    axe.inject()
+    return axe
+
+
+def poor_contrasts(driver: Chrome, axe: Axe) -> dict[str, str]:
+    """The rule of contrasts and the first place that breaks it, or may."""
+    # Of what reaches out of its box or its window axe-core cannot tell the contrast.
+    wide = {"width": 4000, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", wide)
+    driver.execute_script(
+        "document.body.style.maxWidth = 'none';"
+        "for (const one of document.querySelectorAll('.scroll')) one.style.overflow = 'visible'"
+    )
+    found = axe.run(options={"runOnly": {"type": "rule", "values": ["color-contrast"]}})
+    assert ruled(found) == {"color-contrast"}
+    return first_places((*found["violations"], *found["incomplete"]))
+
+
+def ruled(found: Mapping[str, Any]) -> set[str]:
+    """The rules that were applied to something."""
+    return {rule["id"] for kind in ("passes", "violations", "incomplete") for rule in found[kind]}
+
+
+def first_places(rules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {rule["id"]: rule["nodes"][0]["html"] for rule in rules}
+
+
+@pytest.mark.parametrize("name", ["stored", "holes"])
+def test_nothing_breaks_wcag_22_aa(chrome: Chrome, pages: dict[str, Path], name: str) -> None:
+    with browser(chrome, pages[name], width=1280) as driver:
+        assert violations(driver) == {}
+
+
+@pytest.mark.parametrize("name", ["stored", "holes"])
+def test_by_night_contrasts_are_as_good(chrome: Chrome, pages: dict[str, Path], name: str) -> None:
+    """What else the rules are about is no matter of the scheme."""
+    with browser(chrome, pages[name], width=1280, scheme="dark") as driver:
+        assert poor_contrasts(driver, injected(driver)) == {}
+
+
+def test_a_page_that_breaks_it_is_told(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        driver.execute_script(
+            "document.images[0].removeAttribute('alt'); document.querySelector('h1').style.color = '#ddd';"
+            "document.querySelector('nav ul').style.cssText = 'display: block; font-size: 9px';"
+            "for (const one of document.querySelectorAll('nav a'))"
+            " one.style.cssText = 'display: block; line-height: 1; padding: 0'"
+        )
+        assert set(violations(driver)) == {"image-alt", "color-contrast", "target-size"}
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_first_screen_is_the_answer(chrome: Chrome, pages: dict[str, Path], width: int) -> None:
+    """Sentence, verdict, interval, platform and figure, above what 900 pixels show."""
+    with browser(chrome, pages["stored"], width=width) as driver:
+        answer = driver.find_element(By.CSS_SELECTOR, ".answer")
+        assert "Verdict: " in answer.text
+        assert re.search(
+            r"Ratio of instructions executed \d\.\d{4} \[.*QEMU TCG, instruction clock", answer.text
+        )
+        image = answer.find_element(By.TAG_NAME, "img")
+        assert image.rect["y"] + image.rect["height"] < 900
+
+
+def test_sections_stand_in_the_order_of_a_reader(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        found = [one.get_attribute("id") for one in driver.find_elements(By.CSS_SELECTOR, "main > section")]
+        levels = [int(one.tag_name[1]) for one in driver.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
+    assert found == [
+        *("answer", "table-2", "getpid", "calls", "throughput", "latency", "cpu", "counters", "explanation"),
+        *("what", "facts", "proofs", "holes", "again", "files"),
+    ]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    chrome: Chrome, pages: dict[str, Path]
+) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        reachable = len(driver.find_elements(By.CSS_SELECTOR, REACHABLE))
+        focused = (
+            "const one = document.activeElement;"
+            f'return [[...document.querySelectorAll("{REACHABLE}")].indexOf(one),'
+            " getComputedStyle(one).outlineStyle, one.outerHTML]"
+        )
+        seen = set()
+        for _ in range(reachable):
+            ActionChains(driver).send_keys(Keys.TAB).perform()
+            number, outline, html = driver.execute_script(focused)
+            assert outline == "solid", html
+            seen.add(number)
+        assert seen == set(range(reachable))
+
+
+def column(driver: Chrome, table: int, kind: str, index: int) -> list[str]:
+    """The first texts of a column's cells, in the first group, of rows of a kind."""
+    return driver.execute_script(  # type: ignore[no-any-return]
+        "const [table, kind, index] = arguments;"
+        "const rows = document.querySelectorAll('table')[table].tBodies[0].querySelectorAll('tr.' + kind);"
+        "return [...rows].map(row => row.cells[index].firstChild.textContent)",
+        *(table, kind, index),
+    )
+
+
+def test_a_table_is_sorted_by_the_keyboard_and_says_so(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        before = {kind: column(driver, 0, kind, 1) for kind in ("cell", "comparison")}
+        heading = driver.find_element(By.CSS_SELECTOR, "#table-2 thead th:nth-child(2)")
+        button = heading.find_element(By.TAG_NAME, "button")
+        for key, order in ((Keys.ENTER, "ascending"), (Keys.SPACE, "descending"), (Keys.ENTER, None)):
+            button.send_keys(key)
+            assert heading.get_attribute("aria-sort") == order
+            for kind, texts in before.items():
+                numbers = sorted(texts, key=lambda text: float(text.replace("−", "-").removesuffix(" %")))
+                wanted = {"ascending": numbers, "descending": numbers[::-1], None: texts}[order]
+                assert column(driver, 0, kind, 1) == wanted
+        assert before["cell"] != sorted(before["cell"], key=float)
+        assert driver.execute_script(
+            "return document.querySelector('#table-2 tbody').rows[0].innerText"
+        ).startswith("server and client together")
+        assert driver.get_log("browser") == []
+
+
+def test_without_scripts_the_tables_are_whole(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        cells = "return [...document.querySelectorAll('td')].map(one => one.textContent)"
+        texts = driver.execute_script(cells)
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        driver.refresh()
+        assert not driver.find_elements(By.CSS_SELECTOR, "th button")
+        # A driver's scripts run all the same.
+        assert driver.execute_script(cells) == texts
+
+
+def test_no_script_and_no_address_but_the_pages_own_is_used(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        assert driver.find_elements(By.CSS_SELECTOR, "th button")
+        driver.execute_script(
+            "const script = document.createElement('script'); script.textContent = 'window.ran = true';"
+            "document.body.append(script); document.body.setAttribute('onclick', 'window.ran = true');"
+            "document.body.click()"
+        )
+        assert driver.execute_script("return window.ran") is None
+        said = " ".join(one["message"] for one in driver.get_log("browser"))
+        assert said.count("Content Security Policy") >= 2
+
+
+def test_every_link_leads_somewhere(chrome: Chrome, pages: dict[str, Path]) -> None:
+    for page in pages.values():
+        with browser(chrome, page, width=1280) as driver:
+            missing = (
+                "return [...document.querySelectorAll('a')].map(one => one.getAttribute('href'))"
+                ".filter(one => one.startsWith('#') && !document.getElementById(one.slice(1)))"
+            )
+            assert driver.execute_script(missing) == []
+
+
+@pytest.mark.parametrize("name", ["stored", "holes"])
+def test_printed_no_table_is_cut_off(chrome: Chrome, pages: dict[str, Path], name: str) -> None:
+    with browser(chrome, pages[name], width=A4_PX, scheme="dark") as driver:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        wide = (
+            "return [...document.querySelectorAll('table, img, pre, p, dl')].filter("
+            "one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1"
+            ").map(one => one.innerText)"
+        )
+        assert driver.execute_script(wide) == []
+        cells = driver.execute_script(
+            "return [...document.querySelectorAll('th, td, caption')].map(one => one.innerText)"
+        )
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        printed = driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    found = PdfReader(io.BytesIO(b64decode(printed["data"])))
+    assert 3 <= len(found.pages) <= 40
+    assert {(round(page.mediabox.width), round(page.mediabox.height)) for page in found.pages} == {(842, 595)}
+    told = _letters("".join(page.extract_text() for page in found.pages))
+    assert [cell for cell in cells if _letters(cell) not in told] == []
+
+
+def test_printed_a_table_has_its_headings_on_every_page(chrome: Chrome, pages: dict[str, Path]) -> None:
+    with browser(chrome, pages["stored"], width=A4_PX) as driver:
+        longest = (
+            "const tables = [...document.querySelectorAll('table')];"
+            "const one = tables.sort((one, other) => other.rows.length - one.rows.length)[0];"
+            "return [one.caption.innerText, one.tHead.textContent, one.tBodies[0].lastElementChild.innerText]"
+        )
+        caption, headings, last = driver.execute_script(longest)
+        printed = driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    texts = [
+        _letters(page.extract_text()) for page in PdfReader(io.BytesIO(b64decode(printed["data"]))).pages
+    ]
+    first = next(at for at, text in enumerate(texts) if _letters(caption) in text)
+    end = next(at for at, text in enumerate(texts) if at > first and _letters(last) in text)
+    assert all(_letters(headings).replace("↕", "") in text for text in texts[first : end + 1])
+
+
+def _letters(text: str) -> str:
+    """Without spaces and ligatures."""
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""Both clients and both servers in guests: the same statements, and the golden figures of Wisconsin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+from support.guest_programs import check, run
+
+from kmlbench.build.artifacts import ImageArtifact
+from kmlbench.hosts.qemu import GuestSpec, boot
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import CommandResult, Prefix, Process, Sample, Server, Setting
+from kmlbench.run.trial import MEASURE
+from kmlbench.servers import dataset
+from kmlbench.servers import server as mysql
+from kmlbench.servers.options import PROGRAMS
+from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads import probe, wisconsin_data
+from kmlbench.workloads.oltp import mixes
+from kmlbench.workloads.registry import ADAPTERS
+
+pytestmark = pytest.mark.guest
+EVENTS = 20
+PACED_EVENTS = 40
+SEED = 20051
+# What says nothing of a mix: the client's own set-up, and the test's switch.
+SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@", "TRUNCATE")
+
+
+@pytest.fixture(scope="module")
+def mariadb_guest(
+    stock_spec: GuestSpec, mariadb_image: ImageArtifact, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SshHost]:
+    spec = replace(stock_spec, image=mariadb_image)
+    with boot(spec, directory=tmp_path_factory.mktemp("mariadb")) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def stock_mysql(stock_guest: SshHost) -> Iterator[ServerHandle]:
+    with mysql.running(stock_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def kml_mysql(kml_guest: SshHost) -> Iterator[ServerHandle]:
+    with mysql.running(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+        yield handle
+
+
+def client_argv(handle: ServerHandle, server: Server, statement: str, *options: str) -> tuple[str, ...]:
+    return (
+        *(f"/usr/{PROGRAMS[server].client}", f"--defaults-file={handle.password_file}"),
+        *(f"--socket={handle.socket}", f"--user={handle.user}", *options, f"--execute={statement}"),
+    )
+
+
+def sql(guest: SshHost, handle: ServerHandle, server: Server, statement: str, *options: str) -> str:
+    return check(guest, *client_argv(handle, server, statement, *options))
+
+
+def emptied(guest: SshHost, handle: ServerHandle, server: Server = Server.MYSQL) -> None:
+    sql(guest, handle, server, f"DROP DATABASE {handle.database}; CREATE DATABASE {handle.database}")
+
+
+def samples(guest: SshHost, workload: str, setting: Setting) -> tuple[Sample, ...]:
+    results: list[CommandResult] = [run(guest, *step.argv) for step in ADAPTERS[workload].steps(setting)]
+    for result in results:
+        assert result.returncode == 0, (result.argv, result.stdout[-500:], result.stderr[-500:])
+    return ADAPTERS[workload].samples(results)
+
+
+def logged(guest: SshHost, handle: ServerHandle, *commands: Sequence[str]) -> list[str]:
+    """The statements that the server executed for commands, as its general log has them."""
+    mysql_ = Server.MYSQL
+    start = "SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1"
+    sql(guest, handle, mysql_, start)
+    for command in commands:
+        check(guest, *command)
+    executed = (
+        "SET GLOBAL general_log = 0; "
+        "SELECT HEX(argument) FROM mysql.general_log WHERE command_type IN ('Query', 'Execute')"
+    )
+    lines = sql(guest, handle, mysql_, executed, "--skip-column-names").split()
+    statements = [bytes.fromhex(line).decode().strip() for line in lines]
+    return [statement for statement in statements if not statement.startswith(SETTING_UP)]
+
+
+@pytest.mark.parametrize("mix", mixes())
+def test_both_clients_send_the_same_statements(
+    stock_guest: SshHost, stock_mysql: ServerHandle, mix: str
+) -> None:
+    """Statement by statement, for one seed. What a statement says does not depend on the table's rows."""
+    sizes = mixes()[mix]
+    setting = stock_mysql.setting(seed=SEED, scale=EVENTS / sizes.events)
+    emptied(stock_guest, stock_mysql)
+    prepare, by_sysbench = ADAPTERS[f"oltp_{mix}"].steps(setting)
+    same_prepare, by_pymysql = ADAPTERS[f"oltp_{mix}_pymysql"].steps(setting)
+    assert same_prepare.argv == prepare.argv
+    check(stock_guest, *prepare.argv)
+    count = EVENTS * sizes.statements if sizes.statements else 1
+    # A mix whose rows have numbers of their own starts with an empty table.
+    empty = client_argv(stock_mysql, Server.MYSQL, f"TRUNCATE {stock_mysql.database}.sbtest1")
+    between = () if sizes.table_size else (empty,)
+    statements = logged(stock_guest, stock_mysql, by_sysbench.argv, *between, by_pymysql.argv)
+    assert len(statements) == 2 * count
+    assert statements[count:] == statements[:count]
+
+
+@pytest.mark.parametrize("client", ["", "_pymysql"])
+def test_a_pace_is_kept_and_intended_time_begins_with_it(
+    stock_guest: SshHost, stock_mysql: ServerHandle, client: str
+) -> None:
+    emptied(stock_guest, stock_mysql)
+    setting = replace(stock_mysql.setting(seed=SEED, scale=PACED_EVENTS / 6000), rate_per_s=20.0)
+    found = {
+        sample.metric: sample.value for sample in samples(stock_guest, f"oltp_point_select{client}", setting)
+    }
+    assert found["throughput"] == pytest.approx(20.0, rel=0.15)
+    assert found["intended_latency_mean"] >= found["latency_mean"]
+    assert found["intended_latency_p95"] >= found["latency_p95"] * 0.999
+
+
+def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> list[str]:
+    """The rows of a table as the server has them, columns by tabs."""
+    query = f"SELECT * FROM {table} ORDER BY unique2"
+    return sql(guest, handle, server, query, "--skip-column-names", handle.database).splitlines()
+
+
+def judge(guest: SshHost, handle: ServerHandle, server: Server) -> None:
+    """The adapters judge every statement's rows, and the end, by the golden figures."""
+    for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
+        emptied(guest, handle, server)
+        dataset.load("wisconsin", guest, handle)
+        if workload == "wisconsin":
+            require_rows(guest, handle, server)
+        asked = replace(handle.setting(seed=SEED, scale=1.0), loops=2)
+        found = {sample.metric: sample.value for sample in samples(guest, workload, asked)}
+        assert found["passes"] == 2, workload
+
+
+def require_rows(guest: SshHost, handle: ServerHandle, server: Server) -> None:
+    for table, spec in wisconsin_data.TABLES.items():
+        rows = ["\t".join(map(str, row)) for row in wisconsin_data.rows(spec)]
+        kept = wisconsin_data.BPRIME_ROWS if table == "Bprime" else len(rows)
+        assert loaded(guest, handle, server, table) == rows[:kept], table
+
+
+def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost, stock_mysql: ServerHandle) -> None:
+    judge(stock_guest, stock_mysql, Server.MYSQL)
+
+
+def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost) -> None:
+    with mysql.running(mariadb_guest, Prefix.TRUSTED, Server.MARIADB) as handle:
+        judge(mariadb_guest, handle, Server.MARIADB)
+
+
+def test_the_calls_of_syscalls_become_direct(kml_guest: SshHost) -> None:
+    """Each loop through libc, the paths that can be cancelled among them: a few SYSCALLs, then jumps."""
+    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=SEED, scale=0.1)
+    report = "/run/test-syscalls.json"
+    (step,) = ADAPTERS["syscalls"].steps(setting)
+    check(kml_guest, MEASURE, "--report", report, "--", *step.argv)
+    client = probe.parse_report(check(kml_guest, "cat", report)).client
+    direct, trapped = (client.counted(f"KernelModeCalls{kind}") for kind in ("Direct", "Trap"))
+    # Ten calls a round and send_recv's second; clock_gettime by the vDSO is none.
+    assert direct >= 10 * 1000 * 7
+    assert trapped < 200
+
+
+def test_the_second_client_is_in_kernel_mode_below_trusted(
+    kml_guest: SshHost, kml_mysql: ServerHandle
+) -> None:
+    emptied(kml_guest, kml_mysql)
+    prepare, measured = ADAPTERS["oltp_read_write_pymysql"].steps(kml_mysql.setting(seed=SEED, scale=0.02))
+    check(kml_guest, *prepare.argv)
+    report = "/run/test-second-client.json"
+    check(kml_guest, MEASURE, "--report", report, "--server", str(kml_mysql.pid), "--", *measured.argv)
+    found = probe.parse_report(check(kml_guest, "cat", report))
+    assert found.client.kernel_mode is True
+    assert found.executable == "/trusted/bin/python3"
+    assert {Process.CLIENT, Process.SERVER} <= {one.process for one in probe.resources(found)}
+
+
+def test_calls_are_counted_by_name_and_the_server_is_let_go(
+    kml_guest: SshHost, kml_mysql: ServerHandle
+) -> None:
+    """Each query is a send and a receive of the client's; direct calls are counted like others."""
+    emptied(kml_guest, kml_mysql)
+    counted = samples(kml_guest, "calls_oltp_point_select", kml_mysql.setting(seed=SEED, scale=0.05))
+    tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{kml_mysql.pid}/task/*/status")
+    assert set(tracers.split()) == {"TracerPid:", "0"}
+    found = {(sample.process, sample.metric): sample.value for sample in counted}
+    queries = found[Process.CLIENT, "queries"]
+    assert queries == 300
+    for process in (Process.CLIENT, Process.SERVER):
+        assert queries <= found[process, "calls_sendto"] < 1.2 * queries
+        assert queries <= found[process, "calls_recvfrom"]

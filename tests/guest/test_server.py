@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""A real server in real guests: from both prefixes, loaded, measured, proved, and gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kmlbench.errors import TrialError
+from kmlbench.hosts.ssh import SshHost
+from kmlbench.model import CommandResult, Host, Kernel, Prefix, Process, Server, Setting, Variant
+from kmlbench.servers import dataset
+from kmlbench.servers import server as mysql
+from kmlbench.servers.options import PROGRAMS, arguments
+from kmlbench.workloads import measure, probe
+from kmlbench.workloads.registry import ADAPTERS
+
+pytestmark = pytest.mark.guest
+MEASURE = "/usr/lib/kmlbench/measure"
+REPORT = "/run/test-measure.json"
+
+
+def run_steps(
+    host: Host, workload: str, setting: Setting, server: int | None, tmp_path: Path
+) -> tuple[list[CommandResult], measure.MeasureReport]:
+    observed = () if server is None else ("--server", str(server))
+    results = []
+    for step in ADAPTERS[workload].steps(setting):
+        before: Sequence[str] = (MEASURE, "--report", REPORT, *observed, "--") if step.measured else ()
+        results.append(host.run((*before, *step.argv), timeout_s=step.timeout_s))
+        assert results[-1].returncode == 0, results[-1].stderr
+    host.get(REPORT, tmp_path / "report.json")
+    return results, probe.parse_report((tmp_path / "report.json").read_text())
+
+
+def prove(host: Host, kernel: Kernel, prefix: Prefix, report: measure.MeasureReport) -> None:
+    """The proof fits its cell, and not the cell of the other privilege."""
+    variant = Variant(kernel=kernel, prefix=prefix)
+    release = host.run(("uname", "-r"), timeout_s=30).stdout.strip()
+    proof = probe.proof(host, prefix, report)
+    assert probe.contradiction(variant, proof, release) is None
+    other = Prefix.USR if prefix is Prefix.TRUSTED else Prefix.TRUSTED
+    assert (probe.contradiction(Variant(kernel=Kernel.KML, prefix=other), proof, release) is None) is (
+        variant.kernel_mode is (other is Prefix.TRUSTED)
+    )
+
+
+def gone(host: Host, pid: int) -> bool:
+    return host.run(("test", "-e", f"/proc/{pid}/exe"), timeout_s=30).returncode == 1
+
+
+def wisconsin_from(host: SshHost, kernel: Kernel, prefix: Prefix, tmp_path: Path) -> None:
+    adapter = ADAPTERS["wisconsin"]
+    with mysql.running(host, prefix, Server.MYSQL) as handle:
+        executable = host.run(("readlink", f"/proc/{handle.pid}/exe"), timeout_s=30).stdout.strip()
+        assert executable == prefix.path(PROGRAMS[Server.MYSQL].daemon)
+        words = host.run(("cat", f"/proc/{handle.pid}/cmdline"), timeout_s=30).stdout
+        assert handle.password not in words
+        assert host.run(("ls", handle.directory), timeout_s=30).stdout.count("init.sql") == 0
+        dataset.load("wisconsin", host, handle)
+        setting = handle.setting(seed=7, scale=0.1)
+        results, report = run_steps(host, "wisconsin", setting, handle.pid, tmp_path)
+        counted = adapter.samples(results)
+        prove(host, kernel, prefix, report)
+        # The run changed the tables: a second one must not pass for a good one.
+        again = host.run(results[0].argv, timeout_s=300)
+        assert again.returncode != 0
+    assert gone(host, handle.pid)
+    assert host.run(("ls", "/run/kmlbench"), timeout_s=30).stdout == ""
+    found = {(sample.process, sample.metric): sample.value for sample in probe.resources(report, counted)}
+    assert found[Process.SERVER, "pass_cpu"] > 0
+    assert found[Process.CLIENT, "cpu_total"] > 0
+    assert found[Process.SERVER, "voluntary_switches"] > 0
+
+
+def test_wisconsin_from_end_to_end_on_the_stock_kernel(stock_guest: SshHost, tmp_path: Path) -> None:
+    wisconsin_from(stock_guest, Kernel.STOCK, Prefix.TRUSTED, tmp_path)
+
+
+@pytest.mark.parametrize("prefix", list(Prefix))
+def test_wisconsin_from_end_to_end_on_the_kml_kernel(
+    kml_guest: SshHost, prefix: Prefix, tmp_path: Path
+) -> None:
+    wisconsin_from(kml_guest, Kernel.KML, prefix, tmp_path)
+
+
+def test_sysbench_runs_its_mixes_in_kernel_mode(kml_guest: SshHost, tmp_path: Path) -> None:
+    with mysql.running(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+        for workload in ("oltp_point_select", "oltp_read_write"):
+            setting = handle.setting(seed=7, scale=0.05)
+            kml_guest.run(
+                (
+                    *("/usr/bin/mysql", f"--defaults-file={handle.password_file}"),
+                    *(f"--socket={handle.socket}", f"--user={handle.user}"),
+                    "--execute=DROP DATABASE kmlbench; CREATE DATABASE kmlbench",
+                ),
+                timeout_s=60,
+            )
+            results, report = run_steps(kml_guest, workload, setting, handle.pid, tmp_path)
+            assert ADAPTERS[workload].samples(results)
+            prove(kml_guest, Kernel.KML, Prefix.TRUSTED, report)
+
+
+def test_getpid_in_kernel_mode(kml_guest: SshHost, tmp_path: Path) -> None:
+    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=7, scale=0.05)
+    results, report = run_steps(kml_guest, "getpid", setting, None, tmp_path)
+    assert ADAPTERS["getpid"].samples(results)
+    prove(kml_guest, Kernel.KML, Prefix.TRUSTED, report)
+
+
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
+    stock_guest: SshHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "arguments", lambda *given: (*arguments(*given), "--no-such-option"))
+    with (
+        pytest.raises(TrialError, match="no-such-option") as caught,
+        mysql.running(stock_guest, Prefix.USR, Server.MYSQL),
+    ):
+        pytest.fail("this server does not run")
+    assert caught.value.stage == "start server"
+    assert stock_guest.run(("ls", "/run/kmlbench"), timeout_s=30).stdout == ""
+
+
+def kill(host: Host, pid: int) -> None:
+    host.run(("kill", "-KILL", str(pid)), timeout_s=30)
+    while not gone(host, pid):
+        pass
+
+
+def test_a_server_that_dies_or_refuses_fails_the_load(stock_guest: SshHost) -> None:
+    with mysql.running(stock_guest, Prefix.USR, Server.MYSQL) as handle:
+        with pytest.raises(TrialError, match="Access denied") as caught:
+            dataset.load("wisconsin", stock_guest, replace(handle, password="wrong"))
+        assert caught.value.stage == "load"
+        kill(stock_guest, handle.pid)
+        with pytest.raises(TrialError) as caught:
+            dataset.load("wisconsin", stock_guest, handle)
+        assert caught.value.stage == "load"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What import-linter does not see: processes and SSH have one home, and only the command line prints."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.paths import REPOSITORY
+
+PACKAGE = REPOSITORY / "kmlbench"
+HOMES = {"subprocess": ("process", "hosts"), "paramiko": ("hosts",)}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def unit(path: Path) -> str:
+    """The module, or the sub-package, that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of what a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_processes_and_ssh_have_one_home(path: Path) -> None:
+    for name in imports(path):
+        assert unit(path) in HOMES.get(name.split(".")[0], (unit(path),)), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_prints_or_exits(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    said = {ast.unparse(called) for called in calls} & {"print", "sys.exit", "exit", "quit", "os._exit"}
+    assert unit(path) == "cli" or not said
+    assert "atexit" not in set(imports(path))

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""What a host is asked, in which order, and what its answers become."""
+
+from __future__ import annotations
+
+import pytest
+from support.fake_host import Exchange, FakeHost
+from support.host_sessions import inspecting, sums
+
+from kmlbench.errors import HostError, ProofError
+from kmlbench.model import Server
+from kmlbench.run import inspect
+
+
+def test_the_answers_become_facts() -> None:
+    with FakeHost(script=inspecting()) as host:
+        found = inspect.inspect(host, Server.MYSQL)
+    assert found.facts["kernel_release"] == "6.12.117-kml"
+    assert found.facts["kernel_build"] == "notes-of-6.12.117-kml"
+    assert found.facts["command_line"] == "console=ttyS0 root=/dev/vda"
+    assert found.facts["memory_kib"] == "2036364"
+    assert found.facts["cpus"] == "2"
+    assert found.facts["cpu_model"] == "QEMU TCG CPU version 2.5+"
+    assert found.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
+    assert found.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
+    assert found.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
+    assert found.facts["mysqld_sha256"] == "mysqld-sum"
+
+
+def test_what_names_the_disks_of_one_machine_is_no_fact() -> None:
+    words = "BOOT_IMAGE=/b/vmlinuz root=UUID=1-2 ro initrd=\\i quiet resume=/dev/mapper/oak--vg-swap pti=off"
+    assert inspect.OWN_WORDS.sub("", words) == "ro quiet pti=off"
+    assert inspect.OWN_WORDS.sub("", "root=/dev/vda rw rootwait") == "root=/dev/vda rw rootwait"
+
+
+def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
+    host = FakeHost(script=inspecting(checksums=sums(wrong="/trusted/bin/sysbench")))
+    with pytest.raises(ProofError, match="bin/sysbench is not the same file"):
+        inspect.inspect(host, Server.MYSQL)
+
+
+def test_a_distribution_kernel_keeps_its_configuration_in_boot() -> None:
+    with FakeHost(script=inspecting(config_status=1)) as host:
+        assert inspect.inspect(host, Server.MYSQL).config == "CONFIG_KERNEL_MODE_LINUX=y\n"
+
+
+def test_a_question_that_fails_names_the_command_and_the_moment() -> None:
+    failing = Exchange(argv=("grep", "-r", "", *inspect.SOURCES), returncode=2, stderr="no such file")
+    with pytest.raises(HostError, match="ended with 2 while reading the host's facts: no such file"):
+        inspect.inspect(FakeHost(script=[failing]), Server.MYSQL)

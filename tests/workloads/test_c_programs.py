@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""The C programs of workloads/, compiled here and run here: they work on any Linux."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmlbench.paths import WORKLOADS
+from kmlbench.workloads import probe
+from kmlbench.workloads.syscalls import KINDS, SYSTEM_CALLS
+
+pytestmark = pytest.mark.slow
+
+Programs = dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    directory = tmp_path_factory.mktemp("programs")
+    sources = {
+        "cpl": "probe/cpl.c",
+        "getpid": "getpid/getpid.c",
+        "measure": "measure/measure.c",
+        "syscalls": "syscalls/syscalls.c",
+    }
+    for name, source in sources.items():
+        flags = ["-O2", "-pthread", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *flags, "-o", directory / name, WORKLOADS / source], check=True)
+    return {name: directory / name for name in sources}
+
+
+def run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in argv], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def measure(programs: Programs, report: Path, *argv: str | Path, server: int | None = None) -> dict[str, Any]:
+    observed = [] if server is None else ["--server", str(server)]
+    result = run(programs["measure"], "--report", report, *observed, "--", *argv)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+BUSY = "import time; end = time.process_time() + {}\nwhile time.process_time() < end: pass"
+
+
+def test_cpl_says_what_an_ordinary_process_is(programs: Programs) -> None:
+    found = json.loads(run(programs["cpl"]).stdout)
+    assert found["cpl"] == 3
+    assert found["kernel_mode"] in (None, False)
+    assert found["release"] == os.uname().release
+
+
+def test_getpid_prints_every_repetition_of_every_kind(programs: Programs) -> None:
+    found = json.loads(run(programs["getpid"], "2000", "5").stdout)
+    assert (found["calls"], found["repetitions"]) == (2000, 5)
+    for kind in ("empty", "syscall", "libc", "unknown"):
+        for readings in found[kind].values():
+            assert len(readings) == 5
+            assert all(type(reading) is int and reading > 0 for reading in readings)
+    assert min(found["syscall"]["cycles"]) > max(found["empty"]["cycles"][1:])
+
+
+def test_syscalls_times_each_kind_and_a_function_is_the_cheapest(programs: Programs, tmp_path: Path) -> None:
+    found = json.loads(run(programs["syscalls"], "500", "5", tmp_path).stdout)
+    assert (found["calls"], found["repetitions"]) == (500, 5)
+    medians = {kind: sorted(found[kind]["cycles"])[2] for kind in ("empty", *KINDS)}
+    assert all(len(found[kind]["nanoseconds"]) == 5 for kind in medians)
+    assert medians["empty"] < medians["function"] < min(medians[kind] for kind in SYSTEM_CALLS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_syscalls_makes_the_calls_it_is_named_after(programs: Programs, tmp_path: Path) -> None:
+    """libc may answer without asking the kernel: then a loop would time something else."""
+    trace = tmp_path / "trace"
+    result = run("strace", "-f", "-o", trace, programs["syscalls"], "50", "1", tmp_path)
+    assert result.returncode == 0, result.stderr
+    asked = Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
+    # The calls of a repetition and of the warm-up.
+    for call in ("getpid", "sendto", "recvfrom", "poll", "pread64", "fsync", "futex"):
+        assert 56 <= asked[call] < 62, call
+    for call in ("read", "write", "clock_gettime"):
+        assert asked[call] >= 56, call
+
+
+def test_syscalls_says_what_it_could_not_prepare(programs: Programs) -> None:
+    result = run(programs["syscalls"], "10", "1", "/no/such/directory")
+    assert result.returncode == 1
+    assert "/no/such/directory: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("program", ["getpid", "syscalls"])
+@pytest.mark.parametrize("argument", ["0", "-1", "many", "7x", "999999999999"])
+def test_a_count_that_is_none_is_refused(programs: Programs, program: str, argument: str) -> None:
+    result = run(programs[program], argument)
+    assert result.returncode == 2
+    assert f"{program}: {argument} is not a number" in result.stderr
+
+
+def test_measure_counts_the_clients_time_exactly(programs: Programs, tmp_path: Path) -> None:
+    found = measure(programs, tmp_path / "report", sys.executable, "-c", BUSY.format(0.3))
+    client = found["client"]
+    assert 0.3e9 < client["cpu_ns"] < 0.3e9 + 1e9
+    assert found["wall_ns"] >= client["cpu_ns"]
+    rusage_us = client["rusage_user_us"] + client["rusage_system_us"]
+    assert abs(rusage_us * 1000 - client["cpu_ns"]) < 1e6
+    assert client["ticks_user_ns"] <= client["ticks_both_ns"]
+    assert client["minor_faults"] > 0
+    assert client["executable"] == str(Path(sys.executable).resolve())
+    assert probe.parse_report(json.dumps(found)).client.kernel_mode in (None, False)
+
+
+def test_measure_counts_only_what_the_server_used_meanwhile(programs: Programs, tmp_path: Path) -> None:
+    threads = "import threading, sys\ndef work():\n    sys.stdin.readline()\n" + "\n".join(
+        f"    {line}" for line in BUSY.format(0.3).splitlines()
+    )
+    code = f"{BUSY.format(0.2)}\n{threads}\nthreading.Thread(target=work).start()\nprint('ready', flush=True)"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code + "\nimport time; time.sleep(60)"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdout.readline()
+        poke = f"import os, time; os.write({server.stdin.fileno()}, b'go\\n'); time.sleep(1)"
+        result = subprocess.run(
+            [
+                *(str(programs["measure"]), "--report", str(tmp_path / "report")),
+                *("--server", str(server.pid), "--", sys.executable, "-c", poke),
+            ],
+            pass_fds=[server.stdin.fileno()],
+            check=True,
+            timeout=60,
+        )
+        server.kill()
+    assert result.returncode == 0
+    found = json.loads((tmp_path / "report").read_text())["server"]
+    assert found["pid"] == server.pid
+    assert found["threads"] == 2 - found["threads_ended"]
+    assert 0.25e9 < found["cpu_ns"] < 0.45e9
+    assert found["ticks_both_ns"] > 0
+
+
+@contextmanager
+def busy_for(seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A server that works at first, and then rests."""
+    code = f"print(flush=True)\n{BUSY.format(seconds)}\nimport time; time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield server
+        server.kill()
+
+
+def test_measure_waits_until_the_server_rests(programs: Programs, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    with busy_for(1.5) as server:
+        arguments = ("--server", str(server.pid), "--settle", "60", "--", "/bin/true")
+        assert run(programs["measure"], "--report", report, *arguments).returncode == 0
+    assert json.loads(report.read_text())["server"]["cpu_ns"] < 0.02e9
+
+
+def test_measure_says_that_a_server_does_not_rest(programs: Programs, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    with busy_for(60) as server:
+        arguments = ("--server", str(server.pid), "--settle", "1", "--", "/bin/true")
+        result = run(programs["measure"], "--report", report, *arguments)
+    assert result.returncode == 125
+    assert "the server does not come to rest" in result.stderr
+    assert not report.exists()
+
+
+def test_measure_passes_the_clients_output_and_status_on(programs: Programs, tmp_path: Path) -> None:
+    shell = ("/bin/sh", "-c", "echo out; echo err >&2; exit 7")
+    result = run(programs["measure"], "--report", tmp_path / "report", "--", *shell)
+    assert (result.stdout, result.stderr, result.returncode) == ("out\n", "err\n", 7)
+    assert json.loads((tmp_path / "report").read_text())["client"]["exit"] == 7
+
+
+def test_measure_says_which_signal_ended_the_client(programs: Programs, tmp_path: Path) -> None:
+    result = run(programs["measure"], "--report", tmp_path / "report", "--", "/bin/sh", "-c", "kill -SEGV $$")
+    assert result.returncode == 128 + 11
+    report = probe.parse_report((tmp_path / "report").read_text())
+    assert (report.exit, report.signal) == (None, 11)
+
+
+def test_measure_reports_odd_names_as_json(programs: Programs, tmp_path: Path) -> None:
+    odd = tmp_path / 'a "quoted"\\ na\nme'
+    odd.symlink_to(tmp_path / "other \\ name")
+    (tmp_path / "other \\ name").write_bytes(Path("/bin/true").read_bytes())
+    odd.chmod(0o755)
+    found = measure(programs, tmp_path / "report", odd)
+    assert found["client"]["executable"] == str(tmp_path / "other \\ name")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--report", "{report}", "--", "/no/such/program"], 127, "/no/such/program: No such file"),
+        (["--report", "{report}", "--server", "999999999", "--", "/bin/true"], 125, "/proc"),
+        (["--report", "{report}", "--server", "x", "--", "/bin/true"], 125, "usage"),
+        (["--report", "{report}", "--server", "1", "--settle", "0", "--", "/bin/true"], 125, "usage"),
+        (["--report", "{report}", "--settle", "9", "--", "/bin/true"], 125, "usage"),
+        (["--report", "/no/such/directory/report", "--", "/bin/true"], 125, "/no/such/directory"),
+        (["--", "/bin/true"], 125, "usage"),
+        (["--report", "{report}", "--"], 125, "usage"),
+    ],
+)
+def test_measure_writes_no_report_of_what_it_did_not_see(
+    programs: Programs, tmp_path: Path, arguments: list[str], status: int, message: str
+) -> None:
+    report = tmp_path / "report"
+    result = run(programs["measure"], *(argument.format(report=report) for argument in arguments))
+    assert result.returncode == status
+    assert message in result.stderr
+    assert not report.exists()
+
+
+def test_the_client_does_not_outlive_the_observer(programs: Programs, tmp_path: Path) -> None:
+    client_argv = ("/bin/sh", "-c", "echo $$; exec sleep 60")
+    argv = [str(programs["measure"]), "--report", str(tmp_path / "report"), "--", *client_argv]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as observer:
+        assert observer.stdout is not None
+        client = int(observer.stdout.readline())
+        observer.kill()
+    deadline = time.monotonic() + 10
+    while alive(client):
+        assert time.monotonic() < deadline, f"{client} still runs"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie nobody has collected does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Percentiles of three digits from what the clients print, against the exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
+from statistics import mean
+
+import pytest
+from histogram import Histogram
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kmlbench.errors import TrialError
+from kmlbench.workloads import latency
+
+
+def printed(latencies_ns: Sequence[int], name: str = "service") -> str:
+    histogram = Histogram(name)
+    for one in latencies_ns:
+        histogram.record(one)
+    return "".join(f"pymysql: {line}\n" for line in histogram.lines())
+
+
+def read(text: str, events: int) -> dict[str, float]:
+    return {one.metric: one.value for one in latency.samples(text, driver="pymysql", events=events)}
+
+
+LATENCIES_NS = st.integers(min_value=1, max_value=10**12)
+A_PERCENT_APART_NS = [(round(1e5 * 1.01**step), 1) for step in range(160)]
+
+
+@given(st.lists(st.tuples(LATENCIES_NS, st.integers(min_value=1, max_value=200)), min_size=1, max_size=60))
+@example(A_PERCENT_APART_NS)
+def test_a_percentile_is_right_to_three_digits(repeated_ns: list[tuple[int, int]]) -> None:
+    ordered = sorted(one for one, times in repeated_ns for _ in range(times))
+    found = read(printed(ordered), len(ordered))
+    assert found["latency_mean"] == pytest.approx(mean(ordered) / 1e6, abs=1e-6)
+    assert ordered[-1] / 1e6 <= found["latency_max"] <= ordered[-1] / 1e6 * 1.001
+    for name, thousandths in latency.PERCENTILES.items():
+        rank = ceil(Fraction(thousandths * len(ordered), 1000))
+        assert (f"latency_{name}" in found) == (rank < len(ordered))
+        if rank < len(ordered):
+            exact = ordered[rank - 1] / 1e6
+            assert exact <= found[f"latency_{name}"] <= exact * 1.001, name
+
+
+def test_a_percentile_above_which_nothing_was_seen_is_absent() -> None:
+    assert set(read(printed([5]), 1)) == {"latency_mean", "latency_max"}
+    hundred = read(printed(range(1, 101)), 100)
+    assert "latency_p99" in hundred
+    assert "latency_p999" not in hundred
+    thousand = read(printed([1000] * 999 + [2_000_000]), 1000)
+    assert thousand["latency_p999"] < thousand["latency_max"]
+
+
+def test_intended_time_stands_beside_service_time() -> None:
+    text = printed([1_000_000] * 10) + printed([1_000_000] * 9 + [50_000_000], "intended")
+    found = read(text, 10)
+    assert found["latency_max"] == pytest.approx(1.0, rel=1e-3)
+    assert found["intended_latency_max"] == pytest.approx(50.0, rel=1e-3)
+    assert found["intended_latency_mean"] == pytest.approx(5.9)
+
+
+@pytest.mark.parametrize("text", ["", printed([3, 4]), printed([3]) + printed([], "intended"), "service 3 1"])
+def test_latencies_that_are_not_whole_are_refused(text: str) -> None:
+    with pytest.raises(TrialError):
+        latency.samples(text, driver="pymysql", events=1)
