@@ -23,7 +23,7 @@ from random import Random
 
 from kmlbench import process as commands
 from kmlbench.analysis import frames
-from kmlbench.model import Campaign, Completed, Kernel, Process, Proof, Sample, Trial
+from kmlbench.model import Completed, Kernel, PlannedCampaign, Process, Proof, Sample, Trial
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.report import write
@@ -79,7 +79,7 @@ def step(name: str, directory: Path) -> str:
         case "load":
             return measured(name, 2.0, lambda: frames.load(directory))
         case "report":
-            told = measured(name, 10.0, lambda: write.write(directory))
+            told = measured(name, 10.0, lambda: write.write_report(directory))
             return (
                 f"{told}\nreport.html: {(directory / 'report.html').stat().st_size / 1e6:.2f} MB (goal 5 MB)"
             )
@@ -101,7 +101,7 @@ def measured(name: str, goal_s: float, act: Callable[[], object]) -> str:
 def shares(directory: Path) -> str:
     """The time of a report by part, under the profiler, which makes many small calls look dearer."""
     profile = cProfile.Profile()
-    profile.runcall(write.write, directory)
+    profile.runcall(write.write_report, directory)
     spent = dict.fromkeys(PARTS, 0.0)
     for (file, _, function), row in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         for part, (module, functions) in PARTS.items():
@@ -113,8 +113,8 @@ def shares(directory: Path) -> str:
 def build(root: Path, *, samples: int, trials: int) -> Path:
     """Store the synthetic campaign; its directory."""
     blocks = -(-trials // (len(CELLS) * len(WORKLOADS)))
-    planned = schedule.make(CELLS, WORKLOADS, blocks=blocks, seed=1)[:trials]
-    record = Campaign(
+    planned = schedule.make_schedule(CELLS, WORKLOADS, blocks=blocks, seed=1)[:trials]
+    record = PlannedCampaign(
         id="large",
         started_utc="2026-11-24T00:00:00Z",
         title="a large one",

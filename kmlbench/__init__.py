@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
 
-`load("results/latest")` returns the samples of a stored campaign as a tidy DataFrame, `effects` the
-comparisons of its cells, `explain` why its workloads take less; `campaigns("results")` lists stored
-campaigns, `sample_files("results")` their Parquet files. The names are imported on first use, so that the
-command line does not wait for pandas.
+`read("results/latest")` returns a stored Campaign: its answer, proofs, effects, explanation and figures.
+`campaigns("results")` lists stored campaigns, `sample_files("results")` their Parquet files, `metrics()`
+what can be measured; `load`, `effects` and `explain` take paths. Nothing else is public. The names are
+imported on first use, so that the command line does not wait for pandas.
 """
 
 from __future__ import annotations
@@ -15,21 +15,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kmlbench.analysis.frames import load
-    from kmlbench.api import campaigns, effects, explain, sample_files
+    from kmlbench.api.campaign import Campaign, Drawing, read
+    from kmlbench.api.frames import campaigns, effects, explain, metrics, sample_files
+    from kmlbench.report.answer import Answer
 
     __version__: str
 
-__all__ = ["__version__", "campaigns", "effects", "explain", "load", "sample_files"]
+__all__ = [
+    "Answer",
+    "Campaign",
+    "Drawing",
+    "__version__",
+    "campaigns",
+    "effects",
+    "explain",
+    "load",
+    "metrics",
+    "read",
+    "sample_files",
+]
+
+_MODULES = {
+    **dict.fromkeys(("Campaign", "Drawing", "read"), "kmlbench.api.campaign"),
+    **dict.fromkeys(("campaigns", "effects", "explain", "metrics", "sample_files"), "kmlbench.api.frames"),
+    "Answer": "kmlbench.report.answer",
+    "load": "kmlbench.analysis.frames",
+}
 
 
 def __getattr__(name: str) -> object:
-    match name:
-        case "campaigns" | "effects" | "sample_files":
-            return getattr(import_module("kmlbench.api"), name)
-        case "explain":
-            return import_module("kmlbench.api").explain
-        case "load":
-            return import_module("kmlbench.analysis.frames").load
-        case "__version__":
-            return version("kmlbench")
+    if name == "__version__":
+        return version("kmlbench")
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

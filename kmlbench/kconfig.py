@@ -15,7 +15,7 @@ _SET = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 
 
-def options(text: str) -> dict[str, str]:
+def parse_options(text: str) -> dict[str, str]:
     """The options of a kernel configuration or a fragment of one; an option that is not set is "n"."""
     found: dict[str, str] = {}
     for line in text.splitlines():
@@ -26,7 +26,7 @@ def options(text: str) -> dict[str, str]:
     return found
 
 
-def lost(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, ...]:
+def lost_options(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, ...]:
     """The wanted options that a configuration lacks, each as "OPTION=wanted (is got)"."""
     return tuple(
         f"{name}={value} (is {got.get(name, 'n')})"
@@ -48,7 +48,7 @@ def unexpected_differences(stock: Mapping[str, str], kml: Mapping[str, str]) -> 
 
 def require_asked_for(fragment: str, built: str) -> None:
     """Raises BuildError naming each option of `fragment` that the full configuration `built` lost."""
-    if missing := lost(options(fragment), options(built)):
+    if missing := lost_options(parse_options(fragment), parse_options(built)):
         raise BuildError(
             "options got lost while the kernel was configured:\n  " + "\n  ".join(missing),
             remedy="an option with unmet dependencies is dropped: add these to kernel/configs",
@@ -57,7 +57,7 @@ def require_asked_for(fragment: str, built: str) -> None:
 
 def require_same_but_kml(stock: str, kml: str) -> None:
     """Raises BuildError naming each option in which the kernels differ, other than KML's own."""
-    if names := unexpected_differences(options(stock), options(kml)):
+    if names := unexpected_differences(parse_options(stock), parse_options(kml)):
         raise BuildError(
             "the configurations of the two kernels differ in more than Kernel Mode Linux: "
             + ", ".join(names),

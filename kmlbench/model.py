@@ -265,28 +265,6 @@ class Setting:
     server_pid: int = 0
 
 
-class Adapter(Protocol):
-    """A workload: how to run it and how to read what it printed. Pure: no input, no output.
-
-    `dataset` names what kmlbench.servers.dataset loads into the server before the steps, or is None.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def driver(self) -> str: ...
-    @property
-    def needs_server(self) -> bool: ...
-    @property
-    def dataset(self) -> str | None: ...
-
-    def steps(self, setting: Setting) -> tuple[Step, ...]:
-        """The commands of one trial, in order."""
-
-    def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        """The numbers in the steps' output, in the order of `steps`. Raises TrialError(stage="parse")."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One thing that a workload measures: the part of a frame that may be compared between cells."""
@@ -297,7 +275,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class TrialGroup:
     """Consecutive trials of one boot with one prefix that share a server start, or have no server."""
 
     prefix: Prefix
@@ -316,7 +294,7 @@ class Boot:
     block: int
     twin: int
     kernel: Kernel
-    groups: tuple[Group, ...]
+    groups: tuple[TrialGroup, ...]
     pair: int = 0
 
     @property
@@ -355,7 +333,7 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Campaign:
+class PlannedCampaign:
     """What was planned and with what: everything that is known before the first trial.
 
     `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from kmlbench.model import Boot, Campaign, Outcome, Prefix, Trial
+from kmlbench.model import Boot, Outcome, PlannedCampaign, Prefix, Trial
 
 
 class Progress(Protocol):
@@ -66,7 +66,7 @@ class Planned:
 class Begun:
     """The campaign in `directory` starts, or resumes after `before`."""
 
-    record: Campaign
+    record: PlannedCampaign
     directory: Path
     before: Sequence[Outcome] = ()
 

@@ -31,7 +31,7 @@ def rows(frame: pd.DataFrame, comparison: str) -> pd.DataFrame:
 def test_the_effects_of_a_real_campaign_are_those_of_its_report(tmp_path: Path) -> None:
     path = stored_campaign(tmp_path)
     (row,) = rows(kmlbench.effects(path), str(PRIMARY)).to_dict("records")
-    ratio = measurements.source(reader.read(path)).ratio(CPU, PRIMARY)
+    ratio = measurements.source(reader.read_campaign(path)).ratio(CPU, PRIMARY)
     assert isinstance(ratio, Interval)
     assert ratio.low is not None
     assert (row["change_percent"], row["low"]) == (100 * (ratio.estimate - 1), 100 * (ratio.low - 1))

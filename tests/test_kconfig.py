@@ -11,7 +11,7 @@ KML = STOCK.replace("-stock", "-kml") + "CONFIG_KERNEL_MODE_LINUX=y\n"
 
 
 def test_options_reads_values_and_what_is_not_set() -> None:
-    assert kconfig.options(STOCK) == {
+    assert kconfig.parse_options(STOCK) == {
         "CONFIG_SMP": "y",
         "CONFIG_XEN": "n",
         "CONFIG_HZ": "250",
@@ -20,7 +20,7 @@ def test_options_reads_values_and_what_is_not_set() -> None:
 
 
 def test_comments_are_not_options() -> None:
-    assert kconfig.options("# CONFIG_SMP=y\n# a note on CONFIG_SMP is not set here\n") == {}
+    assert kconfig.parse_options("# CONFIG_SMP=y\n# a note on CONFIG_SMP is not set here\n") == {}
 
 
 def test_an_option_that_got_lost_is_named() -> None:

@@ -120,7 +120,7 @@ def benchmark(clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     playing = Playing()
     stage(monkeypatch, playing)
     monkeypatch.setattr(provenance, "git_commit", git_commit)
-    monkeypatch.setattr(report, "write", lambda directory, **_: directory / "report.html")
+    monkeypatch.setattr(report, "write_report", lambda directory, **_: directory / "report.html")
     monkeypatch.chdir(clone.path)
     return Benchmark(playing, capsys)
 

@@ -17,7 +17,7 @@ from conformance.lists import Test
 from conformance.outcomes import Outcome, Result
 from kmlbench.errors import HostError, ProofError
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, power_on
-from kmlbench.hosts.qemu_process import tied
+from kmlbench.hosts.qemu_process import tied_to_parent
 from kmlbench.model import Host, Kernel, Prefix
 from kmlbench.process import tail
 
@@ -89,7 +89,7 @@ def listened_to(spec: GuestSpec, directory: Path) -> Iterator[Host]:
     waits for a time-out with interrupts off, and an oops that takes minutes to print looks like a hang.
     """
     with ExitStack() as stack:
-        machine = power_on(spec, directory=directory, argv_prefix=tied())
+        machine = power_on(spec, directory=directory, argv_prefix=tied_to_parent())
         stack.callback(machine.stop)
         machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
         threading.Thread(target=_drain, args=(machine.console,), daemon=True).start()

@@ -10,20 +10,19 @@ from kmlbench.analysis import measurements
 from kmlbench.analysis.measurements import Source
 from kmlbench.errors import InputError
 from kmlbench.model import Measure, Process, Variant
-from kmlbench.plan.comparisons import WORK, Comparison, planned_workloads, work
+from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work, planned_workloads
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.format import Cell, change, value
 from kmlbench.stats.intervals import MARGIN, Absent, Blocks, Estimate, Interval, Verdict
-
-METRICS = (*measurements.CHANGES, "pass_cpu")
+from kmlbench.workloads.registry import METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What both campaigns say of one thing, `what`, and how the second differs from the first."""
+class ComparedRow:
+    """What both campaigns say of a comparison or a cell, and how the second differs from the first."""
 
-    what: str
+    subject: Comparison | Variant
     first: Cell
     second: Cell
     change: Cell
@@ -31,26 +30,26 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class ComparedGroup:
     """A measure that both campaigns have, its unit, and its rows: effects first, then cells."""
 
     measure: Measure
     unit: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Both:
     """Two campaigns of one platform. `notes` say what else differs between them."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ComparedGroup, ...]
     notes: tuple[str, ...]
 
 
-def compare(first: StoredCampaign, second: StoredCampaign) -> Both:
+def compare_campaigns(first: StoredCampaign, second: StoredCampaign) -> Both:
     """Compare two campaigns of one platform. Raises InputError for campaigns that cannot be compared."""
     _require_comparable(first, second)
-    ours, theirs = (work(one.campaign.options) for one in (first, second))
+    ours, theirs = (amount_of_work(one.campaign.options) for one in (first, second))
     differing = [name for name in WORK if ours[name] != theirs[name]]
     sources = measurements.source(first), measurements.source(second)
     measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
@@ -85,14 +84,14 @@ def _require_comparable(first: StoredCampaign, second: StoredCampaign) -> None:
 
 def _measures(source: Source) -> Iterator[Measure]:
     for workload in planned_workloads(source.plan):
-        for metric in METRICS:
+        for metric in (one.name for one in METRICS.values() if one.compared):
             for process in Process:
                 measure = Measure(workload=workload, metric=metric, process=process)
                 if source.unit(measure):
                     yield measure
 
 
-def _group(measure: Measure, sources: tuple[Source, Source], *, cells: bool) -> Group:
+def _group(measure: Measure, sources: tuple[Source, Source], *, cells: bool) -> ComparedGroup:
     first, second = sources
     confidence = max(source.confidence for source in sources)
     shared = [one for one in first.comparisons if one in second.comparisons]
@@ -102,12 +101,12 @@ def _group(measure: Measure, sources: tuple[Source, Source], *, cells: bool) -> 
     units = dict.fromkeys(source.unit(measure) or "" for source in sources)
     if len(units) > 1:
         raise InputError(f"{measure.workload} {measure.metric} has two units: {', '.join(units)}")
-    return Group(measure=measure, unit=next(iter(units)), rows=tuple(rows))
+    return ComparedGroup(measure=measure, unit=next(iter(units)), rows=tuple(rows))
 
 
 def _effect(
     measure: Measure, comparison: Comparison, sources: tuple[Source, Source], confidence: float
-) -> Row:
+) -> ComparedRow:
     effects = [source.ratio(measure, comparison) for source in sources]
 
     def ratio() -> Estimate:
@@ -115,14 +114,16 @@ def _effect(
         return intervals.ratio_of_effects(second, first, confidence=confidence)
 
     found = _between(effects, ratio)
-    return _row(str(comparison), [change(one) for one in effects], found)
+    return _row(comparison, [change(one) for one in effects], found)
 
 
-def _cell(measure: Measure, variant: Variant, sources: tuple[Source, Source], confidence: float) -> Row:
+def _cell(
+    measure: Measure, variant: Variant, sources: tuple[Source, Source], confidence: float
+) -> ComparedRow:
     means = [source.mean(measure, variant) for source in sources]
     first, second = (source.of(measure, variant) for source in sources)
     found = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
-    return _row(str(variant), [value(one) for one in means], found)
+    return _row(variant, [value(one) for one in means], found)
 
 
 def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> Blocks:
@@ -136,8 +137,10 @@ def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estima
     return absent or ratio()
 
 
-def _row(what: str, cells: list[Cell], ratio: Estimate) -> Row:
-    return Row(what=what, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio))
+def _row(subject: Comparison | Variant, cells: list[Cell], ratio: Estimate) -> ComparedRow:
+    return ComparedRow(
+        subject=subject, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio)
+    )
 
 
 def _verdict(ratio: Estimate) -> str:

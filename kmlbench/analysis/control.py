@@ -11,8 +11,8 @@ from pathlib import Path
 from kmlbench.analysis import measurements
 from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import InputError
-from kmlbench.model import Campaign
-from kmlbench.plan.comparisons import WORK, work
+from kmlbench.model import PlannedCampaign
+from kmlbench.plan.comparisons import WORK, amount_of_work
 from kmlbench.results import codec, reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import Interval
@@ -46,7 +46,7 @@ def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
 
 def named(directory: Path, stored: StoredCampaign) -> Noise:
     """The noise of the control in `directory`. Raises InputError if it is not one, or of another machine."""
-    control = reader.read(directory)
+    control = reader.read_campaign(directory)
     if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
         raise InputError(
             f"{directory} is not a control for {stored.directory.name}: {reason}",
@@ -55,7 +55,7 @@ def named(directory: Path, stored: StoredCampaign) -> Noise:
     return noise(control, stored)
 
 
-def at(place: str, stored: StoredCampaign) -> Noise:
+def control_at(place: str, stored: StoredCampaign) -> Noise:
     """The noise of the control that a report of `stored` names; looked for beside the campaign if it moved.
 
     Raises InputError if it is in neither place, or no longer matches the campaign.
@@ -77,7 +77,7 @@ def _is_there(directory: Path) -> bool:
         return False
 
 
-def find(stored: StoredCampaign) -> Noise | None:
+def find_control(stored: StoredCampaign) -> Noise | None:
     """The noise of the newest matching control beside a campaign; None if there is none, or for a control.
 
     A damaged neighbour is ignored, since the report is not about it; so is one without any
@@ -88,7 +88,7 @@ def find(stored: StoredCampaign) -> Noise | None:
     newest_first = sorted(_neighbours(stored), key=lambda found: found[0].started_utc, reverse=True)
     for _, directory in newest_first:
         try:
-            control = reader.read(directory)
+            control = reader.read_campaign(directory)
         except InputError:
             continue
         if not _other_machine(control, stored) and (found := noise(control, stored)).half_widths:
@@ -96,23 +96,23 @@ def find(stored: StoredCampaign) -> Noise | None:
     return None
 
 
-def _neighbours(stored: StoredCampaign) -> Iterator[tuple[Campaign, Path]]:
+def _neighbours(stored: StoredCampaign) -> Iterator[tuple[PlannedCampaign, Path]]:
     for path in stored.directory.parent.glob("*/campaign.json"):
         try:
-            campaign = codec.read_campaign(path.read_text(encoding="utf-8"))
+            campaign = codec.decode_campaign(path.read_text(encoding="utf-8"))
         except (ValueError, OSError):
             continue
         if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):
             yield campaign, path.parent
 
 
-def _unfit(control: Campaign, campaign: Campaign) -> str:
+def _unfit(control: PlannedCampaign, campaign: PlannedCampaign) -> str:
     """Why a campaign does not match another as its control, or nothing."""
     if not control.control:
         return "it is not an A/A control"
     if control.platform != campaign.platform:
         return f"it ran on {control.platform}, not on {campaign.platform}"
-    ours, theirs = work(campaign.options), work(control.options)
+    ours, theirs = amount_of_work(campaign.options), amount_of_work(control.options)
     differing = [name for name in WORK if ours[name] != theirs[name]]
     return f"different {' and '.join(differing)}" if differing else ""
 

@@ -98,7 +98,7 @@ class CostModel:
         }
 
 
-def of(stored: StoredCampaign) -> CostModel:
+def cost_model_of(stored: StoredCampaign) -> CostModel:
     """The costs that a campaign measured, of its blocks that measured all.
 
     Raises InputError without any, and where a loop took no time: without its block, noise would choose.
@@ -142,7 +142,7 @@ def of(stored: StoredCampaign) -> CostModel:
     )
 
 
-def text(model: CostModel) -> str:
+def cost_model_json(model: CostModel) -> str:
     """The content of the file: one sealed line."""
     record = _Record(
         format=FORMAT,
@@ -156,7 +156,7 @@ def text(model: CostModel) -> str:
     return lines.seal(record) + "\n"
 
 
-def read(path: Path) -> CostModel:
+def read_cost_model(path: Path) -> CostModel:
     """The costs in a file. Raises InputError that names what is wrong with it."""
     try:
         return _read(path.read_bytes().decode())
@@ -167,10 +167,10 @@ def read(path: Path) -> CostModel:
 
 
 def _read(content: str) -> CostModel:
-    header = lines.load(content, _HEADER)
+    header = lines.decode(content, _HEADER)
     if (header.what, header.format) != (WHAT, FORMAT):
         raise ValueError(f'not a file of "{WHAT}", format {FORMAT}')
-    record = lines.load(content, _RECORD)
+    record = lines.decode(content, _RECORD)
     return CostModel(
         name=record.name,
         measured_utc=record.measured_utc,

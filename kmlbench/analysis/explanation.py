@@ -79,7 +79,7 @@ class Explained:
 def explained(source: Source) -> tuple[Explained, ...]:
     """Every workload that has queries, by comparison with kernel mode and by process."""
     return tuple(
-        explain(source, workload, comparison, process)
+        explain_comparison(source, workload, comparison, process)
         for workload in explainable(source)
         for comparison in explainable_comparisons(source)
         for process in PROCESSES
@@ -100,7 +100,7 @@ def explainable_comparisons(source: Source) -> tuple[Comparison, ...]:
     return tuple(one for one in source.comparisons if one.treated.kernel_mode and not source.control)
 
 
-def explain(source: Source, workload: str, comparison: Comparison, process: Process) -> Explained:
+def explain_comparison(source: Source, workload: str, comparison: Comparison, process: Process) -> Explained:
     """The explanation of one comparison, of the blocks that have every part where some have."""
     parts = _parts(source, workload, comparison, process)
     if whole := parts.per_query(parts.residue):
@@ -121,7 +121,9 @@ def explain(source: Source, workload: str, comparison: Comparison, process: Proc
         Quantity.BREAK_EVEN: (parts.enough(0.0) if saves else {}, no_rate),
         Quantity.FOR_WORTH: (parts.enough(WORTH) if saves else {}, no_rate),
     }
-    found = {name: syscall_costs.estimate(source, by_block, why) for name, (by_block, why) in values.items()}
+    found = {
+        name: syscall_costs.estimate_mean(source, by_block, why) for name, (by_block, why) in values.items()
+    }
     return Explained(workload=workload, process=process, comparison=comparison, found=found)
 
 
@@ -198,7 +200,7 @@ NO_QUERIES = "no trial counted them with their queries"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class CallKind:
     """Calls of one name: how many a query makes, what one costs in both cells and saves, in nanoseconds."""
 
     name: str
@@ -210,7 +212,7 @@ class Kind:
     saved_per_query: Estimate
 
 
-def kinds(source: Source, workload: str, comparison: Comparison, process: Process) -> tuple[Kind, ...]:
+def kinds(source: Source, workload: str, comparison: Comparison, process: Process) -> tuple[CallKind, ...]:
     """The calls of a process by name, the most frequent first; empty where nobody counted them."""
     queries = syscall_costs.positive(source, syscall_costs.queries(COUNTING + workload), comparison.control)
     mixed = syscall_costs.mix(source, workload, comparison.control, process)
@@ -221,19 +223,22 @@ def kinds(source: Source, workload: str, comparison: Comparison, process: Proces
     return tuple(sorted(found, key=lambda one: (-_size(one.calls), one.name)))
 
 
-def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> Kind:
+def _kind(source: Source, name: str, comparison: Comparison, calls: ByBlock) -> CallKind:
     priced = syscall_costs.kind_of(name)
-    costs = [syscall_costs.costs(source, priced, cell) for cell in (comparison.control, comparison.treated)]
+    costs = [
+        syscall_costs.costs_by_block(source, priced, cell)
+        for cell in (comparison.control, comparison.treated)
+    ]
     saved = combine(lambda old, new: old - new, *costs)
     per_query = combine(lambda count, one: count * one, calls, saved)
-    return Kind(
+    return CallKind(
         name=name,
         priced=priced,
-        calls=syscall_costs.estimate(source, calls, NO_QUERIES),
-        control=syscall_costs.estimate(source, costs[0], NO_PRICES),
-        treated=syscall_costs.estimate(source, costs[1], NO_PRICES),
-        saved=syscall_costs.estimate(source, saved, NO_PRICES),
-        saved_per_query=syscall_costs.estimate(source, per_query, NO_PRICES),
+        calls=syscall_costs.estimate_mean(source, calls, NO_QUERIES),
+        control=syscall_costs.estimate_mean(source, costs[0], NO_PRICES),
+        treated=syscall_costs.estimate_mean(source, costs[1], NO_PRICES),
+        saved=syscall_costs.estimate_mean(source, saved, NO_PRICES),
+        saved_per_query=syscall_costs.estimate_mean(source, per_query, NO_PRICES),
     )
 
 

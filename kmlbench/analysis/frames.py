@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kmlbench.model import Completed
 from kmlbench.results import reader
 from kmlbench.results.reader import IncompleteRecord
-from kmlbench.results.samples import Kind, Samples, as_text
+from kmlbench.results.samples import SampleKind, Samples, as_text
 
 SAMPLES = "samples.parquet"
 
@@ -36,11 +36,11 @@ TYPES: Mapping[str, str] = {
 }
 
 
-def samples(stored: reader.StoredCampaign) -> pd.DataFrame:
+def samples_frame(stored: reader.StoredCampaign) -> pd.DataFrame:
     """All samples of the completed trials, with the columns of TYPES; `unit` names the unit of `value`."""
     completed = stored.completed
     columns = [Samples.of(outcome.samples) for outcome in completed]
-    places: dict[Kind, int] = {}
+    places: dict[SampleKind, int] = {}
     codes = [_shared_codes(one, places) for one in columns]
     trial = np.repeat(np.arange(len(completed)), [len(one) for one in columns])
     texts = {
@@ -66,7 +66,7 @@ def _of_trials(campaign: str, completed: Sequence[Completed]) -> dict[str, list[
     }
 
 
-def _of_kinds(kinds: Sequence[Kind]) -> dict[str, list[str]]:
+def _of_kinds(kinds: Sequence[SampleKind]) -> dict[str, list[str]]:
     return {
         "driver": [as_text(kind.driver) for kind in kinds],
         "process": [str(kind.process) for kind in kinds],
@@ -75,7 +75,7 @@ def _of_kinds(kinds: Sequence[Kind]) -> dict[str, list[str]]:
     }
 
 
-def _shared_codes(samples: Samples, places: dict[Kind, int]) -> NDArray[np.int64]:
+def _shared_codes(samples: Samples, places: dict[SampleKind, int]) -> NDArray[np.int64]:
     """The codes of these samples as places in a table that all trials share."""
     shared = [places.setdefault(kind, len(places)) for kind in samples.kinds]
     return np.array(shared, dtype=np.int64)[samples.codes]
@@ -99,10 +99,10 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage; warns with IncompleteRecord where something of the record is not there.
     """
-    stored = reader.read(Path(path))
+    stored = reader.read_campaign(Path(path))
     for note in stored.notes:
         warnings.warn(f"{path}: {note}", IncompleteRecord, stacklevel=2)
-    return samples(stored)
+    return samples_frame(stored)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -18,7 +18,7 @@ from kmlbench.analysis import measurements
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.primary import PrimaryRatio, planned_measure, primary_ratio
 from kmlbench.errors import InputError
-from kmlbench.model import Campaign, Failed, Outcome, Trial, completed
+from kmlbench.model import Failed, Outcome, PlannedCampaign, Trial, completed
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.plan.question import main_workload
@@ -52,7 +52,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class CampaignState:
     """How a campaign stands. `done` counts trials that ended, `failed` those of them without numbers."""
 
     planned: int
@@ -73,8 +73,8 @@ class Outlook:
     """Told what happens, by one thread at a time, it knows how things stand. `state` may be read any time."""
 
     clock: Callable[[], float] = time.monotonic
-    state: State | None = None
-    _record: Campaign | None = None
+    state: CampaignState | None = None
+    _record: PlannedCampaign | None = None
     _outcomes: dict[Trial, Outcome] = field(default_factory=dict)
     _pairs: dict[int, Pair] = field(default_factory=dict)
     _boots: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Outlook:
         self._record = event.record
         self._outcomes = {one.trial: one for one in completed(event.before)}
         self._pairs = {trial.pair: Pair() for trial in event.record.plan}
-        self._standing = standing(event.record, tuple(self._outcomes.values()))
+        self._standing = primary_so_far(event.record, tuple(self._outcomes.values()))
 
     def _do(self, pair: int, doing: StageBegun | TrialBegun) -> None:
         boot = doing.trial.boot if isinstance(doing, TrialBegun) else doing.boot.index
@@ -117,7 +117,7 @@ class Outlook:
         self._boots[trial.pair] = started, measured_s + outcome.elapsed_s
         self._pairs[trial.pair] = Pair(boot=trial.boot, since=self.clock())
         if self._record is not None and _bears_on_standing(self._record, trial):
-            self._standing = standing(self._record, tuple(self._outcomes.values()))
+            self._standing = primary_so_far(self._record, tuple(self._outcomes.values()))
 
     def _close(self, pair: int) -> None:
         """Learn from the boot that this pair is through with what a boot takes beside its trials."""
@@ -134,7 +134,7 @@ class Outlook:
         for number, pair in self._pairs.items():
             ahead = [one for one in record.plan if one.pair == number and one not in self._outcomes]
             self._pairs[number] = _timed(pair, ahead, expected, boot_s)
-        self.state = State(
+        self.state = CampaignState(
             planned=len(record.plan),
             blocks=len({trial.block for trial in record.plan}),
             may_end_early=record.stopping is not None,
@@ -145,7 +145,7 @@ class Outlook:
         )
 
 
-def standing(record: Campaign, outcomes: Sequence[Outcome]) -> PrimaryRatio:
+def primary_so_far(record: PlannedCampaign, outcomes: Sequence[Outcome]) -> PrimaryRatio:
     """The ratio that answers the campaign's question, as the report would have it of these outcomes.
 
     No verdict: the campaign has not ended.
@@ -170,13 +170,13 @@ def standing(record: Campaign, outcomes: Sequence[Outcome]) -> PrimaryRatio:
     return found if meaning(record.platform).claim else replace(found, ratio=Absent(reason=NO_CLAIM))
 
 
-def _bears_on_standing(record: Campaign, trial: Trial) -> bool:
+def _bears_on_standing(record: PlannedCampaign, trial: Trial) -> bool:
     comparison = primary(record.plan, control=record.control)
     cell = cell_of(trial, control=record.control)
     return trial.workload == main_workload(record.plan) and cell in {comparison.treated, comparison.control}
 
 
-def _expected(record: Campaign, outcomes: Iterable[Outcome]) -> Callable[[Trial], float]:
+def _expected(record: PlannedCampaign, outcomes: Iterable[Outcome]) -> Callable[[Trial], float]:
     """What a trial takes: the mean of those of its workload, or of all, or what others took before."""
     taken: dict[str, list[float]] = defaultdict(list)
     for outcome in completed(outcomes):

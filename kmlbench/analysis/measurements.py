@@ -14,12 +14,9 @@ from kmlbench.model import Completed, Measure, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import Comparison, cell_of, planned_cells, planned_comparisons, primary
 from kmlbench.results.reader import OUTCOMES, StoredCampaign
-from kmlbench.results.samples import Kind, Samples, as_text
+from kmlbench.results.samples import SampleKind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Values
-
-# Measures whose change is drawn as well; the others' stands in the tables.
-CHANGES = ("cpu_total", "getpid_syscall_ns", "throughput")
 
 
 def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
@@ -74,7 +71,7 @@ def _units(completed: Sequence[Completed]) -> Mapping[Measure, str]:
     return found
 
 
-def _measure(outcome: Completed, kind: Kind) -> Measure:
+def _measure(outcome: Completed, kind: SampleKind) -> Measure:
     return Measure(workload=outcome.trial.workload, metric=kind.metric, process=kind.process)
 
 

@@ -56,7 +56,7 @@ def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
     return Plan(now=ratio.half_width, pilot_blocks=ratio.blocks, likely=likely, assured=assured)
 
 
-def told(blocks: int | None) -> str:
+def blocks_text(blocks: int | None) -> str:
     """A number of blocks in words."""
     return f"more than {intervals.MOST_BLOCKS}" if blocks is None else str(blocks)
 

@@ -55,14 +55,14 @@ def _project(
         Quantity.FOR_WORTH: combine(lambda value: WORTH / value * 1e9, price) if saves else {},
     }
     reason = NO_COUNTERS if saves else NO_SAVING
-    of_campaign = explanation.explain(source, workload, comparison, process).found[Quantity.CALLS]
+    of_campaign = explanation.explain_comparison(source, workload, comparison, process).found[Quantity.CALLS]
     return Projected(
         workload=workload,
         process=process,
         comparison=comparison,
         found={
             Quantity.CALLS: of_campaign,
-            **{name: syscall_costs.estimate(source, found, reason) for name, found in values.items()},
+            **{name: syscall_costs.estimate_mean(source, found, reason) for name, found in values.items()},
         },
     )
 
@@ -71,7 +71,7 @@ def _part(
     source: Source, workload: str, comparison: Comparison, process: Process, saved: Savings
 ) -> tuple[float, ByBlock]:
     """A process's calls per query, and what they save by block of the costs; nothing without any."""
-    calls = explanation.explain(source, workload, comparison, process).found[Quantity.CALLS]
+    calls = explanation.explain_comparison(source, workload, comparison, process).found[Quantity.CALLS]
     if isinstance(calls, Absent):
         return 0.0, {}
     mixed = {

@@ -52,7 +52,7 @@ def savings(source: Source, comparison: Comparison) -> Savings:
     return {
         kind: combine(
             lambda old, new: old - new,
-            *(costs(source, kind, cell) for cell in (comparison.control, comparison.treated)),
+            *(costs_by_block(source, kind, cell) for cell in (comparison.control, comparison.treated)),
         )
         for kind in KINDS
     }
@@ -102,7 +102,7 @@ def ranges(source: Source, comparison: Comparison) -> list[float]:
     return [intervals.mean(list(saved.values())) for saved in savings(source, comparison).values() if saved]
 
 
-def costs(source: Source, kind: str, cell: Variant) -> ByBlock:
+def costs_by_block(source: Source, kind: str, cell: Variant) -> ByBlock:
     """What a call of this kind took in a cell, in nanoseconds, by block."""
     return {block: value / CALLS_OF.get(kind, 1) for block, value in loop(source, kind, cell).items()}
 
@@ -124,6 +124,6 @@ def queries(workload: str) -> Measure:
     return Measure(workload=workload, metric="queries", process=Process.CLIENT)
 
 
-def estimate(source: Source, values: ByBlock, reason: str) -> Estimate:
+def estimate_mean(source: Source, values: ByBlock, reason: str) -> Estimate:
     """The mean over blocks with its interval; without any block, why."""
     return intervals.mean_interval(values, confidence=source.confidence) if values else Absent(reason=reason)

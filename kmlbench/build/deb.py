@@ -68,7 +68,7 @@ class Request:
     @property
     def options(self) -> dict[str, str]:
         """The options that the text names."""
-        return kconfig.options(self.text)
+        return kconfig.parse_options(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def request(name: str) -> Request:
     """What `kmlbench kernel deb NAME` means: a file, or the word "lean". Raises InputError."""
     if name == LEAN:
         return Request(text=builder.fragment(Kernel.STOCK), lean=True)
-    return Request(text=configuration.read(Path(name)))
+    return Request(text=configuration.read_configuration(Path(name)))
 
 
 def require_tools(wanted: Request) -> None:
@@ -163,7 +163,7 @@ def need_gib(wanted: Request) -> float:
     return DEBUG_GIB if wanted.options.get("CONFIG_DEBUG_INFO") == "y" else MODULES_GIB
 
 
-def copy(artifact: PackageArtifact, output: Path) -> tuple[Path, ...]:
+def copy_packages(artifact: PackageArtifact, output: Path) -> tuple[Path, ...]:
     """Copy the packages to a directory, which is created if missing. Raises MachineError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ def _configure(kernel: Kernel, wanted: Request, tree: _Tree) -> tuple[configurat
         kconfig.require_same_but_kml(configuration.fragment(stock), configuration.fragment(built))
         _adopt(wanted, tree, overlay)
     configuration.require_kept(overlay, built)
-    return configuration.changes(wanted.options, adopted, built, overlay)
+    return configuration.configuration_changes(wanted.options, adopted, built, overlay)
 
 
 def _adopt(wanted: Request, tree: _Tree, overlay: Mapping[str, str]) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _adopt(wanted: Request, tree: _Tree, overlay: Mapping[str, str]) -> dict[str
     else:
         (tree.objects / ".config").write_text(text)
         _make(tree, "olddefconfig", jobs=1)
-    return kconfig.options((tree.objects / ".config").read_text())
+    return kconfig.parse_options((tree.objects / ".config").read_text())
 
 
 def _version() -> dict[str, str]:

@@ -66,7 +66,7 @@ class Change:
         return f"{self.name}: {self.before} -> {self.after} ({self.cause})"
 
 
-def read(path: Path) -> str:
+def read_configuration(path: Path) -> str:
     """The text of a kernel configuration, plain or compressed.
 
     Raises InputError when there is no such file, or when it is not the configuration of an x86-64 kernel.
@@ -76,7 +76,7 @@ def read(path: Path) -> str:
         text = _OPENERS.get(content[:2], bytes)(content).decode()
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         raise InputError(f"{path} cannot be read: {error}", remedy="name a kernel configuration") from error
-    if kconfig.options(text).get("CONFIG_X86_64") != "y":
+    if kconfig.parse_options(text).get("CONFIG_X86_64") != "y":
         raise InputError(
             f"{path} is not the configuration of an x86-64 kernel (it lacks CONFIG_X86_64=y)",
             remedy="name one, such as /boot/config-$(uname -r), or use `lean`",
@@ -84,14 +84,14 @@ def read(path: Path) -> str:
     return text
 
 
-def required() -> dict[str, str]:
+def required_settings() -> dict[str, str]:
     """What KERNEL_MODE_LINUX depends on: kernel/configs/required.config."""
-    return kconfig.options((KERNEL / "configs" / "required.config").read_text())
+    return kconfig.parse_options((KERNEL / "configs" / "required.config").read_text())
 
 
 def settings(kernel: Kernel, configuration: Mapping[str, str]) -> dict[str, str]:
     """What overrides the user's configuration for this kernel of the pair."""
-    wanted = {**required(), **_keys(configuration), "CONFIG_LOCALVERSION_AUTO": "n"}
+    wanted = {**required_settings(), **_keys(configuration), "CONFIG_LOCALVERSION_AUTO": "n"}
     wanted[NAME] = f'"-kmlbench-{kernel}"'
     if kernel is Kernel.KML:
         wanted[SWITCH] = "y"
@@ -103,7 +103,7 @@ def fragment(wanted: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in wanted.items())
 
 
-def changes(
+def configuration_changes(
     user: Mapping[str, str], adopted: Mapping[str, str], built: Mapping[str, str], wanted: Mapping[str, str]
 ) -> tuple[Change, ...]:
     """Every option that differs between the user's configuration and the built one, by cause.
@@ -123,7 +123,7 @@ def changes(
 
 def require_kept(wanted: Mapping[str, str], built: Mapping[str, str]) -> None:
     """Raises BuildError naming each option that something else in the configuration overrides."""
-    if missing := kconfig.lost(wanted, built):
+    if missing := kconfig.lost_options(wanted, built):
         raise BuildError(
             "the configuration does not allow what Kernel Mode Linux needs:\n  " + "\n  ".join(missing),
             remedy="find what selects the option or what it depends on, and change that",

@@ -16,15 +16,14 @@ from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import Faults
 from kmlbench.errors import TrialError
 from kmlbench.hosts.base import Ready
-from kmlbench.model import Campaign as CampaignRecord
-from kmlbench.model import Server
+from kmlbench.model import PlannedCampaign, Server
 from kmlbench.progress import Planned, Progress, Reported
 from kmlbench.report import write
 from kmlbench.results import reader, writer
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import resume as resumption
 from kmlbench.run import session
-from kmlbench.run.campaign import Campaign, Experiment
+from kmlbench.run.campaign import CampaignRun, Experiment
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -34,19 +33,19 @@ def begin(
 ) -> int:
     """Run a new campaign; the exit code."""
     spec = config.campaign
-    with session.machines(
+    with session.claimed_machines(
         config, planned, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
         experiment = session.experiment(spec, ready, plan=planned.trials, seed=planned.seed)
         record = _record(config, experiment, ready, design=design, hosts=arguments.hosts)
         with writer.create(arguments.results, record) as directory:
             failed = session.measure(
-                Campaign(
+                CampaignRun(
                     experiment=experiment,
                     machines=ready.machines,
                     directory=directory,
                     progress=progress,
-                    ended_after=session.rule(record),
+                    ended_after=session.stopping_check(record),
                 ),
                 record,
             )
@@ -55,22 +54,22 @@ def begin(
 
 def resume(arguments: argparse.Namespace, progress: Progress) -> int:
     """Resume the campaign that `arguments` name; the exit code."""
-    path = resumption.find(arguments.resume, arguments.results)
-    stored = reader.read(path)
+    path = resumption.find_campaign(arguments.resume, arguments.results)
+    stored = reader.read_campaign(path)
     resumption.restore(arguments, stored.campaign)
-    left = resumption.left(stored)
+    left = resumption.remaining_trials(stored)
     if not left:
         return _complete(arguments, stored, progress)
-    config, _ = settings.read(arguments)
+    config, _ = settings.read_settings(arguments)
     config = resumption.settled(config, stored.campaign)
-    planned = settings.planned(left, config.campaign, stored.campaign.seed)
+    planned = settings.planned_campaign(left, config.campaign, stored.campaign.seed)
     progress.tell(planned)
     if arguments.dry_run:
         record = stored.campaign
         question = dry_run.question(record.plan, control=record.control, rule=record.stopping)
         return dry_run.tell(arguments, config, planned, question=question, results=path)
-    progress.note(text.planned(planned))
-    failed = resumption.run(path, config, planned, results=arguments.results, progress=progress)
+    progress.note(text.planned_line(planned))
+    failed = resumption.resume_campaign(path, config, planned, results=arguments.results, progress=progress)
     return _finish(path, failed, progress)
 
 
@@ -87,7 +86,7 @@ def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: P
 
 def _record(
     config: Config, experiment: Experiment, ready: Ready, *, design: Design, hosts: Path
-) -> CampaignRecord:
+) -> PlannedCampaign:
     spec = config.campaign
     given = {
         "hosts": str(hosts),
@@ -101,7 +100,7 @@ def _record(
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
         **design.options,
     }
-    return CampaignRecord(
+    return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         title=f"Kernel Mode Linux and {TITLES[spec.server]}",
@@ -124,7 +123,7 @@ def _exact(number: float) -> str:
 def _finish(directory: Path, failed: int, progress: Progress) -> int:
     """Write the report and announce its path; the exit code."""
     progress.stage("report")
-    written = write.write(directory)
+    written = write.write_report(directory)
     if failed:
         progress.note(
             f"{failed} trials failed; the report names each and why, and "

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmlbench.cli.parser import share
+from kmlbench.cli.parser import parse_share
 from kmlbench.config.campaign import CampaignSpec
 from kmlbench.config.yamlfile import Faults, suggestion
 from kmlbench.errors import InputError
@@ -35,7 +35,7 @@ class Design:
         """The plan, in order."""
         served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
         if self.control is None:
-            return schedule.make(CELLS, served, blocks=spec.blocks, seed=seed)
+            return schedule.make_schedule(CELLS, served, blocks=spec.blocks, seed=seed)
         return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
 
     def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:
@@ -43,7 +43,9 @@ class Design:
         if self.half_width is None:
             return None
         workload = main_workload(trials)
-        return stopping.rule(self.half_width, workload=workload, served=ADAPTERS[workload].needs_server)
+        return stopping.stopping_rule(
+            self.half_width, workload=workload, served=ADAPTERS[workload].needs_server
+        )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
+def parse_design(arguments: argparse.Namespace, faults: Faults) -> Design:
     """The design that the options describe; their faults are added to `faults`."""
     return Design(
         control=_cell(arguments.control, faults),
@@ -75,7 +77,7 @@ def parse(arguments: argparse.Namespace, faults: Faults) -> Design:
     )
 
 
-def check(design: Design, spec: CampaignSpec) -> None:
+def require_usable_rule(design: Design, spec: CampaignSpec) -> None:
     """Raises InputError for a rule that would never be evaluated."""
     if design.half_width is not None and spec.blocks <= stopping.FIRST:
         raise InputError(
@@ -93,7 +95,7 @@ def _cell(text: str | None, faults: Faults) -> Variant | None:
 
 def _half_width(text: str | None, faults: Faults) -> float | None:
     try:
-        return None if text is None else share("--stop-at", text)
+        return None if text is None else parse_share("--stop-at", text)
     except InputError as error:
         faults.found += error.faults
         return None

@@ -21,7 +21,7 @@ from kmlbench.run import setup
 GUESS = "the time is a guess from guests on two cores without KVM"
 
 
-def machines(settings: Config, planned: Planned) -> Iterator[str]:
+def describe_machines(settings: Config, planned: Planned) -> Iterator[str]:
     """The hosts and what happens to them, the order. No host is contacted: only local files are read."""
     pairs = setup.pairs(settings, setup.booted(planned.trials))
     for number, pair in enumerate(pairs):
@@ -62,8 +62,8 @@ def tell(
     results: Path,
 ) -> int:
     """Print all of it, but not for a program, which has its own lines; the exit code."""
-    beside = (*machines(config, planned), *question, place(results))
-    return say(arguments, [*(trial.id for trial in planned.trials), *beside, text.planned(planned)])
+    beside = (*describe_machines(config, planned), *question, place(results))
+    return say(arguments, [*(trial.id for trial in planned.trials), *beside, text.planned_line(planned)])
 
 
 def say(arguments: argparse.Namespace, lines: Iterable[str]) -> int:

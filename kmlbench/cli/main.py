@@ -16,7 +16,7 @@ from importlib import import_module
 from kmlbench.cli import programs
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
 from kmlbench.cli.output import guarded
-from kmlbench.cli.parser import JSON, parse, printable
+from kmlbench.cli.parser import JSON, parse_arguments, printable
 from kmlbench.errors import MEANINGS, KmlbenchError, MachineError
 from kmlbench.progress import Progress
 from kmlbench.workloads import files
@@ -66,7 +66,7 @@ def _run_for_programs(words: Sequence[str]) -> int:
 
 def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) -> int:
     """Run the command; the exit code."""
-    arguments = parse(parser, words)
+    arguments = parse_arguments(parser, words)
     with interruptible() as interruption, watch(interruption) as progress:
         code: int = arguments.run(arguments, progress)
     sys.stdout.flush()

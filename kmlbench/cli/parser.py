@@ -46,7 +46,7 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     """The arguments. Faults of unknown ones are left in `faults`, to be reported together with others.
 
     Raises InputError for what makes the rest unparsable; a parser whose verb does not read `faults`
@@ -86,7 +86,7 @@ def _meant(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def share(option: str, text: str) -> float:
+def parse_share(option: str, text: str) -> float:
     """ "0.5%" as 0.005. Raises InputError unless it is a percentage between 0 and 100, exclusive."""
     try:
         found = float(text.removesuffix("%")) / 100

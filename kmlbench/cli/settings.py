@@ -10,7 +10,7 @@ from kmlbench.cli import design
 from kmlbench.cli.design import Design
 from kmlbench.config import campaign
 from kmlbench.config.campaign import CampaignSpec, Config, with_clock
-from kmlbench.config.yamlfile import Faults, Option, option, options, suggestion
+from kmlbench.config.yamlfile import Faults, Option, option, read_options, suggestion
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Trial
 from kmlbench.plan import schedule
@@ -24,18 +24,18 @@ NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
 HELP = "see `run-benchmark --help`"
 
 
-def read(arguments: argparse.Namespace) -> tuple[Config, Design]:
+def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     """hosts.yaml with its defaults overridden by the options. Raises InputError with the faults of both."""
     faults = Faults(found=list(arguments.faults))
     clock = _clock(arguments.clock, faults)
-    chosen = design.parse(arguments, faults)
+    chosen = design.parse_design(arguments, faults)
     try:
-        settings = campaign.load(arguments.hosts, campaign=_given(arguments))
+        settings = campaign.load_config(arguments.hosts, campaign=_given(arguments))
         preflight.logins(settings, setup.hosts(settings, chosen.kernels))
     except InputError as error:
         raise _together(faults.found, error) from error
     faults.check(remedy=HELP)
-    design.check(chosen, settings.campaign)
+    design.require_usable_rule(chosen, settings.campaign)
     return (settings if clock is None else with_clock(settings, clock)), chosen
 
 
@@ -59,12 +59,12 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     texts = {name: getattr(arguments, name) for name in NUMBERS}
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
     if arguments.workloads is not None:
-        given["workloads"] = options("--workloads", arguments.workloads.split(","))
+        given["workloads"] = read_options("--workloads", arguments.workloads.split(","))
     return given
 
 
-def planned(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
+def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     """These trials, and how long they would take."""
     served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
-    seconds = schedule.estimate(trials, served, scale=spec.scale, costs=COSTS) / len(spec.stock)
+    seconds = schedule.estimate_duration(trials, served, scale=spec.scale, costs=COSTS) / len(spec.stock)
     return Planned(trials=trials, seed=seed, estimate_s=seconds)

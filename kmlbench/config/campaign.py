@@ -15,7 +15,7 @@ from typing import Annotated
 
 from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
-from kmlbench.hosts.spec import HostSpec, number, rule
+from kmlbench.hosts.spec import HostSpec, number, plain_field
 from kmlbench.model import Clock, Server
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -70,13 +70,13 @@ class CampaignSpec:
     """
 
     stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
-        metadata=rule("the host with the stock kernel, or a list of them")
+        metadata=plain_field("the host with the stock kernel, or a list of them")
     )
     kml: Annotated[tuple[str, ...], Names(alone=True)] = field(
-        metadata=rule("the host with the kml kernel; of two lists, one place is a pair")
+        metadata=plain_field("the host with the kml kernel; of two lists, one place is a pair")
     )
-    server: Server = field(metadata=rule("the database server"))
-    workloads: Annotated[tuple[str, ...], Names(listed=ADAPTERS)] = field(metadata=rule("what to run"))
+    server: Server = field(metadata=plain_field("the database server"))
+    workloads: Annotated[tuple[str, ...], Names(listed=ADAPTERS)] = field(metadata=plain_field("what to run"))
     blocks: int = field(metadata=number("how often each kernel is booted", 1, 1000))
     scale: float = field(metadata=number("multiplies the work of every workload", 0.001, 1000))
     seed: int | None = field(
@@ -122,12 +122,12 @@ class Config:
         return f"{self.document.where(place)}: {title(place[:-1])}: {place[-1]}"
 
 
-def load(path: Path, *, campaign: Mapping[str, Option] | None = None) -> Config:
+def load_config(path: Path, *, campaign: Mapping[str, Option] | None = None) -> Config:
     """Read the file at `path`; `campaign` holds options of the command line that replace its defaults.
 
     Raises InputError with every fault of the file and of the options.
     """
-    settings: Config = import_module(READING).read(path, campaign or {})
+    settings: Config = import_module(READING).read_hosts_file(path, campaign or {})
     return settings
 
 

@@ -30,12 +30,12 @@ SECTIONS = ("hosts", "campaign")
 Spec = TypeVar("Spec")
 
 
-def read(path: Path, given: Mapping[str, Option]) -> Config:
+def read_hosts_file(path: Path, given: Mapping[str, Option]) -> Config:
     """The file at `path`, with options of the command line for keys of its campaign.
 
     Raises InputError with every fault of the file and of the options, in the order of the file.
     """
-    document = yamlfile.parse(path)
+    document = yamlfile.parse_yaml(path)
     document.override("campaign", given)
     reader = Reader(document)
     hosts, campaign = reader.file()

@@ -49,7 +49,7 @@ class Plain(GenerateJsonSchema):
         return {**made, "oneOf": [{"required": [name]} for name in either]} if either else made
 
 
-def schema() -> JsonSchemaValue:
+def hosts_schema() -> JsonSchemaValue:
     """The whole schema. It knows no relations between hosts; the parser does."""
     specs = (*KINDS.values(), CampaignSpec)
     made = {spec: adapter(spec).json_schema(schema_generator=Plain) for spec in specs}
@@ -76,9 +76,9 @@ def schema() -> JsonSchemaValue:
     }
 
 
-def text() -> str:
+def schema_json() -> str:
     """The schema as the text of its file."""
-    return json.dumps(schema(), indent=2) + "\n"
+    return json.dumps(hosts_schema(), indent=2) + "\n"
 
 
 def _host(spec: type[HostSpec], made: JsonSchemaValue) -> JsonSchemaValue:

@@ -77,7 +77,7 @@ def option(name: str, text: str) -> Option:
     return Option(name=name, value=_number(text))
 
 
-def options(name: str, texts: Iterable[str]) -> Option:
+def read_options(name: str, texts: Iterable[str]) -> Option:
     """A list of texts from the command line."""
     return Option(name=name, value=list(texts))
 
@@ -163,7 +163,7 @@ def title(place: Place) -> str:
     return ": ".join(map(str, place))
 
 
-def parse(path: Path) -> Document:
+def parse_yaml(path: Path) -> Document:
     """The document in the file at `path`. Raises InputError when it cannot be read or is not YAML."""
     try:
         with warnings.catch_warnings(action="ignore"):

@@ -23,7 +23,7 @@ def conditions(said: Mapping[str, str]) -> tuple[Finding, ...]:
 
 
 def _kernel(said: Mapping[str, str]) -> Finding:
-    return told(
+    return finding(
         "kernel", said.get("release"), "both hosts need the same source and configuration, except for KML"
     )
 
@@ -34,11 +34,11 @@ def _mitigations(said: Mapping[str, str]) -> Finding:
     open_ones = sorted(name for name, text in found.items() if text.startswith("Vulnerable"))
     off = "mitigations=off" in said.get("command_line", "").split()
     if not found:
-        return told("mitigations", None, _MITIGATIONS)
+        return finding("mitigations", None, _MITIGATIONS)
     return Finding(
         name="mitigations",
         value="off" if off else f"without {', '.join(open_ones)}" if open_ones else "the kernel's defaults",
-        state=State.MATTERS if off or open_ones else State.GOOD,
+        state=FindingState.MATTERS if off or open_ones else FindingState.GOOD,
         meaning=_MITIGATIONS,
         change="install the newest microcode and drop mitigations=, or state it with each figure"
         if off or open_ones
@@ -52,11 +52,13 @@ _MITIGATIONS = "they are a large part of the cost of a system call, and so of wh
 def _governor(said: Mapping[str, str]) -> Finding:
     value = said.get("governors")
     if value is None:
-        return told("governor", None, "without a governor, the firmware or the hypervisor sets the frequency")
+        return finding(
+            "governor", None, "without a governor, the firmware or the hypervisor sets the frequency"
+        )
     return Finding(
         name="governor",
         value=value,
-        state=State.GOOD if value == "performance" else State.MATTERS,
+        state=FindingState.GOOD if value == "performance" else FindingState.MATTERS,
         meaning="any governor but performance changes the frequency with the load, so times vary",
         change="" if value == "performance" else "cpupower frequency-set --governor performance",
     )
@@ -69,12 +71,12 @@ def _turbo(said: Mapping[str, str]) -> Finding:
         "turbo depends on temperature and on the number of active processors: times drift within a campaign"
     )
     if on is None:
-        return told("turbo", None, meaning)
+        return finding("turbo", None, meaning)
     path, off = ("intel_pstate/no_turbo", 1) if intel is not None else ("cpufreq/boost", 0)
     return Finding(
         name="turbo",
         value="on" if on else "off",
-        state=State.MATTERS if on else State.GOOD,
+        state=FindingState.MATTERS if on else FindingState.GOOD,
         meaning=meaning,
         change=f"echo {off} > /sys/devices/system/cpu/{path}" if on else "",
     )
@@ -84,11 +86,11 @@ def _smt(said: Mapping[str, str]) -> Finding:
     value = {"1": "on", "0": "off"}.get(said.get("smt", ""))
     meaning = "with SMT the server and its client may share a core, in one boot and not in the next"
     if value is None:
-        return told("smt", None, meaning)
+        return finding("smt", None, meaning)
     return Finding(
         name="smt",
         value=value,
-        state=State.MATTERS if value == "on" else State.GOOD,
+        state=FindingState.MATTERS if value == "on" else FindingState.GOOD,
         meaning=meaning,
         change="echo off > /sys/devices/system/cpu/smt/control" if value == "on" else "",
     )
@@ -97,11 +99,11 @@ def _smt(said: Mapping[str, str]) -> Finding:
 def _swap(said: Mapping[str, str]) -> Finding:
     count = said.get("swaps")
     if count is None:
-        return told("swap", None, _SWAP)
+        return finding("swap", None, _SWAP)
     return Finding(
         name="swap",
         value="none" if count == "0" else f"{count} areas",
-        state=State.GOOD if count == "0" else State.MATTERS,
+        state=FindingState.GOOD if count == "0" else FindingState.MATTERS,
         meaning=_SWAP,
         change="" if count == "0" else "swapoff --all during the campaign",
     )
@@ -114,14 +116,14 @@ def _load(said: Mapping[str, str]) -> Finding:
     words = said.get("ticks", "").split()
     meaning = "other load takes cache and CPU time; under the instruction clock it only takes longer"
     if len(words) != 4 or not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
-        return told("load", None, meaning)
+        return finding("load", None, meaning)
     busy, idle = int(words[2]) - int(words[0]), int(words[3]) - int(words[1])
     percent = 100 * busy / (busy + idle) if busy + idle > 0 else 0.0
     quiet, most = percent <= QUIET_PERCENT, f"; most: {said.get('busiest', 'not told')}"
     return Finding(
         name="load",
         value=f"{percent:.0f} % of all processors busy{'' if quiet else most}",
-        state=State.GOOD if quiet else State.MATTERS,
+        state=FindingState.GOOD if quiet else FindingState.MATTERS,
         meaning=meaning,
         change="" if quiet else "stop other programs, including timers (systemctl list-timers)",
     )
@@ -130,12 +132,12 @@ def _load(said: Mapping[str, str]) -> Finding:
 def _clock(said: Mapping[str, str]) -> Finding:
     source, synchronised = said.get("clocksource"), said.get("synchronised")
     if source is None:
-        return told("time source", None, _CLOCK)
+        return finding("time source", None, _CLOCK)
     good = source in STEADY_CLOCKS
     return Finding(
         name="time source",
         value=f"{source}{'' if synchronised is None else f', set by NTP: {synchronised}'}",
-        state=State.GOOD if good else State.MATTERS,
+        state=FindingState.GOOD if good else FindingState.MATTERS,
         meaning=_CLOCK,
         change=""
         if good
@@ -150,13 +152,13 @@ def _memory(said: Mapping[str, str]) -> Finding:
     value = said.get("memory", "")
     meaning = f"server, data and client need {NEED_MIB} MiB; a guest needs its memory_mb"
     if not re.fullmatch("[0-9]{1,15}", value):
-        return told("memory", None, meaning)
+        return finding("memory", None, meaning)
     mib = int(value) >> 10
     good = mib >= NEED_MIB
     return Finding(
         name="memory",
         value=f"{mib} MiB available",
-        state=State.GOOD if good else State.PREVENTS,
+        state=FindingState.GOOD if good else FindingState.PREVENTS,
         meaning=meaning,
         change="" if good else "end other programs",
     )
@@ -165,7 +167,7 @@ def _memory(said: Mapping[str, str]) -> Finding:
 def _versions(said: Mapping[str, str]) -> Finding:
     found = [text for name, text in sorted(said.items()) if name.startswith("version_")]
     meaning = "both hosts need the same; the campaign compares the programs' checksums"
-    return told("versions", "; ".join(found) or None, meaning)
+    return finding("versions", "; ".join(found) or None, meaning)
 
 
 _FINDERS: Sequence[Callable[[Mapping[str, str]], Finding]] = (
@@ -173,7 +175,7 @@ _FINDERS: Sequence[Callable[[Mapping[str, str]], Finding]] = (
 )
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """What a finding means: fine; affects figures or their spread; prevents campaigns; unknown."""
 
     GOOD = "good"
@@ -188,12 +190,12 @@ class Finding:
 
     name: str
     value: str
-    state: State
+    state: FindingState
     meaning: str
     change: str = ""
 
 
-def told(name: str, value: str | None, meaning: str) -> Finding:
+def finding(name: str, value: str | None, meaning: str) -> Finding:
     """A finding without a judgement, or without an answer."""
-    state = State.UNKNOWN if value is None else State.GOOD
+    state = FindingState.UNKNOWN if value is None else FindingState.GOOD
     return Finding(name=name, value=value or "not told", state=state, meaning=meaning)

@@ -7,36 +7,38 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmlbench.doctor.checks import Finding, State, conditions, told
+from kmlbench.doctor.checks import Finding, FindingState, conditions, finding
 from kmlbench.model import Kernel
 
 # Below each of two directories of a host.
 ROOM_MIB = 512
 
 
-def machine(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
+def machine_findings(said: Mapping[str, str], *, guests: bool) -> tuple[Finding, ...]:
     """The findings for this machine, which needs QEMU if there are `guests`."""
     return (*conditions(said), _qemu(said, guests=guests))
 
 
-def host(said: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
+def host_findings(said: Mapping[str, str], kernel: Kernel) -> tuple[Finding, ...]:
     """The findings for an SSH host that should run this kernel."""
     return (_acceleration(said), _kml(said, kernel), *conditions(said), _disk(said))
 
 
-def room(name: str, place: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
+def disk_room(name: str, place: Path, free_mib: int, *, need_mib: int, meaning: str) -> Finding:
     """Whether this machine has the disk space without which no campaign starts."""
     good = free_mib >= need_mib
     return Finding(
         name=name,
         value=f"{free_mib} MiB free in {place}",
-        state=State.GOOD if good else State.PREVENTS,
+        state=FindingState.GOOD if good else FindingState.PREVENTS,
         meaning=f"{meaning}: {need_mib} MiB",
         change="" if good else f"free space in {place}",
     )
 
 
-def guest(memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: int) -> tuple[Finding, ...]:
+def guest_findings(
+    memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: int
+) -> tuple[Finding, ...]:
     """The findings for a guest of this size plus `overhead_mb` for QEMU, given this machine's answers."""
     words = said.get("memory", "")
     fits = not (words.isascii() and words.isdigit()) or int(words) >> 10 >= memory_mb + overhead_mb
@@ -44,7 +46,7 @@ def guest(memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: in
         Finding(
             name="guest",
             value=f"{memory_mb} MiB, {cpus} processors",
-            state=State.GOOD if fits else State.PREVENTS,
+            state=FindingState.GOOD if fits else FindingState.PREVENTS,
             meaning="created for each boot; the findings for this machine apply to it",
             change="" if fits else "end other programs, or lower memory_mb in hosts.yaml",
         ),
@@ -53,7 +55,7 @@ def guest(memory_mb: int, cpus: int, said: Mapping[str, str], *, overhead_mb: in
 
 def guest_acceleration(kvm: bool | None, reason: str) -> Finding:
     """What runs guests on this machine; `kvm` is None if it could not be tried."""
-    states = {True: State.GOOD, False: State.MATTERS, None: State.UNKNOWN}
+    states = {True: FindingState.GOOD, False: FindingState.MATTERS, None: FindingState.UNKNOWN}
     return Finding(
         name="acceleration",
         value={True: "KVM", False: "TCG", None: "not tried"}[kvm],
@@ -67,7 +69,7 @@ def _acceleration(said: Mapping[str, str]) -> Finding:
     return Finding(
         name="acceleration",
         value="a virtual machine" if "hypervisor" in said else "bare metal",
-        state=State.MATTERS if "hypervisor" in said else State.GOOD,
+        state=FindingState.MATTERS if "hypervisor" in said else FindingState.GOOD,
         meaning="under a hypervisor, times are those of that hypervisor and of its other guests",
         change="measure on bare metal" if "hypervisor" in said else "",
     )
@@ -77,12 +79,12 @@ def _disk(said: Mapping[str, str]) -> Finding:
     free = {name: said.get(f"{name}_free", "") for name in ("run", "var")}
     meaning = f"pristine data is below /var/lib, a trial's copy below /run: {ROOM_MIB} MiB each"
     if not all(re.fullmatch("[0-9]{1,15}", value) for value in free.values()):
-        return told("disk", None, meaning)
+        return finding("disk", None, meaning)
     good = all(int(value) >= ROOM_MIB for value in free.values())
     return Finding(
         name="disk",
         value=f"{free['var']} MiB free below /var/lib, {free['run']} below /run",
-        state=State.GOOD if good else State.MATTERS,
+        state=FindingState.GOOD if good else FindingState.MATTERS,
         meaning=meaning,
         change="" if good else "free space, or mount -o remount,size=2G /run",
     )
@@ -98,7 +100,7 @@ def _kml(said: Mapping[str, str], kernel: Kernel) -> Finding:
     return Finding(
         name="kml",
         value=f"{state}; {log}" if log and not good else state,
-        state=State.GOOD if good else State.PREVENTS,
+        state=FindingState.GOOD if good else FindingState.PREVENTS,
         meaning="programs below /trusted must run at CPL 0 on the kml host, and none may on the stock host",
         change="" if good else arm if armed == "0" else boot,
     )
@@ -109,7 +111,7 @@ def _qemu(said: Mapping[str, str], *, guests: bool) -> Finding:
     return Finding(
         name="qemu",
         value="installed" if there else "missing",
-        state=State.GOOD if there or not guests else State.PREVENTS,
+        state=FindingState.GOOD if there or not guests else FindingState.PREVENTS,
         meaning="guests need it",
         change="" if there else "make setup, or apt-get install qemu-system-x86",
     )

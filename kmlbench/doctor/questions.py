@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from kmlbench import process
-from kmlbench.hosts.base import required
+from kmlbench.hosts.base import require_success
 from kmlbench.model import Host
 
 TIMEOUT_S = 60.0
@@ -64,18 +64,18 @@ exit 0
 Said = Mapping[str, str]
 
 
-def here() -> Said:
+def ask_this_machine() -> Said:
     """The answers of this machine."""
-    return parse(process.check(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S).stdout)
+    return parse_answers(process.check(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S).stdout)
 
 
-def there(host: Host) -> Said:
+def ask_host(host: Host) -> Said:
     """The answers of a host. Raises HostError."""
     result = host.run(("sh", "-c", SCRIPT), timeout_s=TIMEOUT_S)
-    return parse(required(host, result, "examining it").stdout)
+    return parse_answers(require_success(host, result, "examining it").stdout)
 
 
-def parse(text: str) -> Said:
+def parse_answers(text: str) -> Said:
     """The answers by name. Other lines are ignored: a host may print anything."""
     matches = [match for line in text.split("\n") if (match := _LINE.fullmatch(line))]
     stripped = {match[1]: match[2].strip()[:MOST_CHARACTERS] for match in matches}

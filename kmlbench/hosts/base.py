@@ -70,7 +70,7 @@ def by_pair(pairs: Sequence[Machines]) -> Machines:
     return boot
 
 
-def required(host: Host, result: CommandResult, doing: str) -> CommandResult:
+def require_success(host: Host, result: CommandResult, doing: str) -> CommandResult:
     """The result of a command that must succeed. Raises HostError."""
     if result.returncode:
         said = (result.stderr or result.stdout).strip()[-500:]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kmlbench.errors import HostError, InputError
 from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
-from kmlbench.hosts.qemu_process import end
+from kmlbench.hosts.qemu_process import end_process
 from kmlbench.hosts.ssh import SshHost, connect
 from kmlbench.storage import locked, write_whole
 
@@ -43,7 +43,7 @@ def default_directory(cache_root: Path) -> Path:
     return (Path(runtime) / "kmlbench") if runtime else cache_root / "guests"
 
 
-def start(spec: GuestSpec, *, root: Path) -> Running:
+def start_guest(spec: GuestSpec, *, root: Path) -> Running:
     """Boot a guest to its login and leave it running. Raises InputError if it is already running."""
     with _locked(spec.name, root) as directory:
         running = _state(directory)
@@ -55,7 +55,7 @@ def start(spec: GuestSpec, *, root: Path) -> Running:
         return _boot(spec, directory)
 
 
-def find(name: str, *, root: Path) -> Running:
+def find_guest(name: str, *, root: Path) -> Running:
     """The running guest of that name. Raises InputError if there is none."""
     running = None
     if "/" not in name and (root / name / STATE).is_file():
@@ -66,14 +66,14 @@ def find(name: str, *, root: Path) -> Running:
     return running
 
 
-def stop(name: str, *, root: Path) -> None:
+def stop_guest(name: str, *, root: Path) -> None:
     """Stop the guest of that name. Raises InputError if there is none."""
-    running = find(name, root=root)
+    running = find_guest(name, root=root)
     with _locked(name, root) as directory:
         descriptor = os.pidfd_open(running.pid) if running.is_alive() else None
         if descriptor is not None:
             with os.fdopen(descriptor) as process:
-                end(
+                end_process(
                     running.pid, waited=lambda timeout_s: bool(select.select([process], [], [], timeout_s)[0])
                 )
         shutil.rmtree(directory)

@@ -16,7 +16,7 @@ from kmlbench.build.cache import default_cache
 from kmlbench.errors import MachineError
 from kmlbench.hosts import kvm, qemu
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Size, by_pair
-from kmlbench.hosts.spec import HostSpec, number, rule, text
+from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
 from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
 from kmlbench.results.facts import digest
 
@@ -54,13 +54,13 @@ class QemuHostSpec(HostSpec):
     programs: ClassVar[tuple[str, ...]] = (process.QEMU,)
 
     name: str
-    kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
+    kernel: Kernel = field(metadata=plain_field("which of the two kernels it runs"))
     memory_mb: int = field(metadata=number("the guest's memory in MiB", 512, 1 << 20))
     cpus: int = field(metadata=number("the guest's processors", 1, 64))
-    cpu_model: str = field(metadata=text("QEMU's name of the processor: max, or host under KVM"))
+    cpu_model: str = field(metadata=text_field("QEMU's name of the processor: max, or host under KVM"))
     clock: Clock | None = field(
         default=None,
-        metadata=rule(
+        metadata=plain_field(
             "what the guest's clock counts; without it time where KVM really runs guests, else instructions"
         ),
     )
@@ -116,11 +116,11 @@ class QemuHostSpec(HostSpec):
         root = image.ensure(job.server, cache=job.cache, progress=job.progress)
 
         def accelerate() -> Acceleration:
-            answer = kvm.explain(kernels[first], root, cache=job.cache)
+            answer = kvm.explain_refusal(kernels[first], root, cache=job.cache)
             job.progress.note(f"guests run under {answer.acceleration.upper()}: {answer.reason}")
             return answer.acceleration
 
-        acceleration, clock = settle(host, accelerate)
+        acceleration, clock = choose_acceleration(host, accelerate)
         builds = Builds(kernels=kernels, image=root, acceleration=acceleration, clock=clock)
         return Ready(
             machines=by_pair([guests(pair, builds, seed=job.seed) for pair in pairs]),
@@ -130,7 +130,9 @@ class QemuHostSpec(HostSpec):
         )
 
 
-def settle(host: QemuHostSpec, accelerate: Callable[[], Acceleration]) -> tuple[Acceleration, Clock]:
+def choose_acceleration(
+    host: QemuHostSpec, accelerate: Callable[[], Acceleration]
+) -> tuple[Acceleration, Clock]:
     """What executes a guest, and what its clock counts.
 
     Only QEMU's translator can count instructions, so `accelerate`, which may have to boot a guest, is not

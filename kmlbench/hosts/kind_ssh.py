@@ -13,7 +13,7 @@ from kmlbench.errors import HostError
 from kmlbench.hosts import reboot
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, by_pair
 from kmlbench.hosts.login import Login
-from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag, number, rule
+from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag_field, number, plain_field
 from kmlbench.hosts.ssh import reach
 from kmlbench.model import Boot, Host, Kernel, Platform, Server
 from kmlbench.results.facts import digest
@@ -38,20 +38,20 @@ class SshHostSpec(Login, HostSpec):
     outlasts: ClassVar[bool] = True
 
     name: str
-    kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
+    kernel: Kernel = field(metadata=plain_field("which of the two kernels it runs"))
     jump: Login | None = field(
         default=None,
-        metadata=rule(
+        metadata=plain_field(
             "a host that the connection goes through: address, port, user, key, host_key or known_hosts"
         ),
     )
     sudo: bool = field(
         default=False,
-        metadata=flag("whether `user` becomes root by sudo, which must not ask for a password"),
+        metadata=flag_field("whether `user` becomes root by sudo, which must not ask for a password"),
     )
     reboot: bool = field(
         default=False,
-        metadata=flag(
+        metadata=flag_field(
             "whether the suite may reboot the machine; then every boot of the plan is one, else a connection"
         ),
     )
@@ -98,7 +98,7 @@ class SshHostSpec(Login, HostSpec):
     def prepare(cls, pairs: Sequence[Mapping[Kernel, SshHostSpec]], job: Job) -> Ready:
         job.progress.stage("connecting")
         return Ready(
-            machines=by_pair([running(pair) for pair in pairs]),
+            machines=by_pair([running_hosts(pair) for pair in pairs]),
             platform=Platform.HOSTS,
             clock=None,
             releases={kernel: _common_release([pair[kernel] for pair in pairs]) for kernel in pairs[0]},
@@ -113,7 +113,7 @@ class SshHostSpec(Login, HostSpec):
             return host.run(("uname", "-r"), timeout_s=CONNECT_DEADLINE_S).stdout.strip()
 
 
-def running(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
+def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
     """A boot of the plan is a reboot if hosts.yaml allows it, else a connection."""
 
     @contextmanager

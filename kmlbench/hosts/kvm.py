@@ -17,7 +17,7 @@ from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache
 from kmlbench.errors import HostError
 from kmlbench.hosts.qemu import READY, GuestSpec, power_on
-from kmlbench.hosts.qemu_process import tied
+from kmlbench.hosts.qemu_process import tied_to_parent
 from kmlbench.model import Acceleration, Clock
 from kmlbench.storage import write_whole
 
@@ -29,7 +29,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class KvmAnswer:
     """What this machine can do, and the reason in a sentence."""
 
     acceleration: Acceleration
@@ -38,10 +38,12 @@ class Answer:
 
 def probe(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache) -> Acceleration:
     """KVM if it booted this kernel within DEADLINE_S seconds, else TCG. `explain` gives the reason."""
-    return explain(kernel, image, cache=cache).acceleration
+    return explain_refusal(kernel, image, cache=cache).acceleration
 
 
-def explain(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, device: Path = DEVICE) -> Answer:
+def explain_refusal(
+    kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, device: Path = DEVICE
+) -> KvmAnswer:
     """As `probe`, with the reason."""
     if (refusal := refused(device)) is not None:
         return refusal
@@ -53,16 +55,16 @@ def explain(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, devic
     return known
 
 
-def refused(device: Path = DEVICE) -> Answer | None:
+def refused(device: Path = DEVICE) -> KvmAnswer | None:
     """Why KVM need not be tried; None if it has to be."""
     if not device.exists():
-        return Answer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
+        return KvmAnswer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
     if not os.access(device, os.R_OK | os.W_OK):
-        return Answer(acceleration=Acceleration.TCG, reason=f"this user may not open {device}")
+        return KvmAnswer(acceleration=Acceleration.TCG, reason=f"this user may not open {device}")
     return None
 
 
-def attempt(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
+def attempt(kernel: KernelArtifact, image: ImageArtifact) -> KvmAnswer:
     """Boot this kernel and image under KVM, without caching the answer."""
     spec = GuestSpec(
         name="acceleration-probe",
@@ -77,26 +79,26 @@ def attempt(kernel: KernelArtifact, image: ImageArtifact) -> Answer:
     )
     with tempfile.TemporaryDirectory(prefix="kmlbench-") as directory:
         try:
-            machine = power_on(spec, directory=Path(directory), argv_prefix=tied())
+            machine = power_on(spec, directory=Path(directory), argv_prefix=tied_to_parent())
             try:
                 machine.wait_for(READY, deadline_s=DEADLINE_S)
             finally:
                 machine.stop()
         except HostError as error:
             cause = "; ".join(str(error.args[0]).splitlines()[:2])
-            return Answer(acceleration=Acceleration.TCG, reason=f"KVM does not run the guest: {cause}")
-    return Answer(acceleration=Acceleration.KVM, reason="KVM booted the guest")
+            return KvmAnswer(acceleration=Acceleration.TCG, reason=f"KVM does not run the guest: {cause}")
+    return KvmAnswer(acceleration=Acceleration.KVM, reason="KVM booted the guest")
 
 
-def _recall(memory: Path) -> Answer | None:
+def _recall(memory: Path) -> KvmAnswer | None:
     try:
         stored = json.loads(memory.read_text())
-        return Answer(acceleration=Acceleration(stored["acceleration"]), reason=str(stored["reason"]))
+        return KvmAnswer(acceleration=Acceleration(stored["acceleration"]), reason=str(stored["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         # No answer, or an incomplete one: try again.
         return None
 
 
-def _remember(memory: Path, answer: Answer) -> None:
+def _remember(memory: Path, answer: KvmAnswer) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
     write_whole(memory, f"{json.dumps(asdict(answer))}\n".encode())

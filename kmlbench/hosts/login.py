@@ -16,7 +16,7 @@ import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from kmlbench.errors import HostError
-from kmlbench.hosts.spec import Beside, number, rule, text
+from kmlbench.hosts.spec import Beside, number, plain_field, text_field
 
 RETRY_S = 0.2
 
@@ -36,7 +36,7 @@ class Login:
     neither: ClassVar[str] = "say which key the host must show: either host_key or known_hosts"
 
     address: str = field(
-        metadata=text(
+        metadata=text_field(
             "the name or address of its SSH server",
             pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
             wanted="a name or an address, IPv6 without brackets",
@@ -44,18 +44,18 @@ class Login:
     )
     port: int = field(default=22, metadata=number("the port of its SSH server", 1, 65535))
     user: str = field(
-        metadata=text(
+        metadata=text_field(
             "who logs in: root, or a user who becomes root by sudo",
             pattern=r"[A-Za-z_][A-Za-z0-9_.-]*",
             wanted="the name of a user",
         )
     )
     key: Annotated[Path, Beside()] = field(
-        metadata=rule("the private key that logs in: a file, unencrypted, that nobody else can read")
+        metadata=plain_field("the private key that logs in: a file, unencrypted, that nobody else can read")
     )
     host_key: str = field(
         default="",
-        metadata=text(
+        metadata=text_field(
             "the public key that it must show, a line of its ssh_host_ed25519_key.pub",
             pattern=r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+) [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f\x7f]*)?",
             wanted="the host's public key, such as 'ssh-ed25519 AAAA...'",
@@ -63,7 +63,7 @@ class Login:
     )
     known_hosts: Annotated[Path, Beside()] | None = field(
         default=None,
-        metadata=rule(
+        metadata=plain_field(
             "in place of host_key: a file as ssh keeps it that has the host's key, such as ~/.ssh/known_hosts"
         ),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.errors import MachineError
-from kmlbench.hosts.qemu_process import Machine, start, tied
+from kmlbench.hosts.qemu_process import Machine, start_qemu, tied_to_parent
 from kmlbench.hosts.ssh import SshHost, connect
 from kmlbench.model import Acceleration, Clock
 from kmlbench.process import QEMU, require
@@ -94,7 +94,7 @@ def boot(spec: GuestSpec, *, directory: Path) -> Iterator[SshHost]:
     console if the guest dies, panics or does not answer in time, MachineError without QEMU.
     """
     with ExitStack() as stack:
-        machine = power_on(spec, directory=directory, argv_prefix=tied())
+        machine = power_on(spec, directory=directory, argv_prefix=tied_to_parent())
         stack.callback(machine.stop)
         machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
         machine.listen()
@@ -115,7 +115,7 @@ def power_on(spec: GuestSpec, *, directory: Path, argv_prefix: tuple[str, ...] =
         (directory / "qemu.txt").write_text(shlex.join(arguments) + "\n")
         return (*argv_prefix, *arguments)
 
-    return start(spec.name, argv, directory=directory)
+    return start_qemu(spec.name, argv, directory=directory)
 
 
 @contextmanager

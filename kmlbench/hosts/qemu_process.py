@@ -84,7 +84,7 @@ class Machine:
     def stop(self) -> None:
         """Stop the machine, by force if necessary. Stopping a dead one does nothing."""
         self._hang_up()
-        end(self.process.pid, waited=self._poll)
+        end_process(self.process.pid, waited=self._poll)
 
     def abandon(self) -> None:
         """Detach from the console. The machine keeps running, and its log keeps being written."""
@@ -151,13 +151,13 @@ class Machine:
         self.process.wait(timeout=STOP_GRACE_S)
 
 
-def tied() -> tuple[str, ...]:
+def tied_to_parent() -> tuple[str, ...]:
     """Arguments that make a machine die with the thread that starts it, even by SIGKILL."""
     guard = ("/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()))
     return (require("setpriv"), "--pdeathsig", "KILL", "--", *guard)
 
 
-def start(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
+def start_qemu(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
     """Start a machine on a free port of the loopback interface.
 
     `argv(port, chardev)` makes the arguments. Only QEMU itself can bind the port, so if it is taken
@@ -205,7 +205,7 @@ def _free_port() -> int:
         return port
 
 
-def end(pid: int, *, waited: Callable[[float], bool]) -> None:
+def end_process(pid: int, *, waited: Callable[[float], bool]) -> None:
     """SIGTERM, then SIGKILL if `waited(seconds)` is not true. A process that is already gone is fine."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:

@@ -99,7 +99,7 @@ class HostSpec(ABC):
         raise HostError(f"{self.name} is {self.about}: it runs during a boot of the plan only")
 
 
-def rule(about: str) -> Rule:
+def plain_field(about: str) -> Rule:
     """The metadata of a field that is a key of hosts.yaml: a sentence for the reader."""
     return {"description": about}
 
@@ -109,12 +109,12 @@ def number(about: str, minimum: float, maximum: float) -> Rule:
     return {"description": about, "strict": True, "ge": minimum, "le": maximum}
 
 
-def flag(about: str) -> Rule:
+def flag_field(about: str) -> Rule:
     """That of true or false."""
     return {"description": about, "strict": True}
 
 
-def text(about: str, *, pattern: str = PLAIN, wanted: str = PLAIN_WORDS) -> Rule:
+def text_field(about: str, *, pattern: str = PLAIN, wanted: str = PLAIN_WORDS) -> Rule:
     """That of a text that matches a whole regular expression, which `wanted` says in words.
 
     The expression is of the dialect that Python, Rust and ECMA-262 share.

@@ -55,7 +55,7 @@ COMPARISONS = (
 )
 
 
-def work(options: Mapping[str, str]) -> dict[str, str]:
+def amount_of_work(options: Mapping[str, str]) -> dict[str, str]:
     """How much work the trials of a campaign with these options do, by the names of WORK."""
     return {name: options.get(name, "not given") for name in WORK}
 

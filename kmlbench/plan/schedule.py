@@ -19,8 +19,8 @@ from typing import TypeVar
 
 from kmlbench.model import (
     Boot,
-    Group,
     Trial,
+    TrialGroup,
     Variant,
 )
 from kmlbench.plan.comparisons import ARMS
@@ -37,7 +37,7 @@ class Costs:
     trial_s: float
 
 
-def make(
+def make_schedule(
     variants: Sequence[Variant], workloads: Mapping[str, bool], *, blocks: int, seed: int
 ) -> tuple[Trial, ...]:
     """The trials of a campaign, in order. `workloads` maps each workload to whether it needs a server.
@@ -112,7 +112,7 @@ def _shuffled(items: Iterable[T], rng: random.Random) -> list[T]:
 
 
 def boots(plan: Sequence[Trial], workloads: Mapping[str, bool]) -> tuple[Boot, ...]:
-    """The plan as boots and, inside them, groups. `workloads` as for `make`."""
+    """The plan as boots and, inside them, groups. `workloads` as for `make_schedule`."""
     grouped = itertools.groupby(plan, key=lambda trial: trial.boot)
     listed = [tuple(trials) for _, trials in grouped]
     kinds = [(trials[0].block, trials[0].variant.kernel) for trials in listed]
@@ -126,7 +126,7 @@ def remaining(boots: Sequence[Boot], done: Collection[Trial]) -> tuple[Boot, ...
     return tuple(boot for boot in left if boot.groups)
 
 
-def _left(groups: Iterable[Group], done: Collection[Trial]) -> Iterable[Group]:
+def _left(groups: Iterable[TrialGroup], done: Collection[Trial]) -> Iterable[TrialGroup]:
     for group in groups:
         if trials := tuple(trial for trial in group.trials if trial not in done):
             yield replace(group, trials=trials)
@@ -142,14 +142,16 @@ def _boot(trials: tuple[Trial, ...], twin: int, workloads: Mapping[str, bool]) -
         twin=twin,
         kernel=first.variant.kernel,
         groups=tuple(
-            Group(prefix=prefix, served=served, trials=tuple(members))
+            TrialGroup(prefix=prefix, served=served, trials=tuple(members))
             for (prefix, served), members in grouped
         ),
     )
 
 
-def estimate(plan: Sequence[Trial], workloads: Mapping[str, bool], *, scale: float, costs: Costs) -> float:
-    """How long the plan will take, in seconds of the controller's clock. `workloads` as for `make`."""
+def estimate_duration(
+    plan: Sequence[Trial], workloads: Mapping[str, bool], *, scale: float, costs: Costs
+) -> float:
+    """How long the plan takes, in seconds of the controller's clock. `workloads` as for `make_schedule`."""
     listed = boots(plan, workloads)
     starts = sum(group.served for boot in listed for group in boot.groups)
     return len(listed) * costs.boot_s + starts * costs.start_s + len(plan) * costs.trial_s * scale

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from kmlbench.model import Campaign, Completed, Outcome, Process, Stopping, Variant, completed
+from kmlbench.model import Completed, Outcome, PlannedCampaign, Process, Stopping, Variant, completed
 from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.stats import bootstrap
 from kmlbench.stats.intervals import CONFIDENCE, log_ratios
@@ -24,7 +24,7 @@ FIRST, EVERY, LOOK_CONFIDENCE = 6, 2, 0.97
 METRIC = "cpu_total"
 
 
-def rule(half_width: float, *, workload: str, served: bool) -> Stopping:
+def stopping_rule(half_width: float, *, workload: str, served: bool) -> Stopping:
     """The rule for the CPU of `workload`; `half_width` is relative (0.005)."""
     return Stopping(
         half_width=half_width,
@@ -37,12 +37,12 @@ def rule(half_width: float, *, workload: str, served: bool) -> Stopping:
     )
 
 
-def confidence(campaign: Campaign) -> float:
+def confidence(campaign: PlannedCampaign) -> float:
     """The confidence level at which at most 5 % of a campaign's intervals miss the true value."""
     return CONFIDENCE if campaign.stopping is None else max(campaign.stopping.confidence, CONFIDENCE)
 
 
-def ended_after(campaign: Campaign, outcomes: Collection[Outcome]) -> int | None:
+def ended_after(campaign: PlannedCampaign, outcomes: Collection[Outcome]) -> int | None:
     """After how many blocks the rule ended the campaign. None: it has no rule, or the rule has not."""
     stopping = campaign.stopping
     if stopping is None or not campaign.plan:
@@ -55,7 +55,7 @@ def ended_after(campaign: Campaign, outcomes: Collection[Outcome]) -> int | None
     return next((blocks for blocks in looks if _narrow(stopping, logs, blocks)), None)
 
 
-def told(campaign: Campaign, outcomes: Collection[Outcome]) -> str:
+def stopping_sentence(campaign: PlannedCampaign, outcomes: Collection[Outcome]) -> str:
     """The rule in words, and its outcome; empty if there is none."""
     stopping = campaign.stopping
     if stopping is None:
@@ -83,7 +83,9 @@ def _narrow(stopping: Stopping, by_block: Mapping[int, float], blocks: int) -> b
     return float(half_width) <= math.log1p(stopping.half_width)
 
 
-def _log_ratios(campaign: Campaign, stopping: Stopping, outcomes: Iterable[Outcome]) -> dict[int, float]:
+def _log_ratios(
+    campaign: PlannedCampaign, stopping: Stopping, outcomes: Iterable[Outcome]
+) -> dict[int, float]:
     """The logs of the primary ratio, by block."""
     comparison = primary(campaign.plan, control=campaign.control)
     cells: dict[Variant, dict[int, list[float]]] = {comparison.treated: {}, comparison.control: {}}

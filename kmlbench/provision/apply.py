@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmlbench.errors import HostError, TrialError
-from kmlbench.hosts.base import required
+from kmlbench.hosts.base import require_success
 from kmlbench.model import Host, Kernel, Prefix
 from kmlbench.provision import changes as readiness
 from kmlbench.provision import manifest
-from kmlbench.provision.changes import Changes, Conditions, Lack, State
+from kmlbench.provision.changes import Changes, Conditions, HostState, Lack
 from kmlbench.provision.manifest import BASE, Manifest
 from kmlbench.provision.payload import DATA, Belongings, Copied, Sent
 from kmlbench.provision.remote_files import survey, tree
@@ -67,31 +67,31 @@ class Cleaned:
     in_use: tuple[str, ...]
 
 
-def look(host: Host, wanted: Belongings) -> State:
+def survey_host(host: Host, wanted: Belongings) -> HostState:
     """The state of the host. Raises HostError."""
     paths = {*wanted.directories, *wanted.sources, *(item.path for item in wanted.items), DATA}
-    return State(manifest=installed(host), seen=survey(host, sorted(paths)))
+    return HostState(manifest=installed(host), seen=survey(host, sorted(paths)))
 
 
 def installed(host: Host) -> Manifest | None:
     """The manifest on the host. Raises HostError if it is damaged."""
     result = host.run(("cat", manifest.PATH), timeout_s=SHORT_TIMEOUT_S)
-    return manifest.parse(result.stdout, host=host.name) if result.returncode == 0 else None
+    return manifest.parse_manifest(result.stdout, host=host.name) if result.returncode == 0 else None
 
 
-def lacking(host: Host, wanted: Belongings, state: State) -> tuple[Lack, ...]:
+def lacking(host: Host, wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
     """Everything that blocks preparing the host and that `prepare` cannot fix. Changes nothing."""
     return (*readiness.lacks(wanted, state), *readiness.conditions_lacking(_conditions(host)))
 
 
-def unproven(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
+def check_proof(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
     """Which programs of a prepared host do not run at the privilege level of their cell."""
     log = host.run(("sh", "-c", "dmesg | grep 'kml: ' | tail -n 1"), timeout_s=SHORT_TIMEOUT_S).stdout.strip()
-    found = [readiness.unproven(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
+    found = [readiness.proof_lacks(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
     return tuple(lack for lack in found if lack is not None)
 
 
-def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
+def prepare_host(host: Host, wanted: Belongings, state: HostState) -> Changes:
     """Install what is missing. Raises HostError that lists every blocker, before anything is changed."""
     if found := lacking(host, wanted, state):
         raise HostError(
@@ -99,8 +99,8 @@ def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
             + "\n".join(f"  {lack.what}" for lack in found),
             remedy="; ".join(dict.fromkeys(lack.remedy for lack in found)),
         )
-    changes = readiness.changes(wanted, state)
-    if changes.told:
+    changes = readiness.planned_changes(wanted, state)
+    if changes.lines:
         listed = _listed(wanted, state, changes)
         _run(host, "mkdir", "-p", BASE)
         _write(host, listed)
@@ -108,7 +108,7 @@ def prepare(host: Host, wanted: Belongings, state: State) -> Changes:
         _install(host, changes)
         if changes.initialise:
             _write(host, _initialise(host, wanted, listed))
-        if left := readiness.changes(wanted, look(host, wanted)).told:
+        if left := readiness.planned_changes(wanted, survey_host(host, wanted)).lines:
             raise HostError(f"{host.name}: not everything was installed; still missing: {left[0]}")
     return changes
 
@@ -155,7 +155,7 @@ def _conditions(host: Host) -> Conditions:
     )
 
 
-def _listed(wanted: Belongings, state: State, changes: Changes) -> Manifest:
+def _listed(wanted: Belongings, state: HostState, changes: Changes) -> Manifest:
     """The manifest after the installation: what is already ours, and what will be."""
     old = state.manifest or Manifest(server=wanted.server)
     sent = {item.path: item.sha256 for item in wanted.items if isinstance(item, Sent)}
@@ -167,7 +167,7 @@ def _listed(wanted: Belongings, state: State, changes: Changes) -> Manifest:
     return replace(old, files={**old.files, **sums}, directories=tuple(directories))
 
 
-def _sum(item: Copied, sent: Mapping[str, str], state: State) -> str:
+def _sum(item: Copied, sent: Mapping[str, str], state: HostState) -> str:
     return sent[item.source] if item.source in sent else state.seen[item.source].sha256
 
 
@@ -185,7 +185,7 @@ def _install(host: Host, changes: Changes) -> None:
     _run(host, "mkdir", "--mode=0700", "--", STAGE)
     sent = [item for item in changes.items if isinstance(item, Sent)]
     unpack = ("tar", "--extract", "--no-same-owner", f"--directory={STAGE}")
-    required(host, host.run(unpack, timeout_s=TIMEOUT_S, stdin=_archive(sent)), "installing")
+    require_success(host, host.run(unpack, timeout_s=TIMEOUT_S, stdin=_archive(sent)), "installing")
     _lines(
         host,
         _INSTALL,
@@ -213,7 +213,7 @@ def _initialise(host: Host, wanted: Belongings, listed: Manifest) -> Manifest:
     _run(host, "install", "--directory", "--owner=mysql", "--group=mysql", "--mode=0750", NEW_DATA)
     argv = ("sh", "-s", "--", NEW_DATA)
     made = host.run(argv, timeout_s=TIMEOUT_S, stdin=wanted.initialise.encode())
-    required(host, made, f"initialising the data of {wanted.server}")
+    require_success(host, made, f"initialising the data of {wanted.server}")
     files, directories = tree(host, NEW_DATA)
     _run(host, "mv", "-T", "--", NEW_DATA, DATA)
     return replace(
@@ -231,8 +231,8 @@ def _lines(host: Host, script: str, lines: Iterable[str]) -> list[str]:
     """Run a script that reads lines; the lines that it prints."""
     text = "".join(f"{line}\n" for line in lines)
     result = host.run(("sh", "-c", script), timeout_s=TIMEOUT_S, stdin=text.encode())
-    return required(host, result, "changing its files").stdout.splitlines()
+    return require_success(host, result, "changing its files").stdout.splitlines()
 
 
 def _run(host: Host, *argv: str) -> None:
-    required(host, host.run(argv, timeout_s=TIMEOUT_S), "changing its files")
+    require_success(host, host.run(argv, timeout_s=TIMEOUT_S), "changing its files")

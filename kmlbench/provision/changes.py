@@ -23,7 +23,7 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class HostState:
     """The state of a host: what we installed, and what is at the paths that matter."""
 
     manifest: Manifest | None
@@ -39,7 +39,7 @@ class Changes:
     initialise: bool
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         """One line for each change."""
         return (
             *(f"make the directory {path} ({mode(path)})" for path in self.directories),
@@ -62,14 +62,14 @@ def mode(directory: str) -> str:
     return MODES.get(directory, "0755")
 
 
-def changes(wanted: Belongings, state: State) -> Changes:
+def planned_changes(wanted: Belongings, state: HostState) -> Changes:
     """The changes after which everything that is wanted is installed."""
     missing = tuple(path for path in wanted.directories if path not in state.seen)
     items = tuple(item for item in wanted.items if _content(item, wanted, state) != _found(item.path, state))
     return Changes(directories=missing, items=items, initialise=DATA not in state.seen)
 
 
-def lacks(wanted: Belongings, state: State) -> tuple[Lack, ...]:
+def lacks(wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
     """What blocks preparing the host and prepare cannot fix."""
     return (*_packages(wanted, state), *_writable(wanted, state), *_in_the_way(wanted, state))
 
@@ -89,7 +89,7 @@ def conditions_lacking(found: Conditions) -> tuple[Lack, ...]:
     return tuple(listed)
 
 
-def unproven(kernel: Kernel, prefix: Prefix, level: int, log: str) -> Lack | None:
+def proof_lacks(kernel: Kernel, prefix: Prefix, level: int, log: str) -> Lack | None:
     """What is wrong if a program below `prefix` runs at this privilege level; `log` is KML's last message."""
     wanted = 0 if (kernel, prefix) == (Kernel.KML, Prefix.TRUSTED) else 3
     if level == wanted:
@@ -113,7 +113,7 @@ def _told(item: Item) -> str:
             return f"copy {item.source} to {item.path}"
 
 
-def _content(item: Item, wanted: Belongings, state: State) -> str:
+def _content(item: Item, wanted: Belongings, state: HostState) -> str:
     """The SHA-256 that the file should have; empty if its source is missing."""
     if isinstance(item, Sent):
         return item.sha256
@@ -121,18 +121,18 @@ def _content(item: Item, wanted: Belongings, state: State) -> str:
     return sent.get(item.source) or _found(item.source, state)
 
 
-def _found(path: str, state: State) -> str:
+def _found(path: str, state: HostState) -> str:
     return state.seen[path].sha256 if path in state.seen else ""
 
 
-def _packages(wanted: Belongings, state: State) -> Iterable[Lack]:
+def _packages(wanted: Belongings, state: HostState) -> Iterable[Lack]:
     missing = [source for source in wanted.sources if not _found(source, state)]
     for source in missing:
         package = PACKAGES.get(source.removeprefix(f"{Prefix.USR}/"), "coreutils")
         yield Lack(what=f"{source} is missing", remedy=f"apt-get install {package}")
 
 
-def _writable(wanted: Belongings, state: State) -> Iterable[Lack]:
+def _writable(wanted: Belongings, state: HostState) -> Iterable[Lack]:
     for path in wanted.directories:
         seen = state.seen.get(path)
         if seen is None:
@@ -144,7 +144,7 @@ def _writable(wanted: Belongings, state: State) -> Iterable[Lack]:
             yield Lack(what=what, remedy=f"chown root {path}; chmod go-w {path}")
 
 
-def _in_the_way(wanted: Belongings, state: State) -> Iterable[Lack]:
+def _in_the_way(wanted: Belongings, state: HostState) -> Iterable[Lack]:
     own = state.manifest.files if state.manifest else {}
     for item in wanted.items:
         seen = state.seen.get(item.path)

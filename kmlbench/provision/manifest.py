@@ -57,10 +57,10 @@ class Manifest:
         return lines.seal(record) + "\n"
 
 
-def parse(text: str, *, host: str) -> Manifest:
+def parse_manifest(text: str, *, host: str) -> Manifest:
     """Read a host's manifest. Raises HostError if it is damaged or names paths that are not ours."""
     try:
-        record = lines.load(text, _DECODER)
+        record = lines.decode(text, _DECODER)
         _require_ours(record)
     except ValueError as error:
         raise HostError(

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kmlbench.hosts.base import required
+from kmlbench.hosts.base import require_success
 from kmlbench.model import Host
 
 TIMEOUT_S = 300.0
@@ -72,5 +72,5 @@ def _ask(host: Host, *argv: str) -> list[str]:
     """The lines of a command that exits with 1 if some of the paths are missing."""
     result = host.run(argv, timeout_s=TIMEOUT_S)
     if result.returncode not in (0, 1):
-        required(host, result, "inspecting its files")
+        require_success(host, result, "inspecting its files")
     return result.stdout.split("\n")

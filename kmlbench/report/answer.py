@@ -116,8 +116,9 @@ def _sight(ratio: Interval) -> str:
     if effect is None or width is None:
         return ""
     return (
-        f"With {ratio.blocks} blocks this machine cannot tell an effect within {format.half_width(width)} "
-        f"from none; the smallest that it detects in four of five campaigns is {format.half_width(effect)}."
+        f"With {ratio.blocks} blocks this machine cannot tell an effect within "
+        f"{format.half_width_text(width)} from none; the smallest that it detects in four of five campaigns "
+        f"is {format.half_width_text(effect)}."
     )
 
 
@@ -143,8 +144,8 @@ def _missing(ratio: Interval) -> str:
         if ratio.blocks < 2:
             return "One block gives no interval; it takes at least two."
         return f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown."
-    assured = f", {pilot.told(found.assured)} with 80 % probability" if found.likely else ""
-    likely = f"{pilot.told(found.likely)} blocks like these"
+    assured = f", {pilot.blocks_text(found.assured)} with 80 % probability" if found.likely else ""
+    likely = f"{pilot.blocks_text(found.likely)} blocks like these"
     return f"An interval of ±{half_width * 100:g} % would decide: {likely}{assured}."
 
 

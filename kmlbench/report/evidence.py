@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from kmlbench.model import BootFacts, Campaign, Completed, Failed, Process, Sample, Trial, Variant
+from kmlbench.model import BootFacts, Completed, Failed, PlannedCampaign, Process, Sample, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, planned_cells
 from kmlbench.results.reader import StoredCampaign, boot_path, raw_path
@@ -91,7 +91,7 @@ def missing(stored: StoredCampaign) -> tuple[Trial, ...]:
     return tuple(trial for trial in stored.missing if ended is None or trial.block < ended)
 
 
-def command(campaign: Campaign) -> str:
+def command(campaign: PlannedCampaign) -> str:
     """The command line that runs the same campaign again."""
     words = ["run-benchmark"]
     for name, value in campaign.options.items():

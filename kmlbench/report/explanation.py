@@ -9,22 +9,20 @@ from itertools import groupby
 
 from kmlbench.analysis import explanation, projection, syscall_costs
 from kmlbench.analysis.cost_model import CostModel
-from kmlbench.analysis.explanation import Explained, Kind, Quantity
+from kmlbench.analysis.explanation import CallKind, Explained, Quantity
 from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.projection import Projected
 from kmlbench.model import Process
-from kmlbench.report.layout import PROCESS_TITLES
+from kmlbench.report.layout import PROCESS_TITLES as TITLES
 from kmlbench.report.sections import PageSection
-from kmlbench.report.tables import Group, Row, Table
+from kmlbench.report.tables import Table, TableGroup, TableRow
 from kmlbench.stats import format
 from kmlbench.stats.format import Cell
 from kmlbench.stats.intervals import Absent, Estimate, Interval
 from kmlbench.workloads.syscall_counts import COUNTING
 
 Columns = tuple[tuple[str, Quantity, Callable[[Estimate], Cell]], ...]
-
-TITLES = dict(PROCESS_TITLES)
 
 RARE = 0.01  # kinds with a smaller share of a process's calls are combined in one row
 
@@ -55,7 +53,7 @@ NOTHING = (
 )
 
 
-def sections(source: Source, model: CostModel | None) -> tuple[PageSection, ...]:
+def explanation_sections(source: Source, model: CostModel | None) -> tuple[PageSection, ...]:
     """The explanation, where there is something to explain, and the projection at another machine's costs."""
     found = (_explanation(source), *([_projection(source, model)] if model else []))
     return tuple(section for section in found if section.tables)
@@ -116,9 +114,9 @@ def _per_query(source: Source, workload: str, explained: Sequence[Explained]) ->
 
 def _rates(source: Source, workload: str, explained: Sequence[Explained]) -> Table:
     columns: Columns = (
-        ("predicted saving", Quantity.PREDICTED_SHARE, format.share),
-        ("measured saving", Quantity.MEASURED_SHARE, format.share),
-        ("residue", Quantity.RESIDUE_SHARE, format.share),
+        ("predicted saving", Quantity.PREDICTED_SHARE, format.share_text),
+        ("measured saving", Quantity.MEASURED_SHARE, format.share_text),
+        ("residue", Quantity.RESIDUE_SHARE, format.share_text),
         (f"direct calls per {_second(source.units)}", Quantity.RATE, format.value),
         ("break-even", Quantity.BREAK_EVEN, _rate),
         (f"to save {WORTH}", Quantity.FOR_WORTH, _rate),
@@ -138,7 +136,7 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     comparison = explanation.explainable_comparisons(source)[0]
     unit = _unit(source.units, "ns")
     groups = [
-        Group(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in kept) + rest)
+        TableGroup(title=TITLES[process], rows=tuple(_kind_row(kind) for kind in kept) + rest)
         for process in Process.TOGETHER.parts
         if (found := explanation.kinds(source, workload, comparison, process))
         for kept, rest in [_rare_apart(found)]
@@ -153,13 +151,13 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     return (Table(caption=caption, columns=columns, metrics=(), groups=tuple(groups), heading="call"),)
 
 
-def _kind_row(kind: Kind) -> Row:
+def _kind_row(kind: CallKind) -> TableRow:
     costs = (kind.control, kind.treated, kind.saved, kind.saved_per_query)
     cells = (format.value(kind.calls), Cell(text=kind.priced), *map(format.value, costs))
-    return Row(label=kind.name, kind="cell", cells=cells)
+    return TableRow(label=kind.name, kind="cell", cells=cells)
 
 
-def _rare_apart(found: Sequence[Kind]) -> tuple[list[Kind], tuple[Row, ...]]:
+def _rare_apart(found: Sequence[CallKind]) -> tuple[list[CallKind], tuple[TableRow, ...]]:
     """The common kinds, and one row for the others."""
     counts = [kind.calls.estimate if isinstance(kind.calls, Interval) else 0.0 for kind in found]
     kept = [kind for kind, count in zip(found, counts, strict=True) if count >= RARE * sum(counts)]
@@ -168,7 +166,7 @@ def _rare_apart(found: Sequence[Kind]) -> tuple[list[Kind], tuple[Row, ...]]:
         return kept, ()
     total = sum(counts[len(kept) :])
     cells = (Cell(text=format.plain(total, format.decimals(total))), *[Cell(text="–")] * 5)
-    return kept, (Row(label=f"{left} rarer kinds", kind="cell", cells=cells),)
+    return kept, (TableRow(label=f"{left} rarer kinds", kind="cell", cells=cells),)
 
 
 def _projection(source: Source, model: CostModel) -> PageSection:
@@ -201,11 +199,11 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
     """The costs themselves."""
     cells = tuple(model.costs)
 
-    def row(kind: str) -> Row:
-        found = (syscall_costs.estimate(source, dict(model.by_block(cell, kind)), "") for cell in cells)
-        return Row(label=kind, kind="cell", cells=tuple(map(format.value, found)))
+    def row(kind: str) -> TableRow:
+        found = (syscall_costs.estimate_mean(source, dict(model.by_block(cell, kind)), "") for cell in cells)
+        return TableRow(label=kind, kind="cell", cells=tuple(map(format.value, found)))
 
-    group = Group(title="a call of each kind", rows=tuple(map(row, syscall_costs.KINDS)))
+    group = TableGroup(title="a call of each kind", rows=tuple(map(row, syscall_costs.KINDS)))
     columns = tuple(f"{cell}, {unit}" for cell in cells)
     caption = f"Costs of “{model.name}”, {_level(source)}"
     return Table(caption=caption, columns=columns, metrics=(), groups=(group,), heading="call")
@@ -214,12 +212,12 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
 def _table(caption: str, columns: Columns, found: Sequence[Explained | Projected]) -> Table:
     """A group for each comparison, a row for each process."""
 
-    def row(one: Explained | Projected) -> Row:
+    def row(one: Explained | Projected) -> TableRow:
         cells = tuple(shown(one.found[quantity]) for _, quantity, shown in columns)
-        return Row(label=TITLES[one.process], kind="cell", cells=cells)
+        return TableRow(label=TITLES[one.process], kind="cell", cells=cells)
 
     groups = tuple(
-        Group(title=f"{comparison}: {comparison.isolates}", rows=tuple(row(one) for one in some))
+        TableGroup(title=f"{comparison}: {comparison.isolates}", rows=tuple(row(one) for one in some))
         for comparison, some in groupby(found, key=lambda one: one.comparison)
     )
     headings = tuple(heading for heading, _, _ in columns)

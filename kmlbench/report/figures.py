@@ -10,22 +10,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from kmlbench.analysis.measurements import CHANGES, Source, level
-from kmlbench.model import Measure, Process
+from kmlbench.analysis.measurements import Source, level
+from kmlbench.model import Measure
 from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.report import plots
 from kmlbench.report.plots import Series, Theme
 from kmlbench.stats.intervals import Interval
-
-# (name of the figure, metric, process): the first process that was measured is drawn.
-MEASURES = (
-    ("CPU", "cpu_total", (Process.TOGETHER, Process.CLIENT)),
-    ("getpid by SYSCALL", "getpid_syscall_ns", (Process.CLIENT,)),
-    ("getpid through libc", "getpid_libc_ns", (Process.CLIENT,)),
-    ("throughput", "throughput", (Process.CLIENT,)),
-    ("mean latency", "latency_mean", (Process.CLIENT,)),
-    ("95th percentile of latency", "latency_p95", (Process.CLIENT,)),
-)
+from kmlbench.workloads.base import Metric
+from kmlbench.workloads.registry import METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +36,27 @@ class Plot:
     draw: Callable[[Theme], Figure]
 
 
-def plots_of(data: Source) -> tuple[Plot, ...]:
+def figure_plots(data: Source) -> tuple[Plot, ...]:
     """All figures of a campaign, by workload; nothing that was not measured."""
     return tuple(
         plot
         for workload in planned_workloads(data.plan)
-        for name, metric, processes in MEASURES
-        if (measure := _first(data, workload, metric, processes))
-        for plot in _pair(data, measure, name)
+        for metric in METRICS.values()
+        if metric.figure and (measure := _first(data, workload, metric))
+        for plot in _pair(data, measure, metric)
     )
 
 
-def _pair(data: Source, measure: Measure, name: str) -> tuple[Plot, ...]:
-    change = _changes(data, measure, name) if measure.metric in CHANGES else None
-    return tuple(plot for plot in (_cells(data, measure, name), change) if plot)
+def _pair(data: Source, measure: Measure, metric: Metric) -> tuple[Plot, ...]:
+    change = _changes(data, measure, metric.figure) if metric.compared else None
+    return tuple(plot for plot in (_cells(data, measure, metric.figure), change) if plot)
 
 
-def _first(data: Source, workload: str, metric: str, processes: tuple[Process, ...]) -> Measure | None:
-    measures = (Measure(workload=workload, metric=metric, process=process) for process in processes)
+def _first(data: Source, workload: str, metric: Metric) -> Measure | None:
+    """The metric of the first of its processes that it was measured of."""
+    measures = (
+        Measure(workload=workload, metric=metric.name, process=process) for process in metric.processes
+    )
     return next((measure for measure in measures if data.unit(measure)), None)
 
 
@@ -159,7 +154,7 @@ def picture(plot: Plot, directory: Path) -> Picture:
     for suffix, text in drawn.items():
         (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
     data = f"{plot.name}.csv"
-    (directory / data).write_text(plots.table(plot.series), encoding="utf-8")
+    (directory / data).write_text(plots.plot_table(plot.series), encoding="utf-8")
     return Picture(
         caption=plot.caption,
         alternative=plot.alternative,

@@ -19,9 +19,9 @@ from kmlbench.model import Measure, Process, Variant
 from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.report import figures, plots
 from kmlbench.report.figures import Plot
-from kmlbench.report.layout import LATENCIES, STATISTICS
 from kmlbench.report.plots import Series, Theme
 from kmlbench.stats.intervals import Interval
+from kmlbench.workloads.latency import BEGINNINGS, STATISTICS
 
 SHOWN = tuple(name for name in STATISTICS if name != "mean")
 
@@ -38,12 +38,12 @@ class Curve:
     at: Mapping[str, Series]
 
 
-def plots_of(source: Source) -> tuple[Plot, ...]:
+def latency_plots(source: Source) -> tuple[Plot, ...]:
     """The distributions of every workload that has at least three percentiles."""
     return tuple(
         _plot(source, workload, name, statistics)
         for workload in planned_workloads(source.plan)
-        for name in LATENCIES
+        for name in BEGINNINGS
         if len(statistics := _measured(source, workload, name)) >= LEAST
     )
 
@@ -57,16 +57,18 @@ def _measure(workload: str, name: str, statistic: str) -> Measure:
 
 
 def _plot(source: Source, workload: str, name: str, statistics: Sequence[str]) -> Plot:
-    def curves(theme: Theme) -> list[Curve]:
-        return list(_curves(source, [_measure(workload, name, one) for one in statistics], theme))
+    measures = {one: _measure(workload, name, one) for one in statistics}
 
-    title = f"{workload}: latency {LATENCIES[name]}"
-    unit = source.unit(_measure(workload, name, statistics[0])) or ""
+    def curves(theme: Theme) -> list[Curve]:
+        return list(_curves(source, measures, theme))
+
+    title = f"{workload}: latency {BEGINNINGS[name]}"
+    unit = source.unit(measures[statistics[0]]) or ""
     shown = [one for curve in curves(plots.LIGHT) for one in curve.at.values()]
     return Plot(
         name=f"{workload}-{name}",
         workload=workload,
-        metric=f"{name}_{statistics[0]}",
+        metric=measures[statistics[0]].metric,
         caption="Latency that so many of a run's events did not exceed, every run on a logarithmic axis; "
         f"the mean of each cell with its {measurements.level(source)}.",
         alternative=figures.alternative(title, unit, shown),
@@ -75,7 +77,8 @@ def _plot(source: Source, workload: str, name: str, statistics: Sequence[str]) -
     )
 
 
-def _curves(source: Source, measures: Sequence[Measure], theme: Theme) -> Iterator[Curve]:
+def _curves(source: Source, measures: Mapping[str, Measure], theme: Theme) -> Iterator[Curve]:
+    """The curve of every cell; `measures` are by statistic."""
     for cell in source.cells:
         at = {
             statistic: plots.of_cell(
@@ -85,9 +88,8 @@ def _curves(source: Source, measures: Sequence[Measure], theme: Theme) -> Iterat
                 values=source.of(measure, cell),
                 estimate=estimate,
             )
-            for measure in measures
+            for statistic, measure in measures.items()
             if isinstance(estimate := source.mean(measure, cell), Interval)
-            for statistic in [measure.metric.rpartition("_")[2]]
         }
         if at:
             yield Curve(cell=cell, at=at)

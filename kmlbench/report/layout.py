@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the report's tables show: metrics by section, and the figures of the 2005 article."""
+"""What the report's tables show: the registered metrics by section, and the figures of the 2005 article."""
 
 from __future__ import annotations
 
@@ -8,121 +8,43 @@ from dataclasses import replace
 
 from kmlbench.model import Process
 from kmlbench.plan.comparisons import PRIMARY
-from kmlbench.report.tables import Column, Group, Row, Section
+from kmlbench.report.tables import Column, TableGroup, TableRow
+from kmlbench.report.tables import TableSection as Columns
 from kmlbench.stats.format import Cell
+from kmlbench.workloads.base import Metric, Section
+from kmlbench.workloads.registry import METRICS
+from kmlbench.workloads.syscalls import RATIO
 
-PROCESS_TITLES = (
-    (Process.TOGETHER, "server and client together"),
-    (Process.SERVER, "server"),
-    (Process.CLIENT, "client"),
-)
+PROCESS_TITLES = {
+    Process.TOGETHER: "server and client together",
+    Process.SERVER: "server",
+    Process.CLIENT: "client",
+}
 
 
-def _by_process(columns: Sequence[tuple[str, str]]) -> tuple[Section, ...]:
+def section_metrics(section: Section) -> tuple[Metric, ...]:
+    """The metrics that a section of the report shows."""
+    return tuple(metric for metric in METRICS.values() if metric.section == section)
+
+
+def columns(section: Section) -> tuple[Columns, ...]:
+    """The columns of a section's tables, by the title above their rows; a title may lack one of them."""
+    titled: dict[str, dict[str, Column]] = {}
+    for metric in section_metrics(section):
+        for process in metric.processes:
+            title = metric.rows or PROCESS_TITLES[process]
+            column = Column(heading=metric.heading, metric=metric.name, process=process)
+            titled.setdefault(title, {})[metric.heading] = column
+    headings = dict.fromkeys(heading for some in titled.values() for heading in some)
     return tuple(
-        Section(
-            title=title,
-            columns=tuple(
-                Column(heading=heading, metric=metric, process=process) for heading, metric in columns
-            ),
-        )
-        for process, title in PROCESS_TITLES
+        Columns(title=title, columns=tuple(some.get(heading) or _no_column(heading) for heading in headings))
+        for title, some in titled.items()
     )
 
 
-def _of_client(title: str, columns: Sequence[tuple[str, str]]) -> tuple[Section, ...]:
-    client = tuple(
-        Column(heading=heading, metric=metric, process=Process.CLIENT) for heading, metric in columns
-    )
-    return (Section(title=title, columns=client),)
+def _no_column(heading: str) -> Column:
+    return Column(heading=heading, metric="", process=Process.CLIENT)
 
-
-CPU = _by_process(
-    (("CPU", "cpu_total"), ("User", "cpu_user"), ("System", "cpu_system"), ("CPU per pass", "pass_cpu"))
-)
-
-COUNTERS = _by_process(
-    (
-        ("voluntary switches", "voluntary_switches"),
-        ("involuntary switches", "involuntary_switches"),
-        ("minor faults", "minor_faults"),
-        ("major faults", "major_faults"),
-    )
-)
-
-LATENCIES = {"latency": "from the start of the event", "intended_latency": "from its intended start"}
-
-STATISTICS = {
-    "mean": "mean",
-    "p50": "median",
-    "p90": "90th percentile",
-    "p95": "95th percentile",
-    "p99": "99th percentile",
-    "p999": "99.9th percentile",
-    "max": "longest",
-}
-
-THROUGHPUT = (
-    Section(
-        title="seen by the client",
-        columns=(
-            Column(heading="throughput", metric="throughput", process=Process.CLIENT),
-            Column(heading="wall", metric="wall", process=Process.TOGETHER),
-        ),
-    ),
-)
-
-LATENCY = tuple(
-    Section(
-        title=title,
-        columns=tuple(
-            Column(heading=heading, metric=f"{name}_{statistic}", process=Process.CLIENT)
-            for statistic, heading in STATISTICS.items()
-        ),
-    )
-    for name, title in LATENCIES.items()
-)
-
-GETPID = _of_client(
-    "one call",
-    (
-        ("SYSCALL, clock", "getpid_syscall_ns"),
-        ("libc, clock", "getpid_libc_ns"),
-        ("unknown call, clock", "getpid_unknown_ns"),
-        ("SYSCALL, rdtsc", "getpid_syscall_cycles"),
-        ("libc, rdtsc", "getpid_libc_cycles"),
-        ("unknown call, rdtsc", "getpid_unknown_cycles"),
-        ("SYSCALL, counted", "getpid_syscall_instructions"),
-        ("libc, counted", "getpid_libc_instructions"),
-        ("unknown call, counted", "getpid_unknown_instructions"),
-    ),
-)
-
-_CALLS = {
-    "function": "function",
-    "getpid": "getpid",
-    "read": "read",
-    "write": "write",
-    "send_recv": "send + recv",
-    "poll": "poll",
-    "futex_wake": "futex wake",
-    "clock_vdso": "clock_gettime, vDSO",
-    "clock_call": "clock_gettime, call",
-    "pread": "pread, 4 KiB",
-    "fsync": "fsync",
-}
-
-
-def _calls(unit: str, *more: tuple[str, str]) -> tuple[Section, ...]:
-    columns = [(heading, f"call_{kind}_{unit}") for kind, heading in _CALLS.items()]
-    return _of_client("one call", (*more, *columns))
-
-
-CALLS_CLOCK = _calls("ns", ("getpid in function calls", "call_ratio"))
-
-CALLS_CYCLES = _calls("cycles")
-
-CALLS_COUNTED = _calls("instructions")
 
 # Table 2 of the article; its loop count was 10,000.
 _HISTORY = (
@@ -144,16 +66,17 @@ _HISTORY = (
 )
 
 
-def article_ratio(metrics: Sequence[str]) -> Group:
+def article_ratio(metrics: Sequence[str]) -> TableGroup:
     """The Linux Journal's figures of 2005 for a system call and a function, in columns of these metrics."""
-    cells = tuple(Cell(text="about 50" if metric == "call_ratio" else "–") for metric in metrics)
+    cells = tuple(Cell(text="about 50" if metric == RATIO.name else "–") for metric in metrics)
     label = "SYSCALL and SYSRET against a function's call and return"
-    return Group(
-        title="Linux Journal, 2005", rows=(Row(label=label, kind="history", cells=cells, note="Opteron 850"),)
+    return TableGroup(
+        title="Linux Journal, 2005",
+        rows=(TableRow(label=label, kind="history", cells=cells, note="Opteron 850"),),
     )
 
 
-def with_article(group: Group, metrics: Sequence[str]) -> Group:
+def with_article(group: TableGroup, metrics: Sequence[str]) -> TableGroup:
     """A group whose main comparison shows the article's changes next to its own."""
     *_, (_, _, changes) = _HISTORY
 
@@ -161,20 +84,20 @@ def with_article(group: Group, metrics: Sequence[str]) -> Group:
         beside = "; ".join(text for text in (one.beside, f"2005: {changes[metric]}") if text)
         return replace(one, beside=beside) if metric in changes else one
 
-    def row(one: Row) -> Row:
-        if one.label != str(PRIMARY):
+    def row(one: TableRow) -> TableRow:
+        if one.comparison != PRIMARY:
             return one
         return replace(one, cells=tuple(map(cell, one.cells, metrics)))
 
     return replace(group, rows=tuple(map(row, group.rows)))
 
 
-def article(metrics: Sequence[str]) -> Group:
+def article(metrics: Sequence[str]) -> TableGroup:
     """What the Linux Journal reported in 2005, in columns of these metrics."""
-    return Group(
+    return TableGroup(
         title="Linux Journal, 2005: server and client together, one run each, no error bars",
         rows=tuple(
-            Row(
+            TableRow(
                 label=label,
                 kind="history",
                 note=note,

@@ -120,7 +120,7 @@ def svg(figure: Figure) -> str:
     return stream.getvalue()
 
 
-def table(series: Sequence[Series]) -> str:
+def plot_table(series: Sequence[Series]) -> str:
     """What a figure shows, as CSV: the points of every series, its estimate and the ends of its interval."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -14,16 +14,13 @@ from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.plan.question import is_wisconsin
 from kmlbench.report import layout
 from kmlbench.report.figures import Picture, Plot, picture
-from kmlbench.report.tables import Section as Columns
-from kmlbench.report.tables import Table, table
+from kmlbench.report.tables import Table, make_table
 from kmlbench.stats.intervals import Interval
+from kmlbench.workloads.base import Section
+from kmlbench.workloads.metrics import CPU, TICKS
+from kmlbench.workloads.registry import SECTIONS
 from kmlbench.workloads.syscall_counts import is_counting
-
-TICKS = (
-    "CPU is the exact run time kept by the scheduler. User and System are split by timer ticks "
-    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse for short runs, and "
-    "missing if there was no tick."
-)
+from kmlbench.workloads.syscalls import CLOCK
 
 TICKS_PER_S = 250  # CONFIG_HZ of Debian and of the project's kernels; the facts of a host do not include it
 
@@ -32,26 +29,6 @@ TABLE_2 = "Table 2: CPU of the Wisconsin benchmark"
 ARTICLE_NOTE = (
     "Below the cells of this campaign is Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
     "Only its percentages are comparable: machine, kernel, server, amount of work and unit differ."
-)
-
-GETPID_NOTE = (
-    "SYSCALL: the instruction in the program itself; libc: the library's function; unknown call: an "
-    "unassigned number, hence the cost of entry and exit alone. Clock: the guest's nanoseconds; rdtsc: the "
-    "processor's counter; counted: instructions, if a counter was available."
-)
-
-CALLS_NOTE = (
-    "What the system calls that MySQL makes cost, through libc, without the loop around them: one byte from "
-    "/dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a readable "
-    "socket, a futex without waiters, a page from the page cache, a file in memory with nothing to "
-    "sync. A function is a call and its return."
-)
-
-WALL_NOTE = "These figures include waiting; the kernels themselves can only change CPU."
-
-LATENCY_NOTE = (
-    "From the start of an event to its end, as seen by the client; from the intended start if the "
-    "events had a fixed rate. A percentile is that of one run; its mean and interval are over the runs."
 )
 
 
@@ -66,35 +43,37 @@ class PageSection:
     pictures: tuple[Picture, ...]
 
 
-def sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
+def report_sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
     """The sections with numbers, and their figures, stored in `directory` with their data."""
     workloads = [name for name in planned_workloads(source.plan) if not is_counting(name)]
     wisconsin = [name for name in workloads if is_wisconsin(name)]
     others = [name for name in workloads if not is_wisconsin(name)]
-    parts = (
-        ("table-2", TABLE_2, " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)]), wisconsin, "cpu"),
-        ("getpid", "getpid", GETPID_NOTE, workloads, "getpid"),
-        ("calls", "System calls, by the clock", CALLS_NOTE, workloads, "calls"),
-        ("calls-rdtsc", "System calls, by rdtsc", "", workloads, "calls-rdtsc"),
-        ("calls-counted", "System calls, counted instructions", "", workloads, "calls-counted"),
-        ("throughput", "Throughput", WALL_NOTE, workloads, "throughput"),
-        ("latency", "Latency distributions", LATENCY_NOTE, workloads, "latency"),
-        ("cpu", "CPU by kind: user and system", TICKS, others, "cpu"),
-        ("counters", "Context switches and page faults", "", workloads, "counters"),
+    found = (
+        _section(source, wisconsin, CPU, figures, directory),
+        *(
+            _section(source, others if section == CPU else workloads, section, figures, directory)
+            for section in SECTIONS
+        ),
     )
-    return tuple(
-        PageSection(
-            identifier=identifier,
-            title=title,
-            note=note,
-            tables=_tables(source, names, kind),
-            pictures=tuple(
-                picture(plot, directory)
-                for plot in figures
-                if plot.workload in names and plot.metric in METRICS[kind]
-            ),
-        )
-        for identifier, title, note, names, kind in parts
+    note = " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)])
+    table_2 = replace(found[0], identifier="table-2", title=TABLE_2, note=note)
+    return (table_2, *found[1:])
+
+
+def _section(
+    source: Source, workloads: Sequence[str], section: Section, figures: Sequence[Plot], directory: Path
+) -> PageSection:
+    shown = {metric.name for metric in layout.section_metrics(section)}
+    return PageSection(
+        identifier=section.identifier,
+        title=section.title,
+        note=section.note,
+        tables=_tables(source, workloads, section),
+        pictures=tuple(
+            picture(plot, directory)
+            for plot in figures
+            if plot.workload in workloads and plot.metric in shown
+        ),
     )
 
 
@@ -116,45 +95,28 @@ def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
             )
 
 
-COLUMNS: dict[str, tuple[Columns, ...]] = {
-    "cpu": layout.CPU,
-    "getpid": layout.GETPID,
-    "calls": layout.CALLS_CLOCK,
-    "calls-rdtsc": layout.CALLS_CYCLES,
-    "calls-counted": layout.CALLS_COUNTED,
-    "throughput": layout.THROUGHPUT,
-    "latency": layout.LATENCY,
-    "counters": layout.COUNTERS,
-}
-
-METRICS = {
-    kind: {column.metric for section in columns for column in section.columns}
-    for kind, columns in COLUMNS.items()
-}
-
-
-def _tables(source: Source, workloads: Sequence[str], kind: str) -> tuple[Table, ...]:
+def _tables(source: Source, workloads: Sequence[str], section: Section) -> tuple[Table, ...]:
     made = (
         (
             name,
-            table(
+            make_table(
                 source,
                 name,
-                COLUMNS[kind],
+                layout.columns(section),
                 caption=f"{name}: mean and {source.confidence * 100:g} % interval",
             ),
         )
         for name in workloads
     )
-    return tuple(_with_history(name, kind, found) for name, found in made if found)
+    return tuple(_with_history(name, section, found) for name, found in made if found)
 
 
-def _with_history(workload: str, kind: str, found: Table) -> Table:
+def _with_history(workload: str, section: Section, found: Table) -> Table:
     """The articles' figures, below the first group."""
     first, *rest = found.groups
-    if kind == "cpu" and is_wisconsin(workload):
+    if section == CPU and is_wisconsin(workload):
         first = layout.with_article(first, found.metrics)
         return replace(found, groups=(first, layout.article(found.metrics), *rest))
-    if kind == "calls":
+    if section == CLOCK:
         return replace(found, groups=(first, layout.article_ratio(found.metrics), *rest))
     return found

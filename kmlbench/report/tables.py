@@ -24,7 +24,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class TableSection:
     """Columns under one heading. All sections of a table have the same headings and metrics."""
 
     title: str
@@ -32,21 +32,22 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row. `kind` is cell, comparison or history."""
+class TableRow:
+    """One row. `kind` is cell, comparison or history; `comparison` is the one that it shows, if any."""
 
     label: str
     kind: str
     cells: tuple[Cell, ...]
     note: str = ""
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class TableGroup:
     """Rows under one heading."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,13 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     metrics: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[TableGroup, ...]
     heading: str = "cell"
 
 
-def table(source: Source, workload: str, sections: Sequence[Section], *, caption: str) -> Table | None:
+def make_table(
+    source: Source, workload: str, sections: Sequence[TableSection], *, caption: str
+) -> Table | None:
     """The table of one workload, without what was not measured; None if nothing is left."""
     measured = [[_heading(source, workload, column) for column in section.columns] for section in sections]
     headings = [next((text for text in texts if text), None) for texts in zip(*measured, strict=True)]
@@ -85,21 +88,27 @@ def _heading(source: Source, workload: str, column: Column) -> str | None:
     return column.heading if unit_name == "1" else f"{column.heading}, {unit_name}"
 
 
-def _group(source: Source, workload: str, title: str, columns: Sequence[Column]) -> Group:
+def _group(source: Source, workload: str, title: str, columns: Sequence[Column]) -> TableGroup:
     measures = [_measure(workload, column) for column in columns]
     cells = [_cell_row(source, measures, variant) for variant in source.cells]
     changes = [_change_row(source, measures, one) for one in source.comparisons]
-    return Group(title=title, rows=(*cells, *changes))
+    return TableGroup(title=title, rows=(*cells, *changes))
 
 
-def _cell_row(source: Source, measures: Sequence[Measure], variant: Variant) -> Row:
+def _cell_row(source: Source, measures: Sequence[Measure], variant: Variant) -> TableRow:
     cells = tuple(format.value(source.mean(measure, variant)) for measure in measures)
-    return Row(label=str(variant), kind="cell", cells=cells)
+    return TableRow(label=str(variant), kind="cell", cells=cells)
 
 
-def _change_row(source: Source, measures: Sequence[Measure], comparison: Comparison) -> Row:
+def _change_row(source: Source, measures: Sequence[Measure], comparison: Comparison) -> TableRow:
     cells = tuple(_change(source, measure, comparison) for measure in measures)
-    return Row(label=str(comparison), kind="comparison", cells=cells, note=comparison.isolates)
+    return TableRow(
+        label=str(comparison),
+        kind="comparison",
+        cells=cells,
+        note=comparison.isolates,
+        comparison=comparison,
+    )
 
 
 def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:
@@ -107,7 +116,7 @@ def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:
     width = source.noise.half_widths.get(measure) if source.noise else None
     if width is None or isinstance(ratio, Absent):
         return format.change(ratio)
-    return replace(format.change(ratio), beside=f"A/A {format.half_width(width)}")
+    return replace(format.change(ratio), beside=f"A/A {format.half_width_text(width)}")
 
 
 def _measure(workload: str, column: Column) -> Measure:

@@ -15,11 +15,11 @@ from msgspec import UNSET
 from kmlbench.model import (
     FORMAT,
     BootFacts,
-    Campaign,
     CommandResult,
     Completed,
     Failed,
     Outcome,
+    PlannedCampaign,
     Proof,
     Resumption,
     Stopping,
@@ -63,7 +63,7 @@ _LINE: msgspec.json.Decoder[LineRecord] = msgspec.json.Decoder(LineRecord)
 _COMMAND = msgspec.json.Decoder(CommandRecord)
 
 
-def campaign_text(campaign: Campaign) -> str:
+def campaign_text(campaign: PlannedCampaign) -> str:
     """The content of campaign.json."""
     rule = campaign.stopping
     record = CampaignRecord(
@@ -83,12 +83,12 @@ def campaign_text(campaign: Campaign) -> str:
     return lines.seal(record) + "\n"
 
 
-def read_campaign(text: str) -> Campaign:
+def decode_campaign(text: str) -> PlannedCampaign:
     """The campaign in `text`. Raises ValueError, also for a format this version does not know."""
     _require_format(text)
-    record = lines.load(text, _CAMPAIGN)
+    record = lines.decode(text, _CAMPAIGN)
     rule = record.stopping
-    return Campaign(
+    return PlannedCampaign(
         id=record.id,
         started_utc=record.started_utc,
         title=record.title,
@@ -118,13 +118,13 @@ def facts_text(boot: BootFacts) -> str:
 def read_facts(text: str) -> BootFacts:
     """The facts in `text`. Raises ValueError."""
     _require_format(text)
-    record = lines.load(text, _FACTS)
+    record = lines.decode(text, _FACTS)
     return BootFacts(boot=record.boot, kernel=record.kernel, facts=record.facts, resumption=record.resumption)
 
 
 def _require_format(text: str) -> None:
     """Raise UnknownFormat unless `text` has the format that this version writes."""
-    found = lines.load(text, _FORMAT).format
+    found = lines.decode(text, _FORMAT).format
     if found != FORMAT:
         raise UnknownFormat(found)
 
@@ -172,7 +172,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
 
     All lines of a campaign share the reader `samples`; so many resumptions preceded this one.
     """
-    match lines.load(text, _LINE):
+    match lines.decode(text, _LINE):
         case CompletedRecord() as record:
             return Completed(
                 trial=_trial(record.trial),
@@ -203,12 +203,12 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
 def command_text(result: CommandResult) -> str:
     """The content of argv.json: a command without its output."""
     record = CommandRecord(argv=result.argv, returncode=result.returncode, elapsed_s=result.elapsed_s)
-    return lines.dump(record) + "\n"
+    return lines.encode(record) + "\n"
 
 
 def read_command(text: str, *, stdout: str, stderr: str) -> CommandResult:
     """The command in `text`, which printed this. Raises ValueError."""
-    record = lines.load(text, _COMMAND)
+    record = lines.decode(text, _COMMAND)
     return CommandResult(
         argv=record.argv,
         returncode=record.returncode,

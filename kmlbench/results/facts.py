@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kmlbench.errors import ProofError
-from kmlbench.kconfig import KML_OPTION, options
+from kmlbench.kconfig import KML_OPTION, parse_options
 from kmlbench.model import BootFacts, Kernel
 
 NEAR_SHARE = 0.01
@@ -45,7 +45,7 @@ class FactRow:
     agrees: bool
 
 
-def compare(boots: Sequence[BootFacts]) -> tuple[FactRow, ...]:
+def compare_boots(boots: Sequence[BootFacts]) -> tuple[FactRow, ...]:
     """All facts of these boots, sorted by name. A fact that a boot lacks does not agree."""
     names = sorted({name for boot in boots for name in boot.facts})
     return tuple(_row(name, boots) for name in names)
@@ -53,7 +53,7 @@ def compare(boots: Sequence[BootFacts]) -> tuple[FactRow, ...]:
 
 def require_agreement(boots: Sequence[BootFacts]) -> None:
     """Raises ProofError that lists every fact that is not as it must be."""
-    wrong = [row for row in compare(boots) if not row.agrees]
+    wrong = [row for row in compare_boots(boots) if not row.agrees]
     if wrong:
         told = "\n".join(f"  {row.name} ({row.expectation}): {_told(row)}" for row in wrong)
         raise ProofError(
@@ -116,7 +116,7 @@ def _told(row: FactRow) -> str:
 
 def configuration_facts(text: str) -> Mapping[str, str]:
     """The two halves of a configuration: what must be equal, as a hash, and what makes the kernel KML."""
-    lines = sorted(f"{name}={value}" for name, value in options(text).items() if value != "n")
+    lines = sorted(f"{name}={value}" for name, value in parse_options(text).items() if value != "n")
     own = [line for line in lines if KML_OPTION.fullmatch(line.partition("=")[0])]
     common = [line for line in lines if line not in own]
     return {"config_common_sha256": digest("\n".join(common)), "config_kml": " ".join(own)}

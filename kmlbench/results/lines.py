@@ -55,18 +55,18 @@ _WORDS = {
 }
 
 
-def dump(record: msgspec.Struct | Mapping[str, object]) -> str:
+def encode(record: msgspec.Struct | Mapping[str, object]) -> str:
     """One line of ASCII JSON, without the newline. Raises ValueError for NaN and infinity."""
     return json.dumps(msgspec.to_builtins(record), allow_nan=False)
 
 
 def seal(record: msgspec.Struct | Mapping[str, object]) -> str:
     """The same with a last field crc32, the CRC-32 of the line without it. `record` is not empty."""
-    line = dump(record)
+    line = encode(record)
     return f'{line[:-1]}, "crc32": "{zlib.crc32(line.encode()):08x}"}}'
 
 
-def load(text: str, decoder: msgspec.json.Decoder[T]) -> T:
+def decode(text: str, decoder: msgspec.json.Decoder[T]) -> T:
     """What is in `text`. Raises ValueError that names the field, also where it is not as it was sealed."""
     _require_seal(text.rstrip("\n"))
     try:

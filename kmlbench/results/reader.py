@@ -17,16 +17,16 @@ from pathlib import Path
 from kmlbench.errors import InputError
 from kmlbench.model import (
     BootFacts,
-    Campaign,
     Completed,
     Failed,
     Outcome,
+    PlannedCampaign,
     Resumption,
     Trial,
     completed,
     failed,
 )
-from kmlbench.results.codec import UnknownFormat, read_campaign, read_facts, read_line
+from kmlbench.results.codec import UnknownFormat, decode_campaign, read_facts, read_line
 from kmlbench.results.samples import SampleReader
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
@@ -55,7 +55,7 @@ class StoredCampaign:
     """
 
     directory: Path
-    campaign: Campaign
+    campaign: PlannedCampaign
     outcomes: tuple[Outcome, ...]
     facts: tuple[BootFacts, ...]
     notes: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ def raw_path(path: Path, trial: Trial) -> Path:
     return path / RAW / trial.id
 
 
-def read(path: Path) -> StoredCampaign:
+def read_campaign(path: Path) -> StoredCampaign:
     """The campaign stored in the directory `path`, complete or not. Raises InputError if it is damaged."""
     directory = _resolved(path)
     campaign = _read_campaign_file(directory / CAMPAIGN)
@@ -122,10 +122,10 @@ def _resolved(path: Path) -> Path:
         raise InputError(f"{str(path)!r}: this is no path: {error}", remedy=NO_CAMPAIGN) from error
 
 
-def _read_campaign_file(path: Path) -> Campaign:
+def _read_campaign_file(path: Path) -> PlannedCampaign:
     text = _text(path, _bytes(path, remedy=NO_CAMPAIGN))
     with _reading(path, 1):
-        return read_campaign(text)
+        return decode_campaign(text)
 
 
 def _read_facts_file(path: Path) -> BootFacts:

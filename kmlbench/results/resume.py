@@ -16,7 +16,7 @@ from kmlbench.results.reader import RAW, StoredCampaign, boot_path, raw_path
 from kmlbench.results.writer import CampaignDirectory, storing
 
 
-def settle(directory: CampaignDirectory, stored: StoredCampaign) -> Resumption:
+def settle_losses(directory: CampaignDirectory, stored: StoredCampaign) -> Resumption:
     """Move what is left of lost trials aside and write down what was lost. Raises MachineError."""
     completed = {outcome.trial for outcome in stored.completed}
     again = [trial for trial in stored.campaign.plan if trial not in completed]
@@ -39,7 +39,7 @@ def lost_path(path: Path, resumption: int) -> Path:
     return path / RAW / f"lost-{resumption}"
 
 
-def told(resumption: Resumption, repeated: Iterable[Failed]) -> str:
+def loss_sentence(resumption: Resumption, repeated: Iterable[Failed]) -> str:
     """What is run again, in one sentence."""
     failed = list(repeated)
     parts = [

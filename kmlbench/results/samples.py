@@ -27,7 +27,7 @@ LEAST_SIZE, MOST_SIZE = 1e-30, 1e30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class SampleKind:
     """A sample without its value."""
 
     metric: str
@@ -41,7 +41,9 @@ class Samples(Sequence[Sample]):
 
     __slots__ = ("codes", "kinds", "values")
 
-    def __init__(self, kinds: Sequence[Kind], codes: NDArray[np.int32], values: NDArray[np.float64]) -> None:
+    def __init__(
+        self, kinds: Sequence[SampleKind], codes: NDArray[np.int32], values: NDArray[np.float64]
+    ) -> None:
         self.kinds, self.codes, self.values = kinds, codes, values
 
     @classmethod
@@ -50,7 +52,7 @@ class Samples(Sequence[Sample]):
         if isinstance(samples, Samples):
             return samples
         listed = list(samples)
-        places: dict[Kind, int] = {}
+        places: dict[SampleKind, int] = {}
         codes = [places.setdefault(_kind(sample), len(places)) for sample in listed]
         values = [float(sample.value) for sample in listed]
         return cls(tuple(places), np.array(codes, dtype=np.int32), np.array(values, dtype=np.float64))
@@ -81,7 +83,7 @@ class Samples(Sequence[Sample]):
         return f"Samples({list(self)!r})"
 
     @property
-    def present(self) -> Sequence[Kind]:
+    def present(self) -> Sequence[SampleKind]:
         """The kinds that have samples here."""
         return [self.kinds[code] for code in np.unique(self.codes)]
 
@@ -97,11 +99,11 @@ def as_text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def _kind(sample: Sample) -> Kind:
-    return Kind(metric=sample.metric, unit=sample.unit, process=sample.process, driver=sample.driver)
+def _kind(sample: Sample) -> SampleKind:
+    return SampleKind(metric=sample.metric, unit=sample.unit, process=sample.process, driver=sample.driver)
 
 
-def _sample(kind: Kind, value: float) -> Sample:
+def _sample(kind: SampleKind, value: float) -> Sample:
     return Sample(metric=kind.metric, unit=kind.unit, value=value, process=kind.process, driver=kind.driver)
 
 
@@ -136,7 +138,7 @@ class SampleReader(dict[tuple[str, str, Process, str], int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kinds: list[Kind] = []
+        self.kinds: list[SampleKind] = []
 
     def read(self, records: Sequence[SampleRecord]) -> Samples:
         """The samples in `records`. Raises ValueError that names the field."""
@@ -152,7 +154,7 @@ class SampleReader(dict[tuple[str, str, Process, str], int]):
                 f'field "metric" of a sample is {reprlib.repr(metric)}: expected a word of letters, digits, '
                 "'_', '.' and '-'"
             )
-        self.kinds.append(Kind(metric=metric, unit=unit, process=process, driver=driver))
+        self.kinds.append(SampleKind(metric=metric, unit=unit, process=process, driver=driver))
         self[key] = len(self.kinds) - 1
         return self[key]
 

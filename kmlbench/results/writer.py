@@ -19,12 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import InputError, MachineError
-from kmlbench.model import BootFacts, Campaign, CommandResult, Kernel, Outcome, Resumption, Trial
+from kmlbench.model import BootFacts, CommandResult, Kernel, Outcome, PlannedCampaign, Resumption, Trial
 from kmlbench.results import codec
-from kmlbench.results.reader import CAMPAIGN, FACTS, OUTCOMES, StoredCampaign, boot_path, raw_path, read
+from kmlbench.results.reader import (
+    CAMPAIGN,
+    FACTS,
+    OUTCOMES,
+    StoredCampaign,
+    boot_path,
+    raw_path,
+    read_campaign,
+)
 from kmlbench.storage import locked, sync, write_whole
 
-__all__ = ["BootFacts", "Campaign", "CampaignDirectory", "StoredCampaign", "create", "read"]
+__all__ = ["BootFacts", "CampaignDirectory", "PlannedCampaign", "StoredCampaign", "create", "read_campaign"]
 
 LATEST = "latest"
 
@@ -70,9 +78,9 @@ class CampaignDirectory:
     def write_step(self, trial: Trial, index: int, step_name: str, result: CommandResult) -> Path:
         """Store what a step left behind (argv.json, stdout, stderr); the directory, for further files."""
         path = _directory(self.raw(trial) / f"{index:02d}-{step_name.replace('/', '-')}")
-        write(path / "argv.json", codec.command_text(result))
-        write(path / "stdout", result.stdout)
-        write(path / "stderr", result.stderr)
+        write_file(path / "argv.json", codec.command_text(result))
+        write_file(path / "stdout", result.stdout)
+        write_file(path / "stderr", result.stderr)
         return path
 
     def _append(self, line: str) -> None:
@@ -88,7 +96,7 @@ class CampaignDirectory:
 
 
 @contextmanager
-def create(root: Path, campaign: Campaign) -> Iterator[CampaignDirectory]:
+def create(root: Path, campaign: PlannedCampaign) -> Iterator[CampaignDirectory]:
     """Make the directory of `campaign` below `root` and point root/latest to it.
 
     It is a campaign from the moment at which its campaign.json is there.
@@ -114,7 +122,7 @@ def reopen(path: Path) -> Iterator[tuple[CampaignDirectory, StoredCampaign]]:
         with storing(OUTCOMES, path):
             _cut_back(outcomes)
             _link(path.parent, path.name).unlink(missing_ok=True)
-        stored = read(path)
+        stored = read_campaign(path)
         yield (
             CampaignDirectory(path=path, outcomes=outcomes, resumption=len(stored.resumptions) + 1),
             stored,
@@ -130,7 +138,7 @@ def is_written(path: Path) -> bool:
         return True
 
 
-def write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Write a file of the record. Raises MachineError."""
     with storing(path.name, path.parent):
         path.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -16,7 +16,7 @@ from threading import Event
 
 from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
-from kmlbench.model import Boot, Group, Host, Kernel, Outcome, Prefix, Server, Setting, Trial
+from kmlbench.model import Boot, Host, Kernel, Outcome, Prefix, Server, Setting, Trial, TrialGroup
 from kmlbench.plan import schedule
 from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
 from kmlbench.results import writer
@@ -24,7 +24,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import inspect
 from kmlbench.run import trial as trials
-from kmlbench.run.recorder import Ledger
+from kmlbench.run.recorder import Recorder
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench
 from kmlbench.servers import server as mysql
@@ -56,7 +56,7 @@ class Experiment:
 
 
 @dataclass(slots=True, kw_only=True)
-class Campaign:
+class CampaignRun:
     """A running campaign. `run` runs its plan once, the pairs of hosts in parallel.
 
     One trial at a time on each pair. `ended_after` gets the outcomes before each boot: after how many
@@ -70,12 +70,12 @@ class Campaign:
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
     before: StoredCampaign | None = None
-    _ledger: Ledger = field(init=False)
+    _recorder: Recorder = field(init=False)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger(
+        self._recorder = Recorder(
             directory=self.directory,
             progress=self.progress,
             ended_after=self.ended_after,
@@ -89,14 +89,14 @@ class Campaign:
         """
         planned = self.experiment.plan
         served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
-        boots = schedule.remaining(schedule.boots(planned, served), self._ledger.ended)
+        boots = schedule.remaining(schedule.boots(planned, served), self._recorder.ended)
         self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
         try:
             self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
         finally:
             self._store_timing()
-        return self._ledger.failed
+        return self._recorder.failed
 
     def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
         """Run the boots of each pair; a single pair runs in this thread, which an interrupt ends at once."""
@@ -110,7 +110,7 @@ class Campaign:
                     done.result()
             except BaseException:
                 self._stop.set()
-                self._ledger.note("stopping once the running trials have ended")
+                self._recorder.note("stopping once the running trials have ended")
                 raise
 
     def _walk(self, boots: Sequence[Boot]) -> None:
@@ -120,16 +120,16 @@ class Campaign:
                     self._boot(boot)
 
     def _narrow_enough(self) -> bool:
-        blocks = self._ledger.blocks_that_suffice()
+        blocks = self._recorder.blocks_that_suffice()
         if blocks is None:
             return False
         if not self._stop.is_set():
-            self._ledger.note(f"the interval is narrow enough after {blocks} blocks: no more will run")
+            self._recorder.note(f"the interval is narrow enough after {blocks} blocks: no more will run")
         self._stop.set()
         return True
 
     def _boot(self, boot: Boot) -> None:
-        self._ledger.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
+        self._recorder.note(f"block {boot.block + 1}: booting the {boot.kernel} kernel")
         self._begin(boot, Stage.BOOT)
         started = Moment()
         machine = self.machines(boot, self.directory.boot(boot.index))
@@ -137,10 +137,10 @@ class Campaign:
             with Waited(manager=machine, stopwatch=self._watches[boot.pair]) as booted:
                 self._on(booted, boot)
         except HostError as error:
-            lost = self._ledger.left(boot.trials)
-            self._ledger.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
+            lost = self._recorder.left(boot.trials)
+            self._recorder.note(f"boot {boot.index} was lost, and {len(lost)} trials with it: {error}")
             for trial in lost:
-                self._ledger.fail(trial, "boot", error, started)
+                self._recorder.fail(trial, "boot", error, started)
 
     def _on(self, booted: Booted, boot: Boot) -> None:
         host = WaitedHost(host=booted.host, stopwatch=self._watches[boot.pair])
@@ -154,7 +154,7 @@ class Campaign:
             self._begin(boot, Stage.CLOSE)
             with suppress(HostError):
                 said = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
-                writer.write(self.directory.boot(boot.index) / "dmesg", said)
+                writer.write_file(self.directory.boot(boot.index) / "dmesg", said)
 
     def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
         """Store the facts of the boot and compare them with the boots before; the kernel's release."""
@@ -162,12 +162,12 @@ class Campaign:
         seen = inspect.inspect(host, self.experiment.server)
         found = {**booted.facts, **seen.facts}
         raw = self.directory.boot(boot.index)
-        writer.write(raw / "config", seen.config)
-        writer.write(raw / "cpuinfo", seen.cpuinfo)
-        self._ledger.said(boot, found)
+        writer.write_file(raw / "config", seen.config)
+        writer.write_file(raw / "cpuinfo", seen.cpuinfo)
+        self._recorder.record_facts(boot, found)
         return found["kernel_release"]
 
-    def _group(self, host: Host, release: str, group: Group) -> None:
+    def _group(self, host: Host, release: str, group: TrialGroup) -> None:
         left = group.trials
         while left and not self._stop.is_set():
             served = self._served if group.served else self._unserved
@@ -178,7 +178,7 @@ class Campaign:
         started = Moment()
         ended = 0
         try:
-            with mysql.running(host, left[0].variant.prefix, self.experiment.server) as handle:
+            with mysql.running_server(host, left[0].variant.prefix, self.experiment.server) as handle:
                 for trial in left:
                     if self._stop.is_set():
                         break
@@ -188,9 +188,9 @@ class Campaign:
                     ended += 1
         except (TrialError, CommandTimeout) as error:
             if ended == len(left):
-                self._ledger.note(f"after {left[-1].id}: {error}")
+                self._recorder.note(f"after {left[-1].id}: {error}")
             else:
-                self._ledger.fail(left[ended], _stage(error), error, started)
+                self._recorder.fail(left[ended], _stage(error), error, started)
                 ended += 1
                 _require_alive(host)
         return tuple(left[ended:])
@@ -203,12 +203,12 @@ class Campaign:
         try:
             self._attempt(self._bench(host, release, None), trial, setting)
         except (TrialError, CommandTimeout) as error:
-            self._ledger.fail(trial, _stage(error), error, started)
+            self._recorder.fail(trial, _stage(error), error, started)
             _require_alive(host)
         return tuple(left[1:])
 
     def _begin(self, boot: Boot, stage: Stage, prefix: Prefix | None = None) -> None:
-        self._ledger.tell(StageBegun(boot=boot, stage=stage, prefix=prefix))
+        self._recorder.tell(StageBegun(boot=boot, stage=stage, prefix=prefix))
 
     def _bench(self, host: Host, release: str, handle: ServerHandle | None) -> Bench:
         return Bench(
@@ -221,13 +221,13 @@ class Campaign:
 
     def _attempt(self, bench: Bench, trial: Trial, setting: Setting) -> None:
         started = Moment()
-        self._ledger.tell(TrialBegun(trial=trial))
+        self._recorder.tell(TrialBegun(trial=trial))
         try:
             measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._asked(setting))
         except ProofError as error:
-            self._ledger.fail(trial, "proof", error, started)
+            self._recorder.fail(trial, "proof", error, started)
             raise
-        self._ledger.complete(trial, measured, started)
+        self._recorder.complete(trial, measured, started)
 
     def _asked(self, setting: Setting) -> Setting:
         return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
@@ -244,7 +244,7 @@ class Campaign:
         waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
         timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
         with suppress(MachineError):
-            writer.write(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
+            writer.write_file(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
 
 
 def _stage(error: TrialError | CommandTimeout) -> str:

@@ -20,7 +20,7 @@ from kmlbench.results.writer import storing
 from kmlbench.storage import locked
 
 
-def machines(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
+def claims_of(hosts: Iterable[HostSpec]) -> tuple[Claim, ...]:
     """The machines that a campaign on these hosts uses: all guests use this one."""
     found = {host.claim.key: host.claim for host in hosts}
     return tuple(found[key] for key in sorted(found))

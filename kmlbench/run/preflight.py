@@ -19,7 +19,7 @@ RESULTS_MIB = 256
 OVERHEAD_MIB = 512
 
 
-def check(
+def check_machine(
     hosts: Iterable[HostSpec],
     results: Path,
     *,
@@ -59,14 +59,14 @@ def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
             yield error.args[0], error.remedy
 
 
-def room(place: Path) -> tuple[Path, int]:
+def free_space(place: Path) -> tuple[Path, int]:
     """The existing parent of a directory that may have to be created, and its free space in MiB."""
     existing = next(path for path in (place, *place.absolute().parents) if path.exists())
     return existing, shutil.disk_usage(existing).free >> 20
 
 
 def _space(results: Path) -> list[Lack]:
-    existing, free_mib = room(results)
+    existing, free_mib = free_space(results)
     if free_mib >= RESULTS_MIB:
         return []
     return [

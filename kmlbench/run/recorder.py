@@ -19,7 +19,7 @@ Measured = tuple[Proof, tuple[Sample, ...]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Ledger:
+class Recorder:
     """The record of a running campaign; every method may be called from any thread.
 
     `ended_after` gets the outcomes: after how many blocks a rule ends the campaign. `before` is the
@@ -71,7 +71,7 @@ class Ledger:
             f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
         )
 
-    def said(self, boot: Boot, found: Mapping[str, str]) -> None:
+    def record_facts(self, boot: Boot, found: Mapping[str, str]) -> None:
         """Store the facts of a boot. Raises ProofError if those of the boots before differ."""
         self.directory.facts(boot.index, boot.kernel, found)
         with self._lock:

@@ -12,13 +12,12 @@ from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
 from kmlbench.hosts.base import Ready
-from kmlbench.model import Campaign as CampaignRecord
-from kmlbench.model import Trial
+from kmlbench.model import PlannedCampaign, Trial
 from kmlbench.progress import Planned, Progress
 from kmlbench.results import reader, resume, writer
 from kmlbench.results.reader import CAMPAIGN, StoredCampaign
 from kmlbench.run import session
-from kmlbench.run.campaign import Campaign
+from kmlbench.run.campaign import CampaignRun
 
 # Options that a resumption takes from the campaign.
 FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")
@@ -27,7 +26,7 @@ FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clo
 OPTIONAL = ("loops", "rate")
 
 
-def find(text: str, results: Path) -> Path:
+def find_campaign(text: str, results: Path) -> Path:
     """The directory of a campaign by its path, its directory's name below `results`, or its id.
 
     Raises InputError if there is none, or more than one.
@@ -46,7 +45,7 @@ def find(text: str, results: Path) -> Path:
     )
 
 
-def restore(arguments: argparse.Namespace, campaign: CampaignRecord) -> None:
+def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
     """Set `arguments` to the options of the campaign. Raises InputError for others."""
     given = [name for name in FIXED if getattr(arguments, name) is not None]
     if given:
@@ -59,7 +58,7 @@ def restore(arguments: argparse.Namespace, campaign: CampaignRecord) -> None:
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
 
 
-def settled(settings: Config, campaign: CampaignRecord) -> Config:
+def settled(settings: Config, campaign: PlannedCampaign) -> Config:
     """`settings` as the campaign had them. Raises InputError for the wrong number of hosts."""
     pairs = 1 + max((trial.pair for trial in campaign.plan), default=0)
     if pairs != len(settings.campaign.stock):
@@ -73,32 +72,39 @@ def settled(settings: Config, campaign: CampaignRecord) -> Config:
     return replace(settings, campaign=replace(settings.campaign, **without))  # type: ignore[arg-type]
 
 
-def left(stored: StoredCampaign) -> tuple[Trial, ...]:
+def remaining_trials(stored: StoredCampaign) -> tuple[Trial, ...]:
     """The trials that a resumption would run; none if the stopping rule needs no more."""
-    if session.rule(stored.campaign)(stored.completed) is not None:
+    if session.stopping_check(stored.campaign)(stored.completed) is not None:
         return ()
     completed = {outcome.trial for outcome in stored.completed}
     return tuple(trial for trial in stored.campaign.plan if trial not in completed)
 
 
-def run(path: Path, settings: Config, planned: Planned, *, results: Path, progress: Progress) -> int:
+def resume_campaign(
+    path: Path, settings: Config, planned: Planned, *, results: Path, progress: Progress
+) -> int:
     """Resume the campaign in `path`; `planned` is what is left. The number of trials that failed."""
-    record = reader.read(path).campaign
+    record = reader.read_campaign(path).campaign
     _require_version(path, record)
-    with session.machines(settings, planned, results=results, holder=str(path), progress=progress) as ready:
+    with session.claimed_machines(
+        settings, planned, results=results, holder=str(path), progress=progress
+    ) as ready:
         _require_platform(record, ready)
         with writer.reopen(path) as (directory, stored):
-            for note in (*stored.notes, resume.told(resume.settle(directory, stored), stored.failed)):
+            for note in (
+                *stored.notes,
+                resume.loss_sentence(resume.settle_losses(directory, stored), stored.failed),
+            ):
                 progress.note(note)
             failed = session.measure(
-                Campaign(
+                CampaignRun(
                     experiment=session.experiment(
                         settings.campaign, ready, plan=record.plan, seed=record.seed
                     ),
                     machines=ready.machines,
                     directory=directory,
                     progress=progress,
-                    ended_after=session.rule(record),
+                    ended_after=session.stopping_check(record),
                     before=stored,
                 ),
                 record,
@@ -106,7 +112,7 @@ def run(path: Path, settings: Config, planned: Planned, *, results: Path, progre
     return failed
 
 
-def _require_version(path: Path, record: CampaignRecord) -> None:
+def _require_version(path: Path, record: PlannedCampaign) -> None:
     began, here = record.git_commit, provenance.git_commit()
     if began != here:
         raise InputError(
@@ -129,7 +135,7 @@ def _way_back(began: str, here: str) -> str:
     return ", then ".join(steps)
 
 
-def _require_platform(record: CampaignRecord, ready: Ready) -> None:
+def _require_platform(record: PlannedCampaign, ready: Ready) -> None:
     if record.platform != str(ready.platform):
         raise InputError(
             f"the campaign ran on {record.platform!r}, but its hosts are now {str(ready.platform)!r}",

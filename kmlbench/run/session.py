@@ -13,18 +13,17 @@ from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.errors import MachineError, ProofError
 from kmlbench.hosts import detached, orphans
 from kmlbench.hosts.base import Ready
-from kmlbench.model import Campaign as CampaignRecord
-from kmlbench.model import Outcome, Trial
+from kmlbench.model import Outcome, PlannedCampaign, Trial
 from kmlbench.plan import stopping
 from kmlbench.progress import Begun, Planned, Progress
 from kmlbench.run import locks, preflight, setup
-from kmlbench.run.campaign import Campaign, Experiment
+from kmlbench.run.campaign import CampaignRun, Experiment
 
 CLAIMS = "campaigns"
 
 
 @contextmanager
-def machines(
+def claimed_machines(
     settings: Config, planned: Planned, *, results: Path, holder: str, progress: Progress
 ) -> Iterator[Ready]:
     """The machines of the plan, locked and ready; leftovers of dead campaigns are killed.
@@ -33,13 +32,15 @@ def machines(
     does not answer.
     """
     hosts = setup.hosts(settings, setup.booted(planned.trials))
-    preflight.check(hosts, results, at_once=len(settings.campaign.stock))
+    preflight.check_machine(hosts, results, at_once=len(settings.campaign.stock))
     cache = default_cache()
     root = detached.default_directory(cache.root) / CLAIMS
-    with locks.held(locks.machines(hosts), root=root, holder=holder):
+    with locks.held(locks.claims_of(hosts), root=root, holder=holder):
         for guest in orphans.end_guests(results):
             progress.note(f"killed an orphaned guest (process {guest})")
-        yield setup.prepare(settings, planned.trials, seed=planned.seed, cache=cache, progress=progress)
+        yield setup.prepare_machines(
+            settings, planned.trials, seed=planned.seed, cache=cache, progress=progress
+        )
 
 
 def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
@@ -55,7 +56,7 @@ def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], see
     )
 
 
-def measure(campaign: Campaign, record: CampaignRecord) -> int:
+def measure(campaign: CampaignRun, record: PlannedCampaign) -> int:
     """Run the plan; the number of failed trials. Errors that stop it say how to resume."""
     path = campaign.directory.path
     before = () if campaign.before is None else campaign.before.completed
@@ -68,7 +69,7 @@ def measure(campaign: Campaign, record: CampaignRecord) -> int:
         raise KeyboardInterrupt(_kept(path)) from None
 
 
-def rule(record: CampaignRecord) -> Callable[[Sequence[Outcome]], int | None]:
+def stopping_check(record: PlannedCampaign) -> Callable[[Sequence[Outcome]], int | None]:
     """The rule that may end a campaign before its plan does."""
     return partial(stopping.ended_after, record)
 

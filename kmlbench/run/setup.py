@@ -37,7 +37,7 @@ def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]
     return tuple(host for pair in pairs(settings, kernels) for host in pair.values())
 
 
-def prepare(
+def prepare_machines(
     settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
 ) -> Ready:
     """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
@@ -56,7 +56,7 @@ def cleared(machines: Machines) -> Machines:
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
         with machines(planned, directory) as found:
             if left := server.clear(found.host):
-                writer.write(directory / "leftovers", left)
+                writer.write_file(directory / "leftovers", left)
             yield found
 
     return boot

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, ProofError, TrialError
-from kmlbench.model import Adapter, CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
+from kmlbench.model import CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
 from kmlbench.results import writer
 from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
 from kmlbench.results.writer import CampaignDirectory
@@ -18,6 +18,7 @@ from kmlbench.servers import dataset
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import measure, probe
+from kmlbench.workloads.base import Adapter
 
 MEASURE = "/usr/lib/kmlbench/measure"
 
@@ -99,7 +100,7 @@ def _prepare(bench: Bench, adapter: Adapter, handle: ServerHandle) -> None:
     schema = handle.database
     _execute(bench, handle, f"DROP DATABASE IF EXISTS {schema}; CREATE DATABASE {schema}", "emptied")
     if adapter.dataset is not None:
-        dataset.load(adapter.dataset, bench.host, handle)
+        dataset.load_tables(adapter.dataset, bench.host, handle)
 
 
 def _analyze(bench: Bench, handle: ServerHandle) -> None:
@@ -132,7 +133,7 @@ def _command(bench: Bench, step: Step) -> tuple[str, ...]:
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
-    writer.write(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
+    writer.write_file(raw / COMMANDS, json.dumps([list(argv) for argv in commands], indent=2) + "\n")
 
 
 def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]) -> CommandResult:

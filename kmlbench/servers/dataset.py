@@ -34,7 +34,7 @@ BATCH_ROWS = 2000
 TIMEOUT_S = 120.0
 
 
-def load(name: str, host: Host, handle: ServerHandle) -> None:
+def load_tables(name: str, host: Host, handle: ServerHandle) -> None:
     """Create and fill the tables of the data set `name` in the server of `handle`.
 
     Raises TrialError(stage="load") if the server refuses, is gone, or the stream breaks.
@@ -43,16 +43,16 @@ def load(name: str, host: Host, handle: ServerHandle) -> None:
         raise TrialError(f"there is no data set {name!r}, only {wisconsin_data.DATASET!r}", stage="load")
     engine = create_engine("mysql+pymysql://", creator=lambda: _connect(host, handle))
     try:
-        fill(engine)
+        fill_tables(engine)
     except (SQLAlchemyError, pymysql.MySQLError, OSError, HostError) as error:
         raise TrialError(f"loading {name}: {error}", stage="load") from error
     finally:
         engine.dispose()
 
 
-def fill(engine: Engine) -> None:
+def fill_tables(engine: Engine) -> None:
     """Create and fill the Wisconsin tables in any database that SQLAlchemy supports."""
-    metadata = schema()
+    metadata = table_schema()
     with engine.begin() as connection:
         for table in metadata.tables.values():
             table.drop(connection, checkfirst=True)
@@ -62,7 +62,7 @@ def fill(engine: Engine) -> None:
         connection.execute(bprime.delete().where(bprime.c.unique2 >= wisconsin_data.BPRIME_ROWS))
 
 
-def schema() -> MetaData:
+def table_schema() -> MetaData:
     """The four tables, in the order in which they are created and filled."""
     metadata = MetaData()
     for name in wisconsin_data.TABLES:

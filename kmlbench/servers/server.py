@@ -103,7 +103,7 @@ class ServerHandle:
 
 
 @contextmanager
-def running(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
+def running_server(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
     """A ready server of `prefix`, on its own copy of the data in memory; stopped afterwards.
 
     Raises TrialError: stage "start server" with the tail of the server's log, stage "stop server" when it

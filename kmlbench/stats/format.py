@@ -43,7 +43,7 @@ def change(ratio: Estimate) -> Cell:
             return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
 
 
-def share(estimate: Estimate) -> Cell:
+def share_text(estimate: Estimate) -> Cell:
     """A part of something in percent: 0.0335 as +3.35 %, with its interval."""
     match estimate:
         case Absent():
@@ -62,7 +62,7 @@ def percent(ratio: float) -> str:
     return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
-def half_width(relative: float) -> str:
+def half_width_text(relative: float) -> str:
     """0.0031 as ±0.31 %; smaller numbers keep two digits."""
     places = 2 if relative >= 0.0005 or relative == 0 else 1 - math.floor(math.log10(relative * 100))
     return f"±{relative * 100:.{places}f} %"

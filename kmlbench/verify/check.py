@@ -7,6 +7,7 @@ then samples.parquet, figures/ and report.html from outcomes.jsonl.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
 from kmlbench.model import BootFacts, Completed, Sample
 from kmlbench.progress import Progress
-from kmlbench.report import write
-from kmlbench.report.write import COSTS, FIGURES, REPORT
+from kmlbench.report import render, write
+from kmlbench.report.page import COSTS, FIGURES, Page
+from kmlbench.report.write import DATA, REPORT
 from kmlbench.results import facts, reader
 from kmlbench.results.reader import OUTCOMES, StoredCampaign, boot_path, raw_path
 from kmlbench.verify import page_diff, rederive
@@ -54,7 +56,7 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
     Raises DifferenceError that names the first difference, InputError when something to compare is not
     there or not readable.
     """
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     for note in stored.notes:
         progress.note(note)
     progress.stage("raw output", total=len(stored.completed))
@@ -67,25 +69,31 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
         _facts(stored, boot)
     progress.stage("figures and report")
     with tempfile.TemporaryDirectory() as draft:
-        write.derive(stored, Path(draft), noise=_noise(stored), costs=_costs(stored))
-        drawings = _derived(stored.directory, Path(draft), progress)
+        made_with = _made_with(stored)
+        page = write.derive(stored, Path(draft), noise=made_with.noise, costs=made_with.costs)
+        drawings = _derived(stored.directory, Path(draft), page, progress)
     samples = sum(len(outcome.samples) for outcome in stored.completed)
     return Verified(trials=len(stored.completed), samples=samples, figures=drawings)
 
 
-def _noise(stored: StoredCampaign) -> Noise | None:
-    """That of the control which the report says it used; reports of old did not say and took the newest."""
-    place = page_diff.made_with(_text(stored.directory / REPORT), "control")
-    if place is None:
-        return control.find(stored)
-    return control.at(place, stored) if place else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MadeWith:
+    """What the report was made with beside the campaign itself."""
+
+    noise: Noise | None
+    costs: CostModel | None
 
 
-def _costs(stored: StoredCampaign) -> CostModel | None:
-    """Those of the projection, where the report has one."""
-    if not page_diff.made_with(_text(stored.directory / REPORT), "costs"):
-        return None
-    return cost_model.read(stored.directory / COSTS)
+def _made_with(stored: StoredCampaign) -> _MadeWith:
+    """The control and the costs that the report says it used."""
+    report = _data(stored.directory / DATA)
+    used = report.get("noise")
+    place = used.get("place") if isinstance(used, dict) else None
+    costs = stored.directory / COSTS
+    return _MadeWith(
+        noise=control.control_at(str(place), stored) if place else None,
+        costs=cost_model.read_cost_model(costs) if report.get("costs") else None,
+    )
 
 
 def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bool:
@@ -138,7 +146,7 @@ def _differs(stored: StoredCampaign, message: str) -> DifferenceError:
     )
 
 
-def _derived(found: Path, derived: Path, progress: Progress) -> int:
+def _derived(found: Path, derived: Path, page: Page, progress: Progress) -> int:
     """Compare everything that was derived; how many figures there are."""
     _frames(found / SAMPLES, derived / SAMPLES)
     names = _names(found / FIGURES, derived / FIGURES)
@@ -146,9 +154,11 @@ def _derived(found: Path, derived: Path, progress: Progress) -> int:
     for name in names:
         if drawn_here or not name.endswith(".svg"):
             _lines(found / FIGURES / name, derived / FIGURES / name)
-    told = page_diff.difference(_text(found / REPORT), _text(derived / REPORT), pictures=drawn_here)
-    if told:
-        raise DifferenceError(f"{REPORT}: {told}", remedy=AGAIN)
+    if differs := page_diff.data_difference(_data(found / DATA), _data(derived / DATA)):
+        raise DifferenceError(f"{DATA}: {differs}", remedy=AGAIN)
+    text, pieces = _text(found / REPORT), render.pieces(page)
+    if differs := page_diff.page_difference(text, pieces, pictures=drawn_here):
+        raise DifferenceError(f"{REPORT}: {differs}", remedy=AGAIN)
     return sum(name.endswith(".csv") for name in names)
 
 
@@ -215,6 +225,16 @@ def _lines(found: Path, derived: Path) -> None:
     raise DifferenceError(
         f"{FIGURES}/{found.name}:{number}: {here[:80]!r} is there, {there[:80]!r} is derived", remedy=AGAIN
     )
+
+
+def _data(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DifferenceError(f"{DATA}: is not JSON: {error}", remedy=AGAIN) from error
+    if not isinstance(found, dict):
+        raise DifferenceError(f"{DATA}: is not a report", remedy=AGAIN)
+    return found
 
 
 def _text(path: Path) -> str:

@@ -1,148 +1,140 @@
 # SPDX-License-Identifier: MIT
-"""Where two reports differ first, said as a reader would find it: heading, table, row, column."""
+"""Where two reports differ first, said as a reader would find it: section, table, row, column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+
+from kmlbench.report.render import Mark, Piece, Place
 
 LONGEST = 60
 
-PICTURES = ("src", "srcset")
+DRAWING = re.compile(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]*")
 
-MADE_WITH = "kmlbench-"
+FIGURE = "figure"
+
+# Fields that are no columns of a row: what it holds, and what names it.
+PARTS = {"tables", "groups", "rows", "pictures", "caption", "label"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A piece of text or a picture of a page, and its place in words."""
+    """A text or a number of a report, and its place."""
 
-    place: str
-    text: str
-    picture: bool = False
+    place: Place
+    value: object
 
 
-def difference(found: str, derived: str, *, pictures: bool = True) -> str | None:
-    """The first difference between two pages in a sentence; None if they are the same.
+def data_difference(found: object, derived: object) -> str | None:
+    """The first difference between two reports as data, in a sentence; None if they are the same."""
+    if found == derived:
+        return None
+    for ours, theirs in zip_longest(_items(found, Place()), _items(derived, Place())):
+        if ours is None:
+            return f"{theirs.place}: {_short(theirs.value)} is derived and is not there"
+        if theirs is None:
+            return f"{ours.place}: {_short(ours.value)} is there and is not derived"
+        if ours != theirs:
+            return f"{theirs.place}: {_short(ours.value)} is there, {_short(theirs.value)} is derived"
+    return "its fields are in another order"
+
+
+def page_difference(found: str, derived: Sequence[Piece], *, pictures: bool = True) -> str | None:
+    """The first difference between a page and the pieces of the derived one; None if they are the same.
 
     Without `pictures` their drawings are not looked at, but their alternative texts are.
     """
-    if found == derived:
+    if not pictures:
+        found = DRAWING.sub("", found)
+        derived = [replace(piece, text=DRAWING.sub("", piece.text)) for piece in derived]
+    whole = "".join(piece.text for piece in derived)
+    if found == whole:
         return None
-    for ours, theirs in zip_longest(_items(found, pictures), _items(derived, pictures)):
-        if ours is None:
-            return f"{theirs.place}: {_short(theirs)} is derived and is not there"
-        if theirs is None:
-            return f"{ours.place}: {_short(ours)} is there and is not derived"
-        if (ours.place, ours.text) != (theirs.place, theirs.text):
-            return f"{theirs.place}: {_short(ours)} is there, {_short(theirs)} is derived"
-    return _line(found, derived) if pictures else None
+    at = next(index for index, pair in enumerate(zip_longest(found, whole)) if pair[0] != pair[1])
+    place = _place(derived, at)
+    if place.part == FIGURE:
+        return f"{place}: one drawing is there, one drawing is derived"
+    if place.part:
+        ours, theirs = (_attribute(text, at) for text in (found, whole))
+        return f"{place}: {_short(ours)} is there, {_short(theirs)} is derived"
+    (_, ours), (start, theirs) = (_text(text, at) for text in (found, whole))
+    if ours == theirs:
+        return f"line {whole.count(chr(10), 0, at) + 1} differs in its mark-up"
+    return f"{_place(derived, start)}: {_short(ours)} is there, {_short(theirs)} is derived"
 
 
-def made_with(page: str, what: str) -> str | None:
-    """What a page says it was made with, such as its "control"; empty: without. None: it does not say."""
-    reader = _Reader()
-    reader.feed(page.partition("<body>")[0])
-    return reader.made_with.get(what)
+def _place(pieces: Sequence[Piece], at: int) -> Place:
+    """Where the character at this index stands."""
+    end = 0
+    for piece in pieces:
+        end += len(piece.text)
+        if at < end:
+            return piece.place
+    return pieces[-1].place
 
 
-def _items(page: str, pictures: bool) -> Iterator[Item]:
-    reader = _Reader()
-    reader.feed(page)
-    reader.close()
-    return (item for item in reader.items if pictures or not item.picture)
+def _attribute(page: str, at: int) -> str:
+    """The attribute around an index."""
+    return page[page.rfind('"', 0, at) + 1 :].partition('"')[0]
 
 
-def _line(found: str, derived: str) -> str:
-    pairs = zip_longest(found.splitlines(), derived.splitlines())
-    number = next(number for number, (ours, theirs) in enumerate(pairs, start=1) if ours != theirs)
-    return f"line {number} differs in its mark-up"
+def _text(page: str, at: int) -> tuple[int, str]:
+    """The text at an index, or the first behind it where there is mark-up or nothing, and where it begins."""
+    tag, text = page.rfind("<", 0, at), page.rfind(">", 0, at)
+    start = text + 1 if text > tag else page.find(">", at) + 1 or len(page)
+    while start < len(page):
+        end = page.find("<", start) if "<" in page[start:] else len(page)
+        if found := " ".join(page[start:end].split()):
+            return start, found
+        start = page.find(">", end) + 1 or len(page)
+    return len(page), ""
 
 
-def _short(item: Item) -> str:
-    if item.picture:
-        return "one drawing"
-    return repr(item.text if len(item.text) <= LONGEST else f"{item.text[:LONGEST]}…")
+def _items(data: object, place: Place, columns: Sequence[str] = ()) -> Iterator[Item]:
+    """The values of a report as `page.as_data` has it, in order."""
+    match data:
+        case dict():
+            place, named = _named(data, place), data.get("columns")
+            columns = named if isinstance(named, list) else columns
+            for name, value in data.items():
+                if name == "cells" and isinstance(value, list):
+                    for column, cell in zip_longest(columns, value, fillvalue=""):
+                        yield from _items(cell, place.at(Mark.COLUMN, str(column)))
+                else:
+                    yield from _items(value, _inside(place, name), columns)
+        case list():
+            for value in data:
+                yield from _items(value, place, columns)
+        case _:
+            yield Item(place=place, value=data)
 
 
-@dataclass
-class _Place:
-    """Where in the page the parser stands."""
-
-    heading: str = ""
-    caption: str = ""
-    row: str = ""
-    column: int = -1
-    columns: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        column = self.columns[self.column] if 0 <= self.column < len(self.columns) else ""
-        named = (("table", self.caption), ("row", self.row), ("column", column))
-        parts = [self.heading or "the page's head", *(f"{what} {name!r}" for what, name in named if name)]
-        return ", ".join(parts)
+def _named(data: Mapping[str, object], place: Place) -> Place:
+    """The place of a mapping that has a name of its own."""
+    match data:
+        case {"identifier": _, "title": title}:
+            return place.at(Mark.SECTION, str(title))
+        case {"caption": caption, "groups": _}:
+            return place.at(Mark.TABLE, str(caption))
+        case {"title": name, "rows": _} | {"label": name} | {"name": name, "agrees": _} | {"cell": name}:
+            return place.at(Mark.ROW, str(name))
+        case {"trial": {"position": position}}:
+            return place.at(Mark.ROW, str(position))
+    return place
 
 
-class _Reader(HTMLParser):
-    """Collects the items of a page. Knows the marks of the report's template and no others."""
+def _inside(place: Place, name: str) -> Place:
+    """The place of a field: a section of the page, a column of a row, or a part of neither."""
+    if name in PARTS or place.column:
+        return place
+    if not place.section:
+        return place.at(Mark.SECTION, name)
+    return place.at(Mark.COLUMN if place.row else Mark.PART, name)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.items: list[Item] = []
-        self.made_with: dict[str, str] = {}
-        self._place = _Place()
-        self._open: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._open.append(tag)
-        match tag:
-            case "h2":
-                self._place = _Place()
-            case "table":
-                self._place = _Place(heading=self._place.heading)
-            case "tr":
-                self._place.row, self._place.column = "", -1
-            case "th" | "td":
-                self._place.column += 1
-            case "meta":
-                self._meta(dict(attrs))
-            case "img" | "source":
-                self._picture(dict(attrs))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open.pop() != tag:
-            pass
-        if tag == "table":
-            self._place = _Place(heading=self._place.heading)
-
-    def handle_data(self, data: str) -> None:
-        text = " ".join(data.split())
-        if not text:
-            return
-        self.items.append(Item(place=str(self._place), text=text))
-        tag = next((tag for tag in reversed(self._open) if tag in ("h2", "caption", "th")), "")
-        place = self._place
-        if tag == "h2":
-            place.heading = text
-        elif tag == "caption":
-            place.caption = text
-        elif tag == "th" and "thead" in self._open:
-            place.columns.append(text)
-        elif tag == "th" and place.column == 0 and not place.row:
-            place.row = text
-
-    def _meta(self, attributes: dict[str, str | None]) -> None:
-        name, content = attributes.get("name") or "", attributes.get("content") or ""
-        if name.startswith(MADE_WITH):
-            self.made_with[name.removeprefix(MADE_WITH)] = content
-
-    def _picture(self, attributes: dict[str, str | None]) -> None:
-        place = str(self._place)
-        if alternative := attributes.get("alt"):
-            self.items.append(Item(place=f"{place}, text of a figure", text=alternative))
-        self.items += [
-            Item(place=f"{place}, figure", text=attributes[name] or "", picture=True)
-            for name in PICTURES
-            if name in attributes
-        ]
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")

@@ -68,7 +68,7 @@ def _step(path: Path, index: int) -> CommandResult:
 def _commands(path: Path) -> Sequence[object]:
     """The commands of a trial; a list of lists, of which only the length matters here."""
     with _named(path):
-        return lines.load(_text(path), _COMMANDS)
+        return lines.decode(_text(path), _COMMANDS)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def require_checkout() -> None:
 
 
 @cache
-def read(relative: str) -> str:
+def read_data(relative: str) -> str:
     """The text of a file below workloads/. Raises MachineError outside of the package's checkout."""
     try:
         return (WORKLOADS / relative).read_text(encoding="utf-8")

@@ -4,14 +4,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import loops
+from kmlbench.workloads.base import Metric, Section
 
 CALLS = 100_000
 
 KINDS = ("syscall", "libc", "unknown")
+
+SECTION = Section(
+    identifier="getpid",
+    title="getpid",
+    note="SYSCALL: the instruction in the program itself; libc: the library's function; unknown call: an "
+    "unassigned number, hence the cost of entry and exit alone. Clock: the guest's nanoseconds; rdtsc: the "
+    "processor's counter; counted: instructions, if a counter was available.",
+)
+
+_HEADINGS = {"syscall": "SYSCALL", "libc": "libc", "unknown": "unknown call"}
+
+_UNITS = {"ns": "clock", "cycles": "rdtsc", "instructions": "counted"}
+
+_FIGURES = {"getpid_syscall_ns": "getpid by SYSCALL", "getpid_libc_ns": "getpid through libc"}
+
+METRICS = tuple(
+    replace(metric, figure=_FIGURES.get(metric.name, ""), compared=metric.name == "getpid_syscall_ns")
+    for unit, read in _UNITS.items()
+    for metric in loops.loop_metrics(
+        "getpid", {kind: f"{heading}, {read}" for kind, heading in _HEADINGS.items()}, SECTION, unit
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +50,10 @@ class Getpid:
     driver: str = "getpid"
     needs_server: bool = False
     dataset: str | None = None
+    metrics: tuple[Metric, ...] = METRICS
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         return (loops.step(setting, "getpid", CALLS),)
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        return tuple(
-            Sample(
-                metric=f"getpid_{kind}_{unit}",
-                unit=unit,
-                value=value,
-                process=Process.CLIENT,
-                driver=self.driver,
-            )
-            for kind, cost in loops.costs(results, KINDS).items()
-            for unit, value in cost.items()
-        )
+        return loops.loop_samples("getpid", loops.call_costs(results, KINDS), self.driver)

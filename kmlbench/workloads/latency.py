@@ -10,12 +10,49 @@ from hdrh.histogram import HdrHistogram
 
 from kmlbench.errors import TrialError
 from kmlbench.model import Process, Sample
+from kmlbench.workloads.base import Metric, Section
 
 # In thousandths, which an event is above or not; a tenth of a percent is no binary fraction.
 PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 
 # What a client calls it, and the metrics' beginning here.
 NAMES = {"service": "latency", "intended": "intended_latency"}
+
+# What the statistics are called, and from when a latency of each name counts.
+STATISTICS = {
+    "mean": "mean",
+    "p50": "median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+    "p999": "99.9th percentile",
+    "max": "longest",
+}
+
+BEGINNINGS = {"latency": "from the start of the event", "intended_latency": "from its intended start"}
+
+SECTION = Section(
+    identifier="latency",
+    title="Latency distributions",
+    note="From the start of an event to its end, as seen by the client; from the intended start if the "
+    "events had a fixed rate. A percentile is that of one run; its mean and interval are over the runs.",
+    rank=2,
+)
+
+_FIGURES = {"latency_mean": "mean latency", "latency_p95": "95th percentile of latency"}
+
+METRICS = tuple(
+    Metric(
+        name=f"{name}_{statistic}",
+        unit="ms",
+        section=SECTION,
+        heading=heading,
+        rows=beginning,
+        figure=_FIGURES.get(f"{name}_{statistic}", ""),
+    )
+    for name, beginning in BEGINNINGS.items()
+    for statistic, heading in STATISTICS.items()
+)
 
 _LONGEST_NS = 3_600_000_000_000
 
@@ -28,7 +65,7 @@ _BUCKET = re.compile(
 _SUM = re.compile(r"^(?:sysbench|pymysql): (service|intended)_sum (\d{1,9}\.\d{9})$", re.MULTILINE | re.ASCII)
 
 
-def samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
+def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
     """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
 
     Service time begins when an event begins, intended time when its pace meant it to: only a run with a pace

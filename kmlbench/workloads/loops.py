@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.workloads.base import Metric, Section
 
 EMPTY = "empty"
 
@@ -26,11 +27,30 @@ def step(setting: Setting, program: str, calls: int, *more: str) -> Step:
     return Step(name="run", argv=argv, timeout_s=120.0 + 60.0 * setting.scale, measured=True)
 
 
-def costs(results: Sequence[CommandResult], kinds: Sequence[str]) -> dict[str, dict[str, float]]:
+def loop_metrics(prefix: str, headings: Mapping[str, str], section: Section, unit: str) -> tuple[Metric, ...]:
+    """{prefix}_{KIND}_{unit} as columns of a section; `headings` are by kind."""
+    return tuple(
+        Metric(name=f"{prefix}_{kind}_{unit}", unit=unit, section=section, heading=heading, rows="one call")
+        for kind, heading in headings.items()
+    )
+
+
+def loop_samples(prefix: str, costs: Mapping[str, Mapping[str, float]], driver: str) -> tuple[Sample, ...]:
+    """{prefix}_{KIND}_{unit} of what `costs` found."""
+    return tuple(
+        Sample(
+            metric=f"{prefix}_{kind}_{unit}", unit=unit, value=value, process=Process.CLIENT, driver=driver
+        )
+        for kind, cost in costs.items()
+        for unit, value in cost.items()
+    )
+
+
+def call_costs(results: Sequence[CommandResult], kinds: Sequence[str]) -> dict[str, dict[str, float]]:
     """What a call of each kind costs, by unit. Raises TrialError(stage="parse")."""
     if len(results) != 1:
         raise TrialError(f"a loop has one step, not {len(results)}", stage="parse")
-    calls, readings = parse(results[0], kinds)
+    calls, readings = parse_loops(results[0], kinds)
     return {
         kind: {
             UNITS[quantity]: per_call(totals, readings[EMPTY][quantity], calls)
@@ -45,7 +65,7 @@ def per_call(totals: Sequence[int], empty: Sequence[int], calls: int) -> float:
     return median((total - nothing) / calls for total, nothing in zip(totals, empty, strict=True))
 
 
-def parse(result: CommandResult, kinds: Sequence[str]) -> tuple[int, Readings]:
+def parse_loops(result: CommandResult, kinds: Sequence[str]) -> tuple[int, Readings]:
     """The calls per repetition and the raw totals by kind and quantity. Raises TrialError(stage="parse")."""
     program = result.argv[0].rpartition("/")[2]
     if result.returncode:

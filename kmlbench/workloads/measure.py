@@ -71,7 +71,7 @@ _COUNTS = (
 )
 
 
-def parse(text: str) -> MeasureReport:
+def parse_report(text: str) -> MeasureReport:
     """Read a report of workloads/measure. Raises TrialError(stage="parse") on anything else."""
     try:
         report = json.loads(text)

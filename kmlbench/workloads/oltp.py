@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import files, latency, python_client, sysbench
+from kmlbench.workloads.base import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Mix:
 def mixes() -> dict[str, Mix]:
     """The mixes by name, in the order of the file."""
     sizes = Mix.__dataclass_fields__.keys()
-    tables = tomllib.loads(files.read("oltp/mixes.toml"))["mix"]
+    tables = tomllib.loads(files.read_data("oltp/mixes.toml"))["mix"]
     return {
         name: Mix(**{key: value for key, value in table.items() if key in sizes})
         for name, table in tables.items()
@@ -47,6 +48,7 @@ class Oltp:
     driver: str = sysbench.DRIVER
     needs_server: bool = True
     dataset: str | None = None
+    metrics: tuple[Metric, ...] = latency.METRICS
 
     @property
     def name(self) -> str:
@@ -67,10 +69,10 @@ class Oltp:
         if len(results) != 2:
             raise TrialError(f"{self.name} has two steps, not {len(results)}", stage="parse")
         sysbench.require_success(results[0])
-        statistics = sysbench.parse(results[1], asked=sysbench.events_asked(results[1]))
+        statistics = sysbench.parse_statistics(results[1], asked=sysbench.events_asked(results[1]))
         self._require_the_mix(statistics)
-        latencies = latency.samples(results[1].stdout, driver=self.driver, events=statistics.events)
-        return (*sysbench.samples(statistics, self.driver), *latencies)
+        latencies = latency.latency_samples(results[1].stdout, driver=self.driver, events=statistics.events)
+        return (*sysbench.sysbench_samples(statistics, self.driver), *latencies)
 
     @property
     def _script(self) -> str:

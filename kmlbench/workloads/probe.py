@@ -10,8 +10,7 @@ from pathlib import PurePosixPath
 
 from kmlbench.errors import ProofError, TrialError
 from kmlbench.model import KERNEL_CPL, CommandResult, Host, Prefix, Process, Proof, Sample, Variant
-from kmlbench.workloads.measure import MeasureReport, Usage
-from kmlbench.workloads.measure import parse as parse_report
+from kmlbench.workloads.measure import MeasureReport, Usage, parse_report
 
 __all__ = ["MeasureReport", "ask", "contradiction", "parse_report", "proof", "proof_in", "resources"]
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The workloads: how to run each and how to read what it printed. A new one is a line here."""
+"""The workloads and their metrics. A new workload is a line here; its module declares its own metrics."""
 
 from __future__ import annotations
 
-from kmlbench.model import Adapter, Prefix, Setting
+from kmlbench.model import Prefix, Setting
 from kmlbench.workloads import python_client, sysbench
+from kmlbench.workloads.base import Adapter, Metric, Section
 from kmlbench.workloads.getpid import Getpid
+from kmlbench.workloads.metrics import COMMON
 from kmlbench.workloads.oltp import Oltp, mixes
 from kmlbench.workloads.syscall_counts import Calls
 from kmlbench.workloads.syscalls import Syscalls
@@ -24,6 +26,19 @@ _ALL: tuple[Adapter, ...] = (
 _COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}
+
+# Every metric by its name, in the order of columns.
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*COMMON, *(own for adapter in _ALL for own in adapter.metrics))
+}
+
+# The sections that metrics are shown in, in the order of the report.
+SECTIONS: tuple[Section, ...] = tuple(
+    sorted(
+        dict.fromkeys(metric.section for metric in METRICS.values() if metric.section),
+        key=lambda section: section.rank,
+    )
+)
 
 _ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
 

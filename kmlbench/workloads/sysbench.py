@@ -86,7 +86,7 @@ def require_success(result: CommandResult) -> None:
         raise TrialError(f"{result.argv[0]} ended with {result.returncode}: {tail}", stage="parse")
 
 
-def parse(result: CommandResult, *, asked: int) -> Statistics:
+def parse_statistics(result: CommandResult, *, asked: int) -> Statistics:
     """Read the closing report of a run that was asked for so many events.
 
     Raises TrialError(stage="parse") unless it is whole and without errors.
@@ -102,7 +102,7 @@ def parse(result: CommandResult, *, asked: int) -> Statistics:
     return statistics
 
 
-def samples(statistics: Statistics, driver: str) -> tuple[Sample, ...]:
+def sysbench_samples(statistics: Statistics, driver: str) -> tuple[Sample, ...]:
     """The counts of a run as samples of the client."""
     numbers = (
         ("transactions", "1", float(statistics.events)),

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.errors import TrialError
-from kmlbench.model import Adapter, CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.workloads.base import Adapter, Metric
 
 COUNTING = "calls_"
 
@@ -51,6 +52,7 @@ class Calls:
 
     counted: Adapter
     needs_server: bool = True
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 from kmlbench.workloads import loops
+from kmlbench.workloads.base import Metric, Section
 
 CALLS = 10_000
 
@@ -22,6 +23,43 @@ SYSTEM_CALLS = (
 )
 
 KINDS = (FUNCTION, *SYSTEM_CALLS)
+
+CLOCK = Section(
+    identifier="calls",
+    title="System calls, by the clock",
+    note="What the system calls that MySQL makes cost, through libc, without the loop around them: one byte "
+    "from /dev/zero and to /dev/null, one byte through a pair of Unix sockets (two calls), poll of a "
+    "readable socket, a futex without waiters, a page from the page cache, a file in memory with nothing to "
+    "sync. A function is a call and its return.",
+)
+
+_SECTIONS = {
+    "ns": CLOCK,
+    "cycles": Section(identifier="calls-rdtsc", title="System calls, by rdtsc"),
+    "instructions": Section(identifier="calls-counted", title="System calls, counted instructions"),
+}
+
+_HEADINGS = {
+    **{kind: kind for kind in KINDS},
+    "send_recv": "send + recv",
+    "futex_wake": "futex wake",
+    "clock_vdso": "clock_gettime, vDSO",
+    "clock_call": "clock_gettime, call",
+    "pread": "pread, 4 KiB",
+}
+
+RATIO = Metric(
+    name="call_ratio", unit="1", section=CLOCK, heading="getpid in function calls", rows="one call"
+)
+
+METRICS = (
+    RATIO,
+    *(
+        metric
+        for unit, section in _SECTIONS.items()
+        for metric in loops.loop_metrics("call", _HEADINGS, section, unit)
+    ),
+)
 
 # In memory on every host, so that fsync is the call and no disk.
 DIRECTORY = "/run"
@@ -40,21 +78,21 @@ class Syscalls:
     driver: str = "syscalls"
     needs_server: bool = False
     dataset: str | None = None
+    metrics: tuple[Metric, ...] = METRICS
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         return (loops.step(setting, "syscalls", CALLS, DIRECTORY),)
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-        costs = loops.costs(results, KINDS)
-        each = (
-            self._sample(f"call_{kind}_{unit}", unit, value)
-            for kind, cost in costs.items()
-            for unit, value in cost.items()
+        costs = loops.call_costs(results, KINDS)
+        ratio = Sample(
+            metric=RATIO.name,
+            unit=RATIO.unit,
+            value=_ratio(costs),
+            process=Process.CLIENT,
+            driver=self.driver,
         )
-        return (*each, self._sample("call_ratio", "1", _ratio(costs)))
-
-    def _sample(self, metric: str, unit: str, value: float) -> Sample:
-        return Sample(metric=metric, unit=unit, value=value, process=Process.CLIENT, driver=self.driver)
+        return (*loops.loop_samples("call", costs, self.driver), ratio)
 
 
 def _ratio(costs: Mapping[str, Mapping[str, float]]) -> float:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 from kmlbench.workloads import python_client, sysbench, wisconsin_data
+from kmlbench.workloads.base import Better, Metric
+from kmlbench.workloads.metrics import CPU, EVERY_PROCESS
 from kmlbench.workloads.wisconsin_data import Form, Statement, StatementKind
 
 LOOPS = 8
@@ -17,6 +19,18 @@ LOOPS = 8
 PASS_TIMEOUT_S = 60.0
 
 SCRIPT = "wisconsin/wisconsin.lua"
+
+METRICS = (
+    Metric(
+        name="pass_cpu",
+        unit="s",
+        section=CPU,
+        heading="CPU per pass",
+        processes=EVERY_PROCESS,
+        compared=True,
+    ),
+    Metric(name="passes", unit="1", better=Better.NEITHER),
+)
 
 _LINE = re.compile(r"^wisconsin: (\d+) (query|modify) (\d+|-)$", re.MULTILINE | re.ASCII)
 
@@ -34,6 +48,7 @@ class Wisconsin:
     driver: str = sysbench.DRIVER
     needs_server: bool = True
     dataset: str | None = wisconsin_data.DATASET
+    metrics: tuple[Metric, ...] = METRICS
 
     @property
     def name(self) -> str:
@@ -52,7 +67,7 @@ class Wisconsin:
         if len(results) != 2:
             raise TrialError(f"wisconsin has two steps, not {len(results)}", stage="parse")
         run, check = results
-        statistics = sysbench.parse(run, asked=1)
+        statistics = sysbench.parse_statistics(run, asked=1)
         loops = _loops(run)
         statements = wisconsin_data.statements(self.form)
         _require_rows(run.stdout, statements)

@@ -134,7 +134,7 @@ class Form(StrEnum):
 
 def statements(form: Form = Form.STATEMENTS_24) -> tuple[Statement, ...]:
     """The statements of a form, in order."""
-    return parse_statements(files.read(f"wisconsin/{form}"))
+    return parse_statements(files.read_data(f"wisconsin/{form}"))
 
 
 def parse_statements(text: str) -> tuple[Statement, ...]:

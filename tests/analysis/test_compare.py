@@ -27,19 +27,21 @@ EFFECT = "kml:/trusted against stock:/usr"
 
 
 def both(root: Path, first: Recipe = FIRST, second: Recipe = SECOND) -> Both:
-    return compare.compare(
-        *(reader.read(build(root / name, one)) for name, one in (("a", first), ("b", second)))
+    return compare.compare_campaigns(
+        *(reader.read_campaign(build(root / name, one)) for name, one in (("a", first), ("b", second)))
     )
 
 
-def rows(found: Both, workload: str = "wisconsin", process: str = "together") -> dict[str, compare.Row]:
+def rows(
+    found: Both, workload: str = "wisconsin", process: str = "together"
+) -> dict[str, compare.ComparedRow]:
     (group,) = (
         group
         for group in found.groups
         if (group.measure.workload, group.measure.metric, group.measure.process)
         == (workload, "cpu_total", process)
     )
-    return {row.what: row for row in group.rows}
+    return {str(row.subject): row for row in group.rows}
 
 
 def test_effects_and_cells_are_compared(tmp_path: Path) -> None:
@@ -129,7 +131,9 @@ def test_facts_that_one_campaign_alone_has_are_told_in_one_line(tmp_path: Path) 
     first, second = (build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", SECOND)))
     forget(first, "cpus")
     forget(second, "command_line", "memory_kib")
-    assert compare.compare(reader.read(first), reader.read(second)).notes == tuple(
+    assert compare.compare_campaigns(
+        reader.read_campaign(first), reader.read_campaign(second)
+    ).notes == tuple(
         f"{kernel}: recorded by {one.name} alone: {facts}"
         for kernel in ("stock", "kml")
         for one, facts in ((first, "command_line, memory_kib"), (second, "cpus"))
@@ -208,4 +212,4 @@ def test_units_are_never_mixed(tmp_path: Path) -> None:
 
     edit(paths[1] / "outcomes.jsonl", rename)
     with pytest.raises(InputError, match="two units"):
-        compare.compare(*map(reader.read, paths))
+        compare.compare_campaigns(*map(reader.read_campaign, paths))

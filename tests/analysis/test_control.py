@@ -60,12 +60,12 @@ def test_a_linear_drift_cancels_between_the_arms(seed: int) -> None:
 
 
 def test_the_boots_of_an_experiment_have_no_twin() -> None:
-    boots = schedule.boots(schedule.make(CELLS, WORKLOADS, blocks=3, seed=1), WORKLOADS)
+    boots = schedule.boots(schedule.make_schedule(CELLS, WORKLOADS, blocks=3, seed=1), WORKLOADS)
     assert {boot.twin for boot in boots} == {0}
 
 
 def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, CONTROL))
+    stored = reader.read_campaign(build(tmp_path, CONTROL))
     source = measurements.source(stored)
     found = answer(source, stored.campaign.platform)
     assert found.sentence == "A/A control, wisconsin of stock:/usr against itself: no false alarm."
@@ -74,7 +74,7 @@ def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) 
         r"detects in four of five campaigns is ±0\.\d\d %\. Of \d+ measures that vary, \d+ differ",
         found.figures,
     )
-    page = text(write.write(stored.directory))
+    page = text(write.write_report(stored.directory))
     for words in ("A/A control.", "stock:/usr A", "stock:/usr B against stock:/usr A", "nothing but chance"):
         assert words in page
     assert "kml:/" not in page
@@ -82,7 +82,7 @@ def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) 
 
 
 def test_the_proofs_of_a_control_are_those_of_its_cell(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, replace(CONTROL, cells=(KML_TRUSTED,))))
+    stored = reader.read_campaign(build(tmp_path, replace(CONTROL, cells=(KML_TRUSTED,))))
     rows = evidence.proofs(stored)
     assert [(str(row.cell), row.agrees, row.trials) for row in rows] == [
         ("kml:/trusted A", True, 6),
@@ -100,7 +100,7 @@ def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
                 sample["value"] *= 1.1
 
     edit(path / "outcomes.jsonl", add)
-    stored = reader.read(path)
+    stored = reader.read_campaign(path)
     sentence = answer(measurements.source(stored), stored.campaign.platform).sentence
     assert "a false alarm, the arms differ" in sentence
 
@@ -108,7 +108,7 @@ def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", [replace(CONTROL, blocks=1), replace(CONTROL, noise=0)])
 def test_a_control_that_shows_no_spread_is_undecided(tmp_path: Path, recipe: Recipe) -> None:
     path = build(tmp_path, recipe)
-    stored = reader.read(path)
+    stored = reader.read_campaign(path)
     found = answer(measurements.source(stored), stored.campaign.platform)
     assert "undecided" in found.sentence
     assert "smallest" not in found.figures
@@ -118,10 +118,10 @@ def test_a_control_that_shows_no_spread_is_undecided(tmp_path: Path, recipe: Rec
 
 def test_the_control_of_the_same_machine_stands_beside_every_effect(tmp_path: Path) -> None:
     of_control = build(tmp_path, CONTROL)
-    stored = reader.read(build(tmp_path, SERIOUS))
-    page = text(write.write(stored.directory))
+    stored = reader.read_campaign(build(tmp_path, SERIOUS))
+    page = text(write.write_report(stored.directory))
     assert f"{of_control.name}, 6 blocks: its half-width" in page
-    widths = control.noise(reader.read(of_control), stored).half_widths
+    widths = control.noise(reader.read_campaign(of_control), stored).half_widths
     measure = next(one for one in widths if (one.metric, one.process) == ("cpu_total", "together"))
     assert page.count(f"A/A ±{widths[measure] * 100:.2f} %") >= 4
     of_getpid = page[page.rindex("getpid: mean and") :]
@@ -134,7 +134,7 @@ def test_the_newest_control_counts(tmp_path: Path) -> None:
     newer = build(tmp_path, replace(CONTROL, seed=13, started_utc="2025-11-23T02:00:00Z"))
     (damaged := tmp_path / "20991231-damaged").mkdir()
     (damaged / "campaign.json").write_text("{")
-    found = control.find(reader.read(build(tmp_path, SERIOUS)))
+    found = control.find_control(reader.read_campaign(build(tmp_path, SERIOUS)))
     assert found is not None
     assert found.name == newer.name
 
@@ -144,10 +144,10 @@ def test_a_control_without_any_interval_hides_no_older_one(tmp_path: Path, empty
     older = build(tmp_path, replace(CONTROL, seed=12))
     build(tmp_path, replace(CONTROL, seed=13, started_utc="2025-11-23T02:00:00Z", **empty))
     path = build(tmp_path, SERIOUS)
-    found = control.find(reader.read(path))
+    found = control.find_control(reader.read_campaign(path))
     assert found is not None
     assert found.name == older.name
-    assert "A/A ±" in text(write.write(path))
+    assert "A/A ±" in text(write.write_report(path))
 
 
 OTHERS = {
@@ -165,10 +165,10 @@ def test_a_control_of_something_else_is_not_found_and_may_not_be_named(
     tmp_path: Path, other: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named, path = build(tmp_path, other), build(tmp_path, SERIOUS)
-    assert control.find(reader.read(path)) is None
-    assert "runs one" in text(write.write(path))
+    assert control.find_control(reader.read_campaign(path)) is None
+    assert "runs one" in text(write.write_report(path))
     with pytest.raises(InputError, match="is not a control for"):
-        write.write(path, beside=named)
+        write.write_report(path, beside=named)
     assert main(["report", str(path), "--control", str(named)]) == 2
     assert "remedy: name a campaign of `run-benchmark --control`" in capsys.readouterr().err
 
@@ -176,7 +176,7 @@ def test_a_control_of_something_else_is_not_found_and_may_not_be_named(
 def test_a_control_that_lies_elsewhere_can_be_named(tmp_path: Path) -> None:
     named = build(tmp_path / "elsewhere", CONTROL)
     path = build(tmp_path, SERIOUS)
-    assert "A/A ±" not in text(write.write(path))
+    assert "A/A ±" not in text(write.write_report(path))
     assert main(["report", str(path), "--control", str(named)]) == 0
     assert "A/A ±" in text(path / "report.html")
 

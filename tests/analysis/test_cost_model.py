@@ -44,18 +44,18 @@ def costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def test_what_a_campaign_measured_is_what_the_file_says(tmp_path: Path, costs: Path) -> None:
-    stored = reader.read(tmp_path / "elsewhere" / "latest")
-    model = cost_model.read(costs)
-    assert model == cost_model.of(stored)
+    stored = reader.read_campaign(tmp_path / "elsewhere" / "latest")
+    model = cost_model.read_cost_model(costs)
+    assert model == cost_model.cost_model_of(stored)
     assert (model.platform, model.name, model.blocks) == ("real hosts", stored.directory.name, 4)
     assert model.costs[STOCK_USR]["read"] == (COSTS["read"],) * 4
     assert set(model.costs) == {STOCK_USR, KML_TRUSTED, CELLS[2]}
-    assert cost_model.text(model) == costs.read_text()
+    assert cost_model.cost_model_json(model) == costs.read_text()
 
 
 def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path, costs: Path) -> None:
-    source = measurements.source(reader.read(build(tmp_path, HERE)))
-    found = projection.projected(source, cost_model.read(costs))
+    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
+    found = projection.projected(source, cost_model.read_cost_model(costs))
     assert {one.comparison.control for one in found} == {STOCK_USR, CELLS[2]}
     together = next(one for one in found if one.process is Process.TOGETHER and one.comparison == PRIMARY)
     numbers = {name: one.estimate for name, one in together.found.items() if isinstance(one, Interval)}
@@ -70,8 +70,10 @@ def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path
 
 
 def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
-    noisy = cost_model.of(reader.read(build(tmp_path / "elsewhere", replace(ELSEWHERE, noise=0.01))))
-    source = measurements.source(reader.read(build(tmp_path, HERE)))
+    noisy = cost_model.cost_model_of(
+        reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, noise=0.01)))
+    )
+    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
     found = projection.projected(source, noisy)[0].found
     saved, predicted = found[Quantity.SAVED], found[Quantity.PREDICTED]
     assert isinstance(saved, Interval)
@@ -82,14 +84,16 @@ def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
 
 
 def test_without_counted_calls_nothing_is_projected(tmp_path: Path, costs: Path) -> None:
-    source = measurements.source(reader.read(build(tmp_path, replace(HERE, direct=(0, 0)))))
-    for one in projection.projected(source, cost_model.read(costs)):
+    source = measurements.source(reader.read_campaign(build(tmp_path, replace(HERE, direct=(0, 0)))))
+    for one in projection.projected(source, cost_model.read_cost_model(costs)):
         assert set(one.found.values()) == {Absent(reason=NO_COUNTERS)}
 
 
 def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
-    model = cost_model.of(reader.read(build(tmp_path / "elsewhere", replace(ELSEWHERE, saved_ns=-1.0))))
-    source = measurements.source(reader.read(build(tmp_path, HERE)))
+    model = cost_model.cost_model_of(
+        reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, saved_ns=-1.0)))
+    )
+    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
     found = projection.projected(source, model)[0].found
     assert found[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
 
@@ -103,8 +107,8 @@ def test_the_report_calls_it_a_projection_with_its_platform(tmp_path: Path, cost
     assert "platform real hosts, processor QEMU TCG CPU version 2.5+, blocks: 4" in text
     assert "projected saving, ns" in text
     assert "add syscalls to --workloads" in text
-    assert cost_model.read(path / "costs.json") == cost_model.read(costs)
-    write.write(path)
+    assert cost_model.read_cost_model(path / "costs.json") == cost_model.read_cost_model(costs)
+    write.write_report(path)
     assert "projection" not in Page(path / "report.html").text
     assert not (path / "costs.json").exists()
 
@@ -123,7 +127,7 @@ def test_the_frame_tells_projection_and_measurement_apart(tmp_path: Path, costs:
         & (frame["process"] == "server")
         & (frame["comparison"] == str(PRIMARY))
     ]
-    name = cost_model.read(costs).name
+    name = cost_model.read_cost_model(costs).name
     assert dict(zip(rows["costs"], rows["estimate"], strict=True)) == pytest.approx(
         {"measured": 100, f"projection: {name}": 60}
     )
@@ -228,15 +232,15 @@ def test_what_is_wrong_with_a_file_is_named(
 def test_anything_else_is_bad_input(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "anything").write_bytes(content)
     with pytest.raises(InputError):
-        cost_model.read(path)
+        cost_model.read_cost_model(path)
 
 
 def test_a_bit_of_a_sealed_file_is_seen(costs: Path) -> None:
     costs.write_text(costs.read_text().replace("630", "631", 1))
     with pytest.raises(InputError, match="checksum"):
-        cost_model.read(costs)
+        cost_model.read_cost_model(costs)
     with pytest.raises(InputError, match="cannot be read"):
-        cost_model.read(costs.with_name("nowhere"))
+        cost_model.read_cost_model(costs.with_name("nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +264,7 @@ def test_a_campaign_without_costs_has_no_file(
 
 def test_a_block_without_a_cell_is_left_out(tmp_path: Path) -> None:
     path = build(tmp_path, replace(ELSEWHERE, missing={0}))
-    assert cost_model.of(reader.read(path)).blocks == 3
+    assert cost_model.cost_model_of(reader.read_campaign(path)).blocks == 3
 
 
 def test_a_file_made_by_hand_is_as_good(tmp_path: Path) -> None:
@@ -275,7 +279,7 @@ def test_a_file_made_by_hand_is_as_good(tmp_path: Path) -> None:
             }
         )
     )
-    page = Page(write.write(build(tmp_path, HERE), cost_model=path))
+    page = Page(write.write_report(build(tmp_path, HERE), cost_model=path))
     assert "<b>mine</b>" in page.text
     assert "b" not in page.tags
     assert "one block: no interval" in page.text
@@ -294,9 +298,9 @@ def test_verify_derives_the_projection_again(
     assert main(["verify", str(whole)]) == DIFFERS
     assert "row 'read', column 'stock:/usr, ns': '629' is there, '630' is derived" in capsys.readouterr().err
     (whole / "report.html").write_text(page)
-    model = cost_model.read(whole / "costs.json")
+    model = cost_model.read_cost_model(whole / "costs.json")
     forged = {cell: {**kinds, "read": (650.0,) * 4} for cell, kinds in model.costs.items()}
-    (whole / "costs.json").write_text(cost_model.text(replace(model, costs=forged)))
+    (whole / "costs.json").write_text(cost_model.cost_model_json(replace(model, costs=forged)))
     assert main(["verify", str(whole)]) == DIFFERS
     (whole / "costs.json").unlink()
     assert main(["verify", str(whole)]) == BAD_INPUT

@@ -27,11 +27,11 @@ NOISY = replace(EXACT, noise=0.01, blocks=12)
 
 
 def source_of(root: Path, recipe: Recipe) -> Source:
-    return measurements.source(reader.read(build(root, recipe)))
+    return measurements.source(reader.read_campaign(build(root, recipe)))
 
 
 def explained(root: Path, recipe: Recipe, process: Process = Process.TOGETHER) -> Explained:
-    return explanation.explain(source_of(root, recipe), WORKLOAD, PRIMARY, process)
+    return explanation.explain_comparison(source_of(root, recipe), WORKLOAD, PRIMARY, process)
 
 
 def numbers(found: Mapping[Quantity, Estimate]) -> dict[Quantity, float]:
@@ -61,7 +61,7 @@ def test_the_books_balance(tmp_path: Path) -> None:
 def test_server_and_client_apart_add_up(tmp_path: Path) -> None:
     source = source_of(tmp_path, EXACT)
     both, server, client = (
-        numbers(explanation.explain(source, WORKLOAD, PRIMARY, process).found)
+        numbers(explanation.explain_comparison(source, WORKLOAD, PRIMARY, process).found)
         for process in (Process.TOGETHER, Process.SERVER, Process.CLIENT)
     )
     for quantity in (Quantity.CALLS, Quantity.PREDICTED, Quantity.MEASURED, Quantity.RESIDUE):
@@ -87,7 +87,7 @@ def test_at_the_break_even_rate_nothing_is_saved(tmp_path: Path) -> None:
 
 def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
     source = source_of(tmp_path, NOISY)
-    found = explanation.explain(source, WORKLOAD, PRIMARY, Process.CLIENT)
+    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.CLIENT)
     cpu = next(
         measure
         for measure, _ in source.values
@@ -98,8 +98,8 @@ def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
         block: sum(
             count
             * (
-                syscall_costs.costs(source, syscall_costs.kind_of(name), STOCK_USR)[block]
-                - syscall_costs.costs(source, syscall_costs.kind_of(name), KML_TRUSTED)[block]
+                syscall_costs.costs_by_block(source, syscall_costs.kind_of(name), STOCK_USR)[block]
+                - syscall_costs.costs_by_block(source, syscall_costs.kind_of(name), KML_TRUSTED)[block]
             )
             for name, count in NOISY.kinds.items()
         )
@@ -149,7 +149,9 @@ def test_a_mix_is_priced_by_its_kinds(tmp_path: Path) -> None:
     assert syscall_costs.price({"read": {0: 1.0}}, saved) == {}
     assert syscall_costs.price({"futex": {0: 0.0}}, saved) == {}
     source = source_of(tmp_path, EXACT)
-    assert syscall_costs.costs(source, "send_recv", STOCK_USR)[0] == pytest.approx(COSTS["send_recv"] / 2)
+    assert syscall_costs.costs_by_block(source, "send_recv", STOCK_USR)[0] == pytest.approx(
+        COSTS["send_recv"] / 2
+    )
     assert syscall_costs.ranges(source, PRIMARY) == pytest.approx([100] * len(syscall_costs.KINDS))
 
 
@@ -176,7 +178,9 @@ def test_a_kind_that_a_block_did_not_see_was_called_no_time_in_it(tmp_path: Path
             record["samples"] = [one for one in record["samples"] if one["metric"] != "calls_futex"]
 
     edit(path / "outcomes.jsonl", drop)
-    kinds = explanation.kinds(measurements.source(reader.read(path)), WORKLOAD, PRIMARY, Process.CLIENT)
+    kinds = explanation.kinds(
+        measurements.source(reader.read_campaign(path)), WORKLOAD, PRIMARY, Process.CLIENT
+    )
     futex = next(kind.calls for kind in kinds if kind.name == "futex")
     assert isinstance(futex, Interval)
     assert futex.estimate == pytest.approx(0.5)
@@ -199,7 +203,7 @@ def test_what_was_not_measured_is_no_number(
     if quantity is None:
         assert explanation.explained(source) == ()
         return
-    found = explanation.explain(source, WORKLOAD, PRIMARY, Process.TOGETHER).found
+    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.TOGETHER).found
     assert found[quantity] == Absent(reason=reason)
     assert isinstance(found[Quantity.MEASURED], Interval)
 
@@ -208,7 +212,7 @@ def test_without_counted_kinds_all_calls_are_priced_as_getpid(tmp_path: Path) ->
     recipe = replace(EXACT, workloads=(WORKLOAD, "syscalls"))
     found = explained(tmp_path, recipe).found
     assert numbers(found)[Quantity.SAVED] == pytest.approx(100)
-    source = measurements.source(reader.read(tmp_path / "latest"))
+    source = measurements.source(reader.read_campaign(tmp_path / "latest"))
     assert explanation.kinds(source, WORKLOAD, PRIMARY, Process.SERVER) == ()
 
 
@@ -220,7 +224,7 @@ def test_a_control_and_a_workload_without_queries_explain_nothing(tmp_path: Path
 
 def test_a_campaign_that_really_ran(tmp_path: Path) -> None:
     """It had no syscalls: its calls are counted, and nothing is predicted."""
-    source = measurements.source(reader.read(stored_campaign(tmp_path)))
-    found = explanation.explain(source, "wisconsin", PRIMARY, Process.TOGETHER).found
+    source = measurements.source(reader.read_campaign(stored_campaign(tmp_path)))
+    found = explanation.explain_comparison(source, "wisconsin", PRIMARY, Process.TOGETHER).found
     assert numbers(found)[Quantity.CALLS] == pytest.approx(58.6, abs=0.1)
     assert found[Quantity.RESIDUE] == Absent(reason=syscall_costs.NO_PRICES)

@@ -22,7 +22,7 @@ COLUMNS = [
 
 def test_every_sample_of_a_completed_trial_is_a_row(tmp_path: Path) -> None:
     path = build(tmp_path, Recipe(blocks=2, failing={3}, missing={9}))
-    stored = reader.read(path)
+    stored = reader.read_campaign(path)
 
     frame = kmlbench.load(path)
 

@@ -10,7 +10,7 @@ import pytest
 from support.synthetic_campaigns import Recipe, build
 
 from kmlbench.analysis import live, measurements
-from kmlbench.analysis.live import Outlook, State
+from kmlbench.analysis.live import CampaignState, Outlook
 from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.progress import text as told
 from kmlbench.model import Platform
@@ -53,14 +53,14 @@ def walked(stored: StoredCampaign, clock: Clock, *, boot_s: float = 30.0, trials
     return found
 
 
-def state(found: Outlook) -> State:
+def state(found: Outlook) -> CampaignState:
     assert found.state is not None
     return found.state
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(control=True), Recipe(failing={3, 9}), Recipe(blocks=9)])
 def test_the_running_ratio_is_the_reports_of_what_has_ended(tmp_path: Path, recipe: Recipe) -> None:
-    stored = reader.read(build(tmp_path, recipe))
+    stored = reader.read_campaign(build(tmp_path, recipe))
     whole = measurements.source(stored)
     measure = main_measure(whole, main_workload(stored.campaign.plan))
     for ended in (0, 7, len(stored.outcomes) // 2, len(stored.outcomes)):
@@ -73,32 +73,32 @@ def test_the_running_ratio_is_the_reports_of_what_has_ended(tmp_path: Path, reci
 
 
 def test_a_rule_has_its_level_in_the_running_ratio_and_time_is_the_most(tmp_path: Path) -> None:
-    rule = stopping.rule(0.001, workload="wisconsin", served=True)
-    stored = reader.read(build(tmp_path, Recipe(blocks=8, stopping=rule)))
+    rule = stopping.stopping_rule(0.001, workload="wisconsin", served=True)
+    stored = reader.read_campaign(build(tmp_path, Recipe(blocks=8, stopping=rule)))
     found = state(walked(stored, Clock(), trials=40))
     assert isinstance(found.standing.ratio, Interval)
     assert found.standing.ratio.confidence == 0.97
-    assert told.left(90.0, found) == "at most 1:30 left"
+    assert told.time_left(90.0, found) == "at most 1:30 left"
 
 
 def test_emulated_time_has_no_running_ratio(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, Recipe(platform=Platform.REAL_TIME)))
+    stored = reader.read_campaign(build(tmp_path, Recipe(platform=Platform.REAL_TIME)))
     found = state(walked(stored, Clock()))
     assert found.standing.ratio == Absent(reason=live.NO_CLAIM)
-    assert live.NO_CLAIM in told.standing(found.standing, found)
+    assert live.NO_CLAIM in told.standing_line(found.standing, found)
 
 
 def test_no_words_of_a_verdict_before_the_end(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, Recipe(effect=0.5)))
+    stored = reader.read_campaign(build(tmp_path, Recipe(effect=0.5)))
     found = state(walked(stored, Clock(), trials=48))
-    text = told.standing(found.standing, found)
+    text = told.standing_line(found.standing, found)
     assert text.startswith("so far, no verdict: kml:/trusted against stock:/usr, wisconsin cpu_total −")
     assert text.endswith("(95%, 3 of 4 blocks)")
 
 
 def test_time_left_is_learnt_from_trials_and_boots(tmp_path: Path) -> None:
     """Every trial of these campaigns takes 12.5 s, and every boot 30 s beside its eight trials."""
-    stored = reader.read(build(tmp_path))
+    stored = reader.read_campaign(build(tmp_path))
     clock = Clock()
     found = Outlook(clock=clock)
     found.tell(Begun(record=stored.campaign, directory=stored.directory))
@@ -114,7 +114,7 @@ def test_time_left_is_learnt_from_trials_and_boots(tmp_path: Path) -> None:
 
 
 def test_a_step_that_takes_long_does_not_make_the_rest_shorter(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path))
+    stored = reader.read_campaign(build(tmp_path))
     clock = Clock()
     found = walked(stored, clock, trials=62)
     found.tell(TrialBegun(trial=stored.outcomes[62].trial))
@@ -124,7 +124,7 @@ def test_a_step_that_takes_long_does_not_make_the_rest_shorter(tmp_path: Path) -
 
 
 def test_pairs_have_each_their_own_time_and_the_slowest_counts(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, Recipe(blocks=6)))
+    stored = reader.read_campaign(build(tmp_path, Recipe(blocks=6)))
     shared = replace(stored.campaign, plan=schedule.distribute(stored.campaign.plan, pairs=2))
     clock = Clock()
     found = Outlook(clock=clock)
@@ -136,7 +136,7 @@ def test_pairs_have_each_their_own_time_and_the_slowest_counts(tmp_path: Path) -
 
 
 def test_a_campaign_that_goes_on_knows_what_it_had(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, Recipe(failing={60})))
+    stored = reader.read_campaign(build(tmp_path, Recipe(failing={60})))
     clock = Clock()
     found = Outlook(clock=clock)
     found.tell(Begun(record=stored.campaign, directory=stored.directory, before=stored.completed))

@@ -20,7 +20,7 @@ CPU = Measure(workload="wisconsin", metric="cpu_total", process=Process.TOGETHER
 
 
 def test_values_come_by_cell_and_block(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, Recipe(blocks=3)))
+    stored = reader.read_campaign(build(tmp_path, Recipe(blocks=3)))
     source = measurements.source(stored)
     treated, control = source.of(CPU, KML_TRUSTED), source.of(CPU, STOCK_USR)
     assert list(treated) == list(control) == [0, 1, 2]
@@ -30,7 +30,7 @@ def test_values_come_by_cell_and_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("control", [False, True])
 def test_every_sample_stands_once_in_its_cell_and_block(tmp_path: Path, control: bool) -> None:
-    stored = reader.read(build(tmp_path, Recipe(blocks=3, failing={3})))
+    stored = reader.read_campaign(build(tmp_path, Recipe(blocks=3, failing={3})))
     stored = replace(stored, campaign=replace(stored.campaign, control=control))
     expected: dict[tuple[object, ...], list[float]] = {}
     for outcome in stored.completed:
@@ -47,7 +47,7 @@ def test_every_sample_stands_once_in_its_cell_and_block(tmp_path: Path, control:
 
 
 def test_samples_that_are_no_columns_yet_give_the_same(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path))
+    stored = reader.read_campaign(build(tmp_path))
     objects = replace(
         stored, outcomes=tuple(replace(one, samples=tuple(one.samples)) for one in stored.completed)
     )
@@ -55,13 +55,13 @@ def test_samples_that_are_no_columns_yet_give_the_same(tmp_path: Path) -> None:
 
 
 def test_mixed_units_are_never_compared(tmp_path: Path) -> None:
-    stored = with_unit(reader.read(build(tmp_path)), "ms")
+    stored = with_unit(reader.read_campaign(build(tmp_path)), "ms")
     with pytest.raises(InputError, match=r"wisconsin wall has mixed units: (ms, s|s, ms)"):
         measurements.source(stored)
 
 
 def test_a_unit_that_is_no_text_is_shown_as_such(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path))
+    stored = reader.read_campaign(build(tmp_path))
     first = next(one for one in stored.completed if one.trial.workload == "wisconsin")
     alone = replace(stored, outcomes=(first,))
     units = measurements.source(with_unit(alone, "x\udcff")).stored_units

@@ -66,7 +66,7 @@ def test_a_night_between_a_campaign_and_its_resumption_is_not_planned_with(tmp_p
     for number, position in enumerate((16, 24, 32)):
         lines.insert(position + number, json.dumps({**resumed, "number": number + 1}))
     (path / "outcomes.jsonl").write_text("".join(f"{line}\n" for line in (*lines, last)))
-    assert pilot.block_s(reader.read(path)) == pytest.approx(640.2 / 3, rel=0.02)
+    assert pilot.block_s(reader.read_campaign(path)) == pytest.approx(640.2 / 3, rel=0.02)
 
 
 @pytest.mark.parametrize("started_utc", ["2025-11-24T01:02:03Z", "2025-11-22T01:02:03Z"])
@@ -83,7 +83,7 @@ def test_a_record_that_does_not_tell_how_long_a_boot_takes(
 
 def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
     path = stored_campaign(tmp_path)
-    one_s = pilot.block_s(reader.read(path))
+    one_s = pilot.block_s(reader.read_campaign(path))
     campaign = json.loads((path / "campaign.json").read_text())
     for trial in campaign["plan"]:
         trial["pair"] = trial["block"] % 2
@@ -95,7 +95,7 @@ def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
     later(path, -213.4 / 3600, range(2, 4))
     later(path, -213.4 / 3600, range(4, 6))
     assert one_s is not None
-    assert pilot.block_s(reader.read(path)) == pytest.approx(one_s / 2, rel=0.05)
+    assert pilot.block_s(reader.read_campaign(path)) == pytest.approx(one_s / 2, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,16 @@ def test_a_process_that_nobody_knows(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_block_takes_what_it_took(tmp_path: Path) -> None:
-    assert pilot.block_s(reader.read(stored_campaign(tmp_path))) == pytest.approx(640.2 / 3, rel=0.02)
+    assert pilot.block_s(reader.read_campaign(stored_campaign(tmp_path))) == pytest.approx(
+        640.2 / 3, rel=0.02
+    )
 
 
 @pytest.mark.parametrize("noise", [0.002, 0.004])
 def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: Path, noise: float) -> None:
-    stored = reader.read(build(tmp_path / "pilot", Recipe(blocks=12, workloads=("wisconsin",), noise=noise)))
+    stored = reader.read_campaign(
+        build(tmp_path / "pilot", Recipe(blocks=12, workloads=("wisconsin",), noise=noise))
+    )
     source = measurements.source(stored)
     measure = main_measure(source, "wisconsin")
     found = pilot.plan(source.ratio(measure, source.primary), half_width=0.005)
@@ -145,7 +149,7 @@ def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: P
 
 def width(root: Path, blocks: int, noise: float, seed: int) -> float:
     recipe = Recipe(blocks=blocks, workloads=("wisconsin",), noise=noise, seed=seed)
-    source = measurements.source(reader.read(build(root, recipe)))
+    source = measurements.source(reader.read_campaign(build(root, recipe)))
     measure = main_measure(source, "wisconsin")
     ratio = ratio_interval(
         source.of(measure, source.primary.treated), source.of(measure, source.primary.control)
@@ -195,7 +199,7 @@ def test_a_half_width_is_a_percentage(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_what_is_absent_has_its_reason(tmp_path: Path) -> None:
-    source = measurements.source(reader.read(build(tmp_path, Recipe(blocks=2, missing=range(64)))))
+    source = measurements.source(reader.read_campaign(build(tmp_path, Recipe(blocks=2, missing=range(64)))))
     ratio = source.ratio(main_measure(source, "wisconsin"), source.primary)
     assert pilot.plan(ratio, half_width=0.01) == Absent(reason="kml:/trusted: no completed trial")
 

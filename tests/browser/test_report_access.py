@@ -35,8 +35,8 @@ pytestmark = pytest.mark.browser
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("results")
     return {
-        "stored": write.write(stored_campaign(root / "stored")),
-        "holes": write.write(build(root / "holes", HOLES)),
+        "stored": write.write_report(stored_campaign(root / "stored")),
+        "holes": write.write_report(build(root / "holes", HOLES)),
     }
 
 

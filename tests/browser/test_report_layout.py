@@ -28,9 +28,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("results")
     control = build(root / "holes", CONTROL)
     return {
-        "control": write.write(control),
-        "stored": write.write(stored_campaign(root / "stored")),
-        "holes": write.write(build(root / "holes", HOLES)),
+        "control": write.write_report(control),
+        "stored": write.write_report(stored_campaign(root / "stored")),
+        "holes": write.write_report(build(root / "holes", HOLES)),
     }
 
 

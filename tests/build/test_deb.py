@@ -36,7 +36,7 @@ CONFIG_CC_VERSION_TEXT="gcc 9"
 
 
 def options(text: str = USER, **changed: str) -> dict[str, str]:
-    return {**kconfig.options(text), **{f"CONFIG_{name}": value for name, value in changed.items()}}
+    return {**kconfig.parse_options(text), **{f"CONFIG_{name}": value for name, value in changed.items()}}
 
 
 def test_required_is_what_the_patches_depend_on() -> None:
@@ -44,12 +44,12 @@ def test_required_is_what_the_patches_depend_on() -> None:
     depends = re.findall(r"^\+\tdepends on (.+)$", series.partition("+config KERNEL_MODE_LINUX\n")[2], re.M)
     words = " && ".join(depends).split(" && ")
     expected = {f"CONFIG_{word.lstrip('!')}": "n" if word.startswith("!") else "y" for word in words}
-    assert configuration.required() == expected
+    assert configuration.required_settings() == expected
 
 
 def test_the_guests_kernels_have_what_is_required() -> None:
     asked = builder.fragment(Kernel.STOCK) + "CONFIG_X86_64=y\nCONFIG_XEN_PV=n\n"
-    assert kconfig.lost(configuration.required(), kconfig.options(asked)) == ()
+    assert kconfig.lost_options(configuration.required_settings(), kconfig.parse_options(asked)) == ()
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
@@ -84,7 +84,7 @@ def test_a_configuration_that_is_not_there_ends_with_2(capsys: pytest.CaptureFix
 
 def test_the_word_lean_is_the_configuration_of_the_guests() -> None:
     assert deb.request("lean").lean
-    assert deb.request("lean").options == kconfig.options(builder.fragment(Kernel.STOCK))
+    assert deb.request("lean").options == kconfig.parse_options(builder.fragment(Kernel.STOCK))
 
 
 def test_both_kernels_of_a_pair_get_the_same_but_for_kml() -> None:
@@ -122,7 +122,7 @@ def test_every_change_has_its_cause() -> None:
     adopted = options(CC_VERSION_TEXT='"gcc 12"', HZ="1000", NEW_IN_THIS_SOURCE="y")
     wanted = configuration.settings(Kernel.KML, adopted)
     built = {**adopted, **wanted, "CONFIG_COMPAT": "n"}
-    assert configuration.changes(options(), adopted, built, wanted) == (
+    assert configuration.configuration_changes(options(), adopted, built, wanted) == (
         Change(name="CONFIG_KERNEL_MODE_LINUX", before="n", after="y", cause=Cause.PAIR),
         Change(name="CONFIG_LOCALVERSION", before='"-mine"', after='"-kmlbench-kml"', cause=Cause.PAIR),
         Change(name="CONFIG_IA32_EMULATION", before="y", after="n", cause=Cause.REQUIRED),
@@ -135,7 +135,7 @@ def test_what_the_source_adds_by_itself_is_no_change() -> None:
     adopted = options(X86_X2APIC="y")
     wanted = {"CONFIG_X86_64": "y"}
     user = {name: value for name, value in options().items() if name != "CONFIG_X86_64"}
-    assert configuration.changes(user, adopted, adopted, wanted) == ()
+    assert configuration.configuration_changes(user, adopted, adopted, wanted) == ()
 
 
 def test_the_user_is_told_what_was_set_and_how_much_follows() -> None:
@@ -204,7 +204,7 @@ def artifact(tmp_path: Path) -> PackageArtifact:
 
 def test_packages_and_changes_are_copied_to_the_output(artifact: PackageArtifact, tmp_path: Path) -> None:
     output = tmp_path / "new" / "directory"
-    assert deb.copy(artifact, output) == (
+    assert deb.copy_packages(artifact, output) == (
         output / "linux-image.deb",
         output / "changes-6.12-kmlbench-kml.txt",
     )
@@ -214,4 +214,4 @@ def test_packages_and_changes_are_copied_to_the_output(artifact: PackageArtifact
 def test_an_output_that_cannot_be_written_is_told(artifact: PackageArtifact, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MachineError, match="could not be copied"):
-        deb.copy(artifact, tmp_path / "file")
+        deb.copy_packages(artifact, tmp_path / "file")

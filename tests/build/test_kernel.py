@@ -27,7 +27,7 @@ PATCH = """--- a/file
 
 @pytest.fixture(scope="module")
 def debian() -> dict[str, str]:
-    return kconfig.options(lzma.decompress(DEBIAN.read_bytes()).decode())
+    return kconfig.parse_options(lzma.decompress(DEBIAN.read_bytes()).decode())
 
 
 @pytest.fixture
@@ -63,17 +63,17 @@ def test_the_series_names_every_patch_once() -> None:
 
 
 def test_what_prices_a_system_call_is_as_in_debian(debian: dict[str, str]) -> None:
-    ours = kconfig.options((KERNEL / "configs" / "debian-price.config").read_text())
-    assert kconfig.lost(ours, debian) == ()
+    ours = kconfig.parse_options((KERNEL / "configs" / "debian-price.config").read_text())
+    assert kconfig.lost_options(ours, debian) == ()
     assert {"CONFIG_CPU_MITIGATIONS", "CONFIG_MITIGATION_RETPOLINE"} <= ours.keys()
 
 
 def test_every_mitigation_of_debian_is_asked_for(debian: dict[str, str]) -> None:
     mitigations = {name: value for name, value in debian.items() if name.startswith("CONFIG_MITIGATION_")}
-    asked = kconfig.options(builder.fragment(Kernel.STOCK))
+    asked = kconfig.parse_options(builder.fragment(Kernel.STOCK))
     # VMSCAPE guards a hypervisor's user space against its guests; these kernels have no KVM.
     mitigations.pop("CONFIG_MITIGATION_VMSCAPE", None)
-    assert kconfig.lost(mitigations, asked) == ()
+    assert kconfig.lost_options(mitigations, asked) == ()
 
 
 def test_the_kernels_ask_for_the_same_but_kml() -> None:

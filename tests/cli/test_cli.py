@@ -46,7 +46,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("something was started")
 
-    monkeypatch.setattr(preflight, "check", refuse)
+    monkeypatch.setattr(preflight, "check_machine", refuse)
 
 
 @pytest.mark.parametrize("option", [*option_names(benchmark_parser()), *option_names(kmlbench_parser())])
@@ -292,7 +292,7 @@ def test_errors_become_exit_codes_without_a_traceback(
     def fail(*_: object, **__: object) -> Path:
         raise error
 
-    monkeypatch.setattr(write, "write", fail)
+    monkeypatch.setattr(write, "write_report", fail)
     assert main(["report", "anywhere"]) == code
     told = capsys.readouterr().err
     assert str(error) in told
@@ -303,7 +303,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Path:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(write, "write", fail)
+    monkeypatch.setattr(write, "write_report", fail)
     with pytest.raises(ZeroDivisionError):
         main(["report", "anywhere"])
 

@@ -45,11 +45,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     def started(*options: str) -> StoredCampaign:
         told = ["--hosts", HOSTS, "--results", str(tmp_path), "--workloads", "getpid", "--scale", "1"]
         assert run_benchmark([*told, *options]) == 0
-        return reader.read(tmp_path / "latest")
+        return reader.read_campaign(tmp_path / "latest")
 
     ready = Ready(machines=boot, platform=Platform.INSTRUCTIONS, clock=Clock.INSTRUCTIONS, releases=RELEASES)
-    monkeypatch.setattr(preflight, "check", lambda *_, **__: None)
-    monkeypatch.setattr(setup, "prepare", lambda *_, **__: ready)
+    monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
+    monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: ready)
     return started
 
 

@@ -70,7 +70,7 @@ def require_nothing_left(directory: Path) -> None:
         time.sleep(0.02)
     assert [path for path in (directory / "results").iterdir() if path.name.startswith(".")] == []
     root = Path(os.environ["XDG_RUNTIME_DIR"]) / "kmlbench" / CLAIMS
-    with locks.held(locks.machines([GUEST]), root=root, holder="nobody else"):
+    with locks.held(locks.claims_of([GUEST]), root=root, holder="nobody else"):
         pass
     assert list(root.iterdir()) == []
 
@@ -89,11 +89,11 @@ def test_once_ends_in_good_order_and_says_how_to_go_on(
     assert "Traceback" not in told
     require_nothing_left(tmp_path)
     assert (directory / "raw" / "boot-0000" / "dmesg").exists()
-    assert len(reader.read(directory).completed) == 1
+    assert len(reader.read_campaign(directory).completed) == 1
 
     stage(monkeypatch, Playing())
     assert run_benchmark(["--results", str(directory.parent), "--resume", str(directory)]) == 0
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     assert len(stored.completed) == len(stored.campaign.plan)
     assert [trial.position for trial in stored.resumptions[0].trials] == [1]
 
@@ -106,7 +106,7 @@ def test_pairs_end_the_trials_that_run(tmp_path: Path) -> None:
     assert "stopping once the running trials have ended" in told
     require_nothing_left(tmp_path)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
-    assert len(reader.read(directory).completed) == 4
+    assert len(reader.read_campaign(directory).completed) == 4
 
 
 def test_twice_ends_at_once_and_leaves_no_guest(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ Line = dict[str, Any]
 @pytest.fixture(autouse=True)
 def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports take seconds, and these tests are about what is told."""
-    monkeypatch.setattr(write, "write", lambda directory, **_: directory / "report.html")
+    monkeypatch.setattr(write, "write_report", lambda directory, **_: directory / "report.html")
 
 
 class Told:
@@ -81,7 +81,7 @@ def test_a_campaign_from_its_plan_to_its_end(told: Told) -> None:
     assert (end["exit_code"], end["completed"], end["failed"], end["error"]) == (0, 4, 0, None)
     assert end["directory"] == begun["directory"]
     assert end["report"] == f"{end['directory']}/report.html"
-    stored = reader.read(Path(end["directory"]))
+    stored = reader.read_campaign(Path(end["directory"]))
     planned = [trial["trial"] for trial in lines[0]["trials"]]
     assert planned == [trial.id for trial in stored.campaign.plan]
     assert [line["trial"] for line in lines if line["event"] == "trial_ended"] == planned
@@ -113,10 +113,10 @@ def test_looking_at_the_ratio_does_not_change_when_a_rule_ends_the_campaign(told
 
     options = ("--stop-at", "1%", "--seed", "3")
     watched = told.run(*options, script=noisy, blocks=10)[-1]
-    stored = reader.read(Path(watched["directory"]))
+    stored = reader.read_campaign(Path(watched["directory"]))
     hosts = str(told.directory / "hosts.yaml")
     assert run_benchmark(["--results", str(told.results), "--hosts", hosts, *options]) == 0
-    unseen = reader.read((told.results / "latest").resolve())
+    unseen = reader.read_campaign((told.results / "latest").resolve())
     assert unseen.directory != stored.directory
     assert [one.trial for one in unseen.outcomes] == [one.trial for one in stored.outcomes]
     assert len(stored.missing) > 0
@@ -163,7 +163,7 @@ def test_the_end_of_a_campaign_that_never_began(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("kmlbench.run.session.machines", fail)
+    monkeypatch.setattr("kmlbench.run.session.claimed_machines", fail)
     lines = told.run(blocks=1)
     assert events(lines) == ["plan", "end"]
     assert (lines[-1]["exit_code"], lines[-1]["directory"]) == (code, None)

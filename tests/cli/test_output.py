@@ -116,13 +116,13 @@ def test_a_campaign_whose_output_fills_a_disk_keeps_its_trials_and_goes_on(
     assert ran.returncode == 3
     assert f"run-benchmark: {FULL}\n{REMEDY}  what was measured is in {directory}" in ran.stderr
     assert "Traceback" not in ran.stderr
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     assert len(stored.completed) >= 2
     assert stored.notes == ()
     assert (directory / "raw" / "boot-0000" / "dmesg").exists()
 
     stage(monkeypatch, Playing())
     assert run_benchmark(["--results", str(directory.parent), "--resume", str(directory)]) == 0
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     assert {one.trial for one in stored.completed} == set(stored.campaign.plan)
     assert main(["verify", str(directory)]) == 0

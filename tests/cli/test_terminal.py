@@ -38,7 +38,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stored(tmp_path: Path) -> StoredCampaign:
     """Eight blocks of which 40 trials of 128 have ended, on two pairs of hosts."""
-    found = reader.read(build(tmp_path, Recipe(blocks=8, failing={5})))
+    found = reader.read_campaign(build(tmp_path, Recipe(blocks=8, failing={5})))
     planned = schedule.distribute(found.campaign.plan, pairs=2)
     outcomes = tuple(replace(one, trial=planned[one.trial.position]) for one in found.outcomes[:40])
     return replace(found, campaign=replace(found.campaign, plan=planned), outcomes=outcomes)

@@ -18,7 +18,7 @@ from support.paths import REPOSITORY
 
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.config import campaign
-from kmlbench.config.yamlfile import option, options
+from kmlbench.config.yamlfile import option, read_options
 from kmlbench.errors import InputError
 from kmlbench.hosts.kind_qemu import QemuHostSpec
 from kmlbench.hosts.kind_ssh import SshHostSpec
@@ -62,7 +62,7 @@ campaign:
 def load(directory: Path, text: str) -> campaign.Config:
     path = directory / "hosts.yaml"
     path.write_text(text, encoding="utf-8")
-    return campaign.load(path)
+    return campaign.load_config(path)
 
 
 def faults(directory: Path, text: str) -> list[str]:
@@ -84,7 +84,7 @@ def run(command: tuple[str, ...], hosts: Path) -> int:
 
 
 def test_the_hosts_yaml_of_the_repository_is_good() -> None:
-    loaded = campaign.load(REPOSITORY / "hosts.yaml")
+    loaded = campaign.load_config(REPOSITORY / "hosts.yaml")
     assert {host.kernel for host in loaded.hosts} == {Kernel.STOCK, Kernel.KML}
     assert loaded.campaign.server is Server.MYSQL
 
@@ -359,16 +359,16 @@ def test_faults_of_several_pairs(tmp_path: Path, old: str, new: str, fault: str)
 def test_options_of_the_command_line_replace_the_file_and_are_checked_with_it(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text(GOOD.replace("cpus: 1", "cpus: none", 1))
-    given_options = {"blocks": option("--blocks", "x"), "workloads": options("--workloads", ["oltp"])}
+    given_options = {"blocks": option("--blocks", "x"), "workloads": read_options("--workloads", ["oltp"])}
     with pytest.raises(InputError) as caught:
-        campaign.load(path, campaign=given_options)
+        campaign.load_config(path, campaign=given_options)
     assert [fault.split(": ")[0] for fault in caught.value.faults] == [
         f"{path}:6",
         "--workloads",
         "--blocks",
     ]
     path.write_text(GOOD)
-    loaded = campaign.load(path, campaign={"blocks": option("--blocks", "7")})
+    loaded = campaign.load_config(path, campaign={"blocks": option("--blocks", "7")})
     assert loaded.campaign.blocks == 7
 
 
@@ -442,4 +442,4 @@ def test_any_file_gives_a_config_or_an_input_error(content: str | bytes) -> None
         path = Path(directory) / "hosts.yaml"
         path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
         with suppress(InputError):
-            assert isinstance(campaign.load(path), campaign.Config)
+            assert isinstance(campaign.load_config(path), campaign.Config)

@@ -23,7 +23,7 @@ from kmlbench.config.campaign import CampaignSpec
 from kmlbench.errors import InputError
 from kmlbench.hosts.kinds import KINDS
 
-VALIDATOR = Draft202012Validator(schema.schema())
+VALIDATOR = Draft202012Validator(schema.hosts_schema())
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"
 DOOR = {"address": "192.0.2.7", "port": 22, "user": "root", "key": "keys/far", "host_key": KEY}
 GUEST = {"kind": "qemu", "memory_mb": 2048, "cpus": 1, "cpu_model": "max", "clock": "instructions"}
@@ -68,7 +68,7 @@ def reads(document: Mapping[str, object]) -> tuple[str, ...]:
         path = Path(directory) / "hosts.yaml"
         YAML(typ="safe", pure=True).dump(document, path)
         try:
-            campaign.load(path)
+            campaign.load_config(path)
         except InputError as error:
             return error.faults
     return ()
@@ -91,13 +91,15 @@ def same_verdict(document: Mapping[str, object]) -> None:
 
 
 def test_the_schema_is_one() -> None:
-    Draft202012Validator.check_schema(schema.schema())
+    Draft202012Validator.check_schema(schema.hosts_schema())
     assert VALIDATOR.is_valid(GOOD)
     assert reads(GOOD) == ()
 
 
 def test_the_file_in_the_repository_is_what_the_parser_is_made_of() -> None:
-    assert (REPOSITORY / schema.FILE).read_text() == schema.text(), "kmlbench host schema > hosts.schema.json"
+    assert (REPOSITORY / schema.FILE).read_text() == schema.schema_json(), (
+        "kmlbench host schema > hosts.schema.json"
+    )
     hosts = (REPOSITORY / "hosts.yaml").read_text()
     assert hosts.startswith(f"# yaml-language-server: $schema={schema.FILE}\n")
     assert VALIDATOR.is_valid(YAML(typ="safe", pure=True).load(hosts))
@@ -105,7 +107,7 @@ def test_the_file_in_the_repository_is_what_the_parser_is_made_of() -> None:
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["host", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out) == schema.schema()
+    assert json.loads(capsys.readouterr().out) == schema.hosts_schema()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=".".join)
@@ -161,7 +163,7 @@ def test_a_range_ends_where_it_says(key: str, minimum: float, maximum: float) ->
 def test_the_documentation_has_every_key_of_each_kind() -> None:
     text = (REPOSITORY / "docs/hosts.md").read_text()
     sections = {title: text.split(f"\n## {title}\n")[1] for title in ("hosts", "campaign")}
-    properties = schema.schema()["properties"]
+    properties = schema.hosts_schema()["properties"]
     for host in properties["hosts"]["additionalProperties"]["oneOf"]:
         kind = host["properties"]["kind"]["const"]
         section = sections["hosts"].split(f"### kind: {kind}")[1].split("\n##")[0]

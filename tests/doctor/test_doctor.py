@@ -20,11 +20,11 @@ from support.paths import REPOSITORY
 from kmlbench.build import image, kernel
 from kmlbench.cli.main import main
 from kmlbench.doctor import checks, host_checks, questions
-from kmlbench.doctor.checks import Finding, State
+from kmlbench.doctor.checks import Finding, FindingState
 from kmlbench.errors import HostError
 from kmlbench.hosts import kvm
 from kmlbench.hosts.kind_ssh import SshHostSpec
-from kmlbench.hosts.kvm import Answer
+from kmlbench.hosts.kvm import KvmAnswer
 from kmlbench.model import Acceleration, Kernel
 
 pytestmark = pytest.mark.slow
@@ -50,13 +50,13 @@ QUIET = {
 
 def found(name: str, **changed: str | None) -> Finding:
     said = {key: value for key, value in {**QUIET, **changed}.items() if value is not None}
-    (one,) = [finding for finding in host_checks.host(said, Kernel.KML) if finding.name == name]
+    (one,) = [finding for finding in host_checks.host_findings(said, Kernel.KML) if finding.name == name]
     return one
 
 
 def test_a_machine_made_quiet_has_nothing_that_matters() -> None:
-    assert {finding.state for finding in host_checks.host(QUIET, Kernel.KML)} == {State.GOOD}
-    assert all(finding.meaning for finding in host_checks.host(QUIET, Kernel.KML))
+    assert {finding.state for finding in host_checks.host_findings(QUIET, Kernel.KML)} == {FindingState.GOOD}
+    assert all(finding.meaning for finding in host_checks.host_findings(QUIET, Kernel.KML))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_changes_figures_is_told_with_what_changes_it(
     name: str, changed: dict[str, str | None], value: str, change: str
 ) -> None:
     one = found(name, **changed)
-    assert one.state is State.MATTERS
+    assert one.state is FindingState.MATTERS
     assert one.value.startswith(value)
     assert change in one.change
 
@@ -92,20 +92,20 @@ def test_what_changes_figures_is_told_with_what_changes_it(
 @pytest.mark.parametrize(
     ("kernel", "kml", "state", "change"),
     [
-        (Kernel.KML, "1", State.GOOD, ""),
-        (Kernel.KML, "0", State.PREVENTS, "sysctl kernel.kernel_mode_linux=1"),
-        (Kernel.KML, None, State.PREVENTS, "boot the kml kernel"),
-        (Kernel.STOCK, None, State.GOOD, ""),
-        (Kernel.STOCK, "1", State.PREVENTS, "boot the stock kernel"),
+        (Kernel.KML, "1", FindingState.GOOD, ""),
+        (Kernel.KML, "0", FindingState.PREVENTS, "sysctl kernel.kernel_mode_linux=1"),
+        (Kernel.KML, None, FindingState.PREVENTS, "boot the kml kernel"),
+        (Kernel.STOCK, None, FindingState.GOOD, ""),
+        (Kernel.STOCK, "1", FindingState.PREVENTS, "boot the stock kernel"),
     ],
 )
 def test_a_host_with_another_kernel_or_unarmed_prevents(
-    kernel: Kernel, kml: str | None, state: State, change: str
+    kernel: Kernel, kml: str | None, state: FindingState, change: str
 ) -> None:
     said = {**QUIET, **({} if kml is None else {"kml": kml})}
     if kml is None:
         del said["kml"]
-    (one,) = [finding for finding in host_checks.host(said, kernel) if finding.name == "kml"]
+    (one,) = [finding for finding in host_checks.host_findings(said, kernel) if finding.name == "kml"]
     assert one.state is state
     assert change in one.change
 
@@ -117,23 +117,25 @@ def test_the_kernels_own_reason_is_told() -> None:
 
 def test_what_nobody_answers_is_unknown_and_no_verdict() -> None:
     states = {finding.name: finding.state for finding in checks.conditions({})}
-    assert set(states.values()) == {State.UNKNOWN}
+    assert set(states.values()) == {FindingState.UNKNOWN}
 
 
 @given(st.dictionaries(st.sampled_from([*QUIET, "busiest", "boost", "kml_log", "hypervisor"]), st.text()))
 def test_a_host_may_say_anything(said: dict[str, str]) -> None:
-    assert len(host_checks.host(said, Kernel.STOCK)) == len(host_checks.host(QUIET, Kernel.KML))
+    assert len(host_checks.host_findings(said, Kernel.STOCK)) == len(
+        host_checks.host_findings(QUIET, Kernel.KML)
+    )
 
 
 @given(st.text())
 def test_any_text_is_answers_or_none(text: str) -> None:
-    for name, value in questions.parse(text).items():
+    for name, value in questions.parse_answers(text).items():
         assert 0 < len(value) <= questions.MOST_CHARACTERS
         assert name
 
 
 def test_this_machine_answers_what_it_can() -> None:
-    said = questions.here()
+    said = questions.ask_this_machine()
     assert {"release", "ticks", "processors", "memory", "swaps", "version_python3"} <= said.keys()
 
 
@@ -198,12 +200,12 @@ def test_each_machine_is_told_and_one_that_does_not_answer_is_the_exit_code(
 @pytest.mark.parametrize(
     ("answer", "value", "state"),
     [
-        (Answer(acceleration=Acceleration.KVM, reason="KVM booted the guest"), "KVM", "good"),
-        (Answer(acceleration=Acceleration.TCG, reason="KVM does not run the guest"), "TCG", "matters"),
+        (KvmAnswer(acceleration=Acceleration.KVM, reason="KVM booted the guest"), "KVM", "good"),
+        (KvmAnswer(acceleration=Acceleration.TCG, reason="KVM does not run the guest"), "TCG", "matters"),
     ],
 )
 def test_kvm_is_tried_with_what_is_built(
-    answer: Answer,
+    answer: KvmAnswer,
     value: str,
     state: str,
     capsys: pytest.CaptureFixture[str],
@@ -232,8 +234,8 @@ def test_kvm_is_not_tried_and_nothing_built_where_nothing_is(
 def test_a_machine_without_qemu_or_memory_for_the_guests_prevents(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kvm, "refused", lambda: Answer(acceleration=Acceleration.TCG, reason="no"))
-    monkeypatch.setattr(questions, "here", lambda: {**QUIET, "memory": "1000000"})
+    monkeypatch.setattr(kvm, "refused", lambda: KvmAnswer(acceleration=Acceleration.TCG, reason="no"))
+    monkeypatch.setattr(questions, "ask_this_machine", lambda: {**QUIET, "memory": "1000000"})
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
     told = capsys.readouterr().out
     assert "  prevents  qemu: missing\n" in told
@@ -267,7 +269,7 @@ def test_the_rooms_of_this_machine_are_those_that_a_campaign_asks_for(
 def test_a_full_cache_that_has_everything_is_no_fault(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kvm, "refused", lambda: Answer(acceleration=Acceleration.TCG, reason="no"))
+    monkeypatch.setattr(kvm, "refused", lambda: KvmAnswer(acceleration=Acceleration.TCG, reason="no"))
     monkeypatch.setattr(kernel, "built", lambda *_, **__: object())
     monkeypatch.setattr(image, "built", lambda *_, **__: object())
     assert list(rooms(capsys)) == ["results"]
@@ -276,8 +278,8 @@ def test_a_full_cache_that_has_everything_is_no_fault(
 def test_a_guest_needs_room_for_qemu_beside_its_memory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kvm, "refused", lambda: Answer(acceleration=Acceleration.TCG, reason="no"))
-    monkeypatch.setattr(questions, "here", lambda: {**QUIET, "memory": str((2048 + 511) << 10)})
+    monkeypatch.setattr(kvm, "refused", lambda: KvmAnswer(acceleration=Acceleration.TCG, reason="no"))
+    monkeypatch.setattr(questions, "ask_this_machine", lambda: {**QUIET, "memory": str((2048 + 511) << 10)})
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
     assert "  prevents  guest: 2048 MiB, 1 processors\n" in capsys.readouterr().out
 

@@ -78,7 +78,7 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     monkeypatch.setattr(kind_qemu, "guests", with_saboteur)
     assert run_benchmark([*OPTIONS, "--results", str(tmp_path), "--workloads", WORKLOADS]) == 5
     written = Path(capsys.readouterr().out.splitlines()[-1])
-    stored = reader.read(tmp_path / "latest")
+    stored = reader.read_campaign(tmp_path / "latest")
     assert written == stored.directory / "report.html"
     _require_the_hole(stored)
     _require_proofs(stored)
@@ -123,6 +123,6 @@ def test_an_interrupted_campaign_leaves_no_guest_and_says_what_it_kept(tmp_path:
     assert "`kmlbench report" in rest
     assert "Traceback" not in rest
     assert guests(tmp_path) == []
-    stored = reader.read(tmp_path / "latest")
+    stored = reader.read_campaign(tmp_path / "latest")
     assert stored.completed
     assert stored.missing

@@ -100,7 +100,7 @@ def status(guest: SshHost, server: ServerHandle) -> str:
 
 @pytest.fixture(scope="module")
 def server(kml_guest: SshHost) -> Iterator[ServerHandle]:
-    with mysql.running(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with mysql.running_server(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
         yield handle
 
 
@@ -151,7 +151,7 @@ def test_a_mix_of_sysbench(kml_guest: SshHost, server: ServerHandle, mix: str) -
 
 
 def test_wisconsin(kml_guest: SshHost, server: ServerHandle) -> None:
-    dataset.load("wisconsin", kml_guest, server)
+    dataset.load_tables("wisconsin", kml_guest, server)
     steps = ADAPTERS["wisconsin"].steps(server.setting(seed=1, scale=2.0))
     prove(kml_guest, server, next(step.argv for step in steps if step.measured), looks=2 * LOOKS)
 

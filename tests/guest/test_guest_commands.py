@@ -40,7 +40,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("stock_kernel", "mysql_image")
 def test_boot_use_and_stop(runtime: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert command("boot", "stock", "--hosts", str(HOSTS), "--clock", "time") == 0
-    running = detached.find("stock", root=runtime)
+    running = detached.find_guest("stock", root=runtime)
     try:
         with pytest.raises(InputError, match="already running"):
             command("boot", "stock", "--hosts", str(HOSTS))
@@ -60,15 +60,15 @@ def test_boot_use_and_stop(runtime: Path, tmp_path: Path, capfd: pytest.CaptureF
 @pytest.mark.guest
 def test_what_a_dead_guest_left_does_not_stand_in_the_way(stock_spec: GuestSpec, runtime: Path) -> None:
     spec = replace(stock_spec, name="dead")
-    dead = detached.start(spec, root=runtime)
+    dead = detached.start_guest(spec, root=runtime)
     descriptor = os.pidfd_open(dead.pid)
     os.kill(dead.pid, 9)
     assert select.select([descriptor], [], [], 10)[0]
     os.close(descriptor)
     with pytest.raises(InputError, match="not running"):
-        detached.find("dead", root=runtime)
-    again = detached.start(spec, root=runtime)
-    detached.stop("dead", root=runtime)
+        detached.find_guest("dead", root=runtime)
+    again = detached.start_guest(spec, root=runtime)
+    detached.stop_guest("dead", root=runtime)
     assert again.pid != dead.pid
     assert not again.is_alive()
 
@@ -79,7 +79,7 @@ def test_another_process_with_the_number_of_a_dead_guest_is_not_it(runtime: Path
     state = {"name": "old", "pid": os.getpid(), "started": "1", "port": 1, "key": "", "host_key": ""}
     (directory / "guest.json").write_text(json.dumps(state))
     with pytest.raises(InputError, match="not running"):
-        detached.stop("old", root=runtime)
+        detached.stop_guest("old", root=runtime)
 
 
 @pytest.mark.parametrize("name", ["nothing", "../nothing", ".."])

@@ -17,7 +17,7 @@ from kmlbench.model import Acceleration
 def test_a_machine_without_the_device_is_emulated(
     stock_kernel: KernelArtifact, mysql_image: ImageArtifact, tmp_path: Path
 ) -> None:
-    answer = kvm.explain(stock_kernel, mysql_image, cache=Cache(tmp_path), device=tmp_path / "kvm")
+    answer = kvm.explain_refusal(stock_kernel, mysql_image, cache=Cache(tmp_path), device=tmp_path / "kvm")
     assert answer.acceleration is Acceleration.TCG
     assert "has no" in answer.reason
 
@@ -33,11 +33,11 @@ def test_the_answer_comes_from_a_boot_and_is_remembered(
     device = tmp_path / "kvm"
     device.write_text("")
     cache = Cache(tmp_path)
-    first = kvm.explain(stock_kernel, mysql_image, cache=cache, device=device)
+    first = kvm.explain_refusal(stock_kernel, mysql_image, cache=cache, device=device)
     assert first.reason
     monkeypatch.setattr(kvm, "attempt", lambda *_: pytest.fail("booted again"))
-    assert kvm.explain(stock_kernel, mysql_image, cache=cache, device=device) == first
+    assert kvm.explain_refusal(stock_kernel, mysql_image, cache=cache, device=device) == first
     memory = next((tmp_path / "acceleration").iterdir())
     memory.write_text('{"acceleration"')
     with pytest.raises(BaseException, match="booted again"):
-        kvm.explain(stock_kernel, mysql_image, cache=cache, device=device)
+        kvm.explain_refusal(stock_kernel, mysql_image, cache=cache, device=device)

@@ -41,13 +41,13 @@ def mariadb_guest(
 
 @pytest.fixture(scope="module")
 def stock_mysql(stock_guest: SshHost) -> Iterator[ServerHandle]:
-    with mysql.running(stock_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with mysql.running_server(stock_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
         yield handle
 
 
 @pytest.fixture(scope="module")
 def kml_mysql(kml_guest: SshHost) -> Iterator[ServerHandle]:
-    with mysql.running(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with mysql.running_server(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
         yield handle
 
 
@@ -134,7 +134,7 @@ def judge(guest: SshHost, handle: ServerHandle, server: Server) -> None:
     """The adapters judge every statement's rows, and the end, by the golden figures."""
     for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
         emptied(guest, handle, server)
-        dataset.load("wisconsin", guest, handle)
+        dataset.load_tables("wisconsin", guest, handle)
         if workload == "wisconsin":
             require_rows(guest, handle, server)
         asked = replace(handle.setting(seed=SEED, scale=1.0), loops=2)
@@ -154,7 +154,7 @@ def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost, stock_mysql:
 
 
 def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost) -> None:
-    with mysql.running(mariadb_guest, Prefix.TRUSTED, Server.MARIADB) as handle:
+    with mysql.running_server(mariadb_guest, Prefix.TRUSTED, Server.MARIADB) as handle:
         judge(mariadb_guest, handle, Server.MARIADB)
 
 

@@ -28,7 +28,7 @@ def test_two_pairs_of_guests_run_one_campaign(tmp_path: Path, capsys: pytest.Cap
 
     assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 0
 
-    stored = reader.read(tmp_path / "results" / "latest")
+    stored = reader.read_campaign(tmp_path / "results" / "latest")
     assert len(stored.completed) == 16
     assert stored.missing == ()
     facts.require_agreement(stored.facts)

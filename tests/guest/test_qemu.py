@@ -143,11 +143,11 @@ def test_when_somebody_else_has_the_port_another_is_taken(
 CONTROLLER = """
 import pickle, sys
 from pathlib import Path
-from kmlbench.hosts.qemu_process import tied
+from kmlbench.hosts.qemu_process import tied_to_parent
 from kmlbench.hosts.qemu import power_on
 directory = Path(sys.argv[1])
 spec = pickle.loads((directory / "spec").read_bytes())
-machine = power_on(spec, directory=directory, argv_prefix=tied())
+machine = power_on(spec, directory=directory, argv_prefix=tied_to_parent())
 print(machine.process.pid, flush=True)
 machine.wait_for("never said", deadline_s=600)
 """

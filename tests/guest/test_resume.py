@@ -81,7 +81,7 @@ def require_whole(results: Path) -> None:
 
 
 def stored(results: Path) -> reader.StoredCampaign:
-    return reader.read(results / "latest")
+    return reader.read_campaign(results / "latest")
 
 
 def wait_for_console(log: Path) -> None:

@@ -54,13 +54,13 @@ def gone(host: Host, pid: int) -> bool:
 
 def wisconsin_from(host: SshHost, kernel: Kernel, prefix: Prefix, tmp_path: Path) -> None:
     adapter = ADAPTERS["wisconsin"]
-    with mysql.running(host, prefix, Server.MYSQL) as handle:
+    with mysql.running_server(host, prefix, Server.MYSQL) as handle:
         executable = host.run(("readlink", f"/proc/{handle.pid}/exe"), timeout_s=30).stdout.strip()
         assert executable == prefix.path(PROGRAMS[Server.MYSQL].daemon)
         words = host.run(("cat", f"/proc/{handle.pid}/cmdline"), timeout_s=30).stdout
         assert handle.password not in words
         assert host.run(("ls", handle.directory), timeout_s=30).stdout.count("init.sql") == 0
-        dataset.load("wisconsin", host, handle)
+        dataset.load_tables("wisconsin", host, handle)
         setting = handle.setting(seed=7, scale=0.1)
         results, report = run_steps(host, "wisconsin", setting, handle.pid, tmp_path)
         counted = adapter.samples(results)
@@ -88,7 +88,7 @@ def test_wisconsin_from_end_to_end_on_the_kml_kernel(
 
 
 def test_sysbench_runs_its_mixes_in_kernel_mode(kml_guest: SshHost, tmp_path: Path) -> None:
-    with mysql.running(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with mysql.running_server(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
         for workload in ("oltp_point_select", "oltp_read_write"):
             setting = handle.setting(seed=7, scale=0.05)
             kml_guest.run(
@@ -117,7 +117,7 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
     monkeypatch.setattr(mysql, "arguments", lambda *given: (*arguments(*given), "--no-such-option"))
     with (
         pytest.raises(TrialError, match="no-such-option") as caught,
-        mysql.running(stock_guest, Prefix.USR, Server.MYSQL),
+        mysql.running_server(stock_guest, Prefix.USR, Server.MYSQL),
     ):
         pytest.fail("this server does not run")
     assert caught.value.stage == "start server"
@@ -131,11 +131,11 @@ def kill(host: Host, pid: int) -> None:
 
 
 def test_a_server_that_dies_or_refuses_fails_the_load(stock_guest: SshHost) -> None:
-    with mysql.running(stock_guest, Prefix.USR, Server.MYSQL) as handle:
+    with mysql.running_server(stock_guest, Prefix.USR, Server.MYSQL) as handle:
         with pytest.raises(TrialError, match="Access denied") as caught:
-            dataset.load("wisconsin", stock_guest, replace(handle, password="wrong"))
+            dataset.load_tables("wisconsin", stock_guest, replace(handle, password="wrong"))
         assert caught.value.stage == "load"
         kill(stock_guest, handle.pid)
         with pytest.raises(TrialError) as caught:
-            dataset.load("wisconsin", stock_guest, handle)
+            dataset.load_tables("wisconsin", stock_guest, handle)
         assert caught.value.stage == "load"

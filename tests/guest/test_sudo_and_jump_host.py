@@ -128,7 +128,7 @@ def test_a_campaign_of_a_user_who_becomes_root(
         assert main(["host", "check", name, "--hosts", hosts]) == 4
         assert main(["host", "prepare", name, "--hosts", hosts]) == 0
         assert main(["host", "check", name, "--hosts", hosts]) == 0
-    with door(house, "elm") as host, server.running(host, Prefix.TRUSTED, Server.MARIADB) as handle:
+    with door(house, "elm") as host, server.running_server(host, Prefix.TRUSTED, Server.MARIADB) as handle:
         # The server's own answers come through the gate, too.
         with closing(host.dial(handle.port)) as stream:
             stream.settimeout(60)
@@ -136,7 +136,7 @@ def test_a_campaign_of_a_user_who_becomes_root(
             assert stream.recv(5)[3:] == b"\x00\x0a"
         assert "KernelMode:\t1" in host.run(("cat", f"/proc/{handle.pid}/status"), timeout_s=60).stdout
     assert run_benchmark(["--hosts", hosts, "--results", results]) == 0
-    stored = reader.read(Path(results) / "latest")
+    stored = reader.read_campaign(Path(results) / "latest")
     assert stored.campaign.platform == "real hosts"
     completed = [outcome for outcome in stored.outcomes if isinstance(outcome, Completed)]
     assert sorted(outcome.proof.cpl for outcome in completed) == [0, 3, 3, 3]

@@ -214,14 +214,14 @@ def the_commands_said(said: dict[str, str]) -> None:
 
 def the_prepared_server_starts(desk: Desk) -> None:
     """One start, from /trusted on the kml kernel, in place of the campaign's many."""
-    with desk.connected("elm") as host, server.running(host, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with desk.connected("elm") as host, server.running_server(host, Prefix.TRUSTED, Server.MYSQL) as handle:
         seen = host.run(("cat", f"/proc/{handle.pid}/status"), timeout_s=60)
         assert "KernelMode:\t1" in seen.stdout
 
 
 def the_campaign_is_whole(desk: Desk, stock: KernelArtifact, kml: KernelArtifact) -> None:
     latest = desk.directory / "results/latest"
-    stored = reader.read(latest)
+    stored = reader.read_campaign(latest)
     assert stored.campaign.platform == "real hosts"
     assert {boot.facts["boots_are"] for boot in stored.facts} == {"reboots"}
     assert {boot.facts["kernel_release"] for boot in stored.facts} == {stock.release, kml.release}

@@ -26,14 +26,13 @@ from kmlbench.hosts.base import Booted
 from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.login import Login
 from kmlbench.hosts.ssh import SshHost, reach
-from kmlbench.model import ByteStream, CommandResult, Kernel, Server
-from kmlbench.model import Campaign as CampaignRecord
+from kmlbench.model import ByteStream, CommandResult, Kernel, PlannedCampaign, Server
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
 from kmlbench.results import writer
 from kmlbench.run import inspect
-from kmlbench.run.campaign import Campaign, Experiment
+from kmlbench.run.campaign import CampaignRun, Experiment
 
 MEBIBYTE = 1 << 20
 SEEN: list[str] = []
@@ -287,9 +286,9 @@ class Believable(Liar):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_lying_host_writes_nowhere_but_into_its_campaign(seed: int, tmp_path: Path) -> None:
-    trials = schedule.make(CELLS, {"getpid": False, "oltp_point_select": True}, blocks=1, seed=seed)
+    trials = schedule.make_schedule(CELLS, {"getpid": False, "oltp_point_select": True}, blocks=1, seed=seed)
     experiment = Experiment(plan=trials, server=Server.MYSQL, scale=0.1, seed=seed, releases={})
-    record = CampaignRecord(
+    record = PlannedCampaign(
         id="liar",
         started_utc="2026-01-01T00:00:00Z",
         title="t",
@@ -305,7 +304,7 @@ def test_a_lying_host_writes_nowhere_but_into_its_campaign(seed: int, tmp_path: 
     results = tmp_path / "inside" / "results"
     liar = Believable(seed) if seed % 2 else Liar(seed)
     with writer.create(results, record) as directory:
-        campaign = Campaign(
+        campaign = CampaignRun(
             experiment=experiment,
             machines=lambda *_: nullcontext(Booted(host=liar, facts={})),
             directory=directory,
@@ -346,7 +345,7 @@ def test_no_escape_of_a_host_reaches_the_terminal(
     def fail(*_: object, **__: object) -> None:
         raise HostError(ESCAPES, remedy=ESCAPES)
 
-    monkeypatch.setattr(config, "load", fail)
+    monkeypatch.setattr(config, "load_config", fail)
     assert run_benchmark(["--dry-run"]) == 4
     told = capsys.readouterr().err
     assert told.count(SHOWN) == 2

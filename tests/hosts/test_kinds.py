@@ -92,7 +92,7 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
 ) -> None:
     boot = kind_qemu.guests(hosts(), builds, seed=9)
     facts = {}
-    trials = schedule.make(CELLS, WORKLOADS, blocks=2, seed=9)
+    trials = schedule.make_schedule(CELLS, WORKLOADS, blocks=2, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")) as found:
             facts[planned.kernel] = found.facts
@@ -116,7 +116,7 @@ def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(
 
 def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list[qemu.GuestSpec]) -> None:
     boot = kind_qemu.guests(hosts(memory_mb=2048), builds, seed=9)
-    trials = schedule.make(CELLS, WORKLOADS, blocks=1, seed=9)
+    trials = schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=9)
     arguments = set()
     for planned in schedule.boots(trials, WORKLOADS):
         with boot(planned, Path("boot")) as found:
@@ -138,7 +138,7 @@ def test_the_clock_follows_the_acceleration_unless_it_is_given(
     cpus: int, wanted: Clock | None, found: Acceleration, settled: tuple[Acceleration, Clock]
 ) -> None:
     host = replace(hosts()[Kernel.KML], cpus=cpus, clock=wanted)
-    assert kind_qemu.settle(host, lambda: found) == settled
+    assert kind_qemu.choose_acceleration(host, lambda: found) == settled
 
 
 SPEC = SshHostSpec(
@@ -175,7 +175,7 @@ class Network:
 
 def running(hosts: dict[Kernel, SshHostSpec]) -> Machines:
     """The machines of such hosts, as a campaign uses them."""
-    return setup.cleared(kind_ssh.running(hosts))
+    return setup.cleared(kind_ssh.running_hosts(hosts))
 
 
 def in_boot(name: str, *more: Exchange) -> list[Exchange]:

@@ -81,7 +81,7 @@ def desk(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("something was started")
 
-    monkeypatch.setattr(preflight, "check", refuse)
+    monkeypatch.setattr(preflight, "check_machine", refuse)
     shutil.copytree(keys, tmp_path, dirs_exist_ok=True)
     kind, encoded, *_ = (tmp_path / "good.pub").read_text().split()
     return Desk(directory=tmp_path, host_key=f"{kind} {encoded}")
@@ -224,7 +224,7 @@ def test_doctor_tells_what_a_key_is_and_goes_on(desk: Desk, capsys: pytest.Captu
 def test_hosts_that_are_not_the_known_ones_end_the_campaign_before_it_begins(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(preflight, "check", lambda *_, **__: None)
+    monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
     (desk.directory / "server").mkdir()
     with listening(desk.directory / "server", lambda *_: None) as server:
         desk.write(port=server.port)

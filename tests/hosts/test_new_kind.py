@@ -25,7 +25,7 @@ from typing import ClassVar
 from support.played_machines import Playing, ready
 
 from kmlbench.hosts.base import Claim, Size
-from kmlbench.hosts.spec import HostSpec, number, rule, text
+from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
 from kmlbench.model import Kernel
 
 
@@ -37,10 +37,12 @@ class BoxSpec(HostSpec):
     about: ClassVar[str] = "a guest of boxes"
 
     name: str
-    kernel: Kernel = field(metadata=rule("which of the two kernels it runs"))
+    kernel: Kernel = field(metadata=plain_field("which of the two kernels it runs"))
     memory_mb: int = field(metadata=number("its memory in MiB", 16, 4096))
-    doors: tuple[int, ...] = field(default=(), metadata=rule("the numbers of its doors"))
-    shape: str = field(default="cube", metadata=text("its shape", pattern="cube|ball", wanted="cube or ball"))
+    doors: tuple[int, ...] = field(default=(), metadata=plain_field("the numbers of its doors"))
+    shape: str = field(
+        default="cube", metadata=text_field("its shape", pattern="cube|ball", wanted="cube or ball")
+    )
 
     @property
     def place(self):
@@ -149,5 +151,5 @@ def test_a_campaign_runs_on_it(
     results = tmp_path / "results"
     assert run_benchmark(["--hosts", str(hosts), "--results", str(results)]) == 0
     assert "opening the box a (cube), the box b (cube)" in capsys.readouterr().err
-    stored = reader.read(results / "latest")
+    stored = reader.read_campaign(results / "latest")
     assert len(stored.completed) == len(stored.campaign.plan) > 0

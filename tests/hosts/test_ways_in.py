@@ -17,13 +17,21 @@ from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.errors import HostError, KmlbenchError
 from kmlbench.hosts.base import Booted
 from kmlbench.hosts.qemu import GuestSpec, qemu_argv
-from kmlbench.model import Acceleration, ByteStream, Clock, CommandResult, Kernel, Prefix, Server
-from kmlbench.model import Campaign as CampaignRecord
+from kmlbench.model import (
+    Acceleration,
+    ByteStream,
+    Clock,
+    CommandResult,
+    Kernel,
+    PlannedCampaign,
+    Prefix,
+    Server,
+)
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Event
 from kmlbench.results import writer
-from kmlbench.run.campaign import Campaign, Experiment
+from kmlbench.run.campaign import CampaignRun, Experiment
 from kmlbench.servers import server as mysql
 from kmlbench.servers.options import arguments
 
@@ -81,9 +89,9 @@ class Notes:
 
 
 def test_no_password_is_kept_shown_or_in_a_command_line(tmp_path: Path) -> None:
-    trials = schedule.make(CELLS, {"oltp_point_select": True, "wisconsin": True}, blocks=1, seed=1)
+    trials = schedule.make_schedule(CELLS, {"oltp_point_select": True, "wisconsin": True}, blocks=1, seed=1)
     experiment = Experiment(plan=trials, server=Server.MYSQL, scale=0.1, seed=1, releases={})
-    record = CampaignRecord(
+    record = PlannedCampaign(
         id="x",
         started_utc="2026-01-01T00:00:00Z",
         title="t",
@@ -98,7 +106,7 @@ def test_no_password_is_kept_shown_or_in_a_command_line(tmp_path: Path) -> None:
     )
     host, notes = Obedient(), Notes()
     with writer.create(tmp_path, record) as directory, suppress(KmlbenchError):
-        Campaign(
+        CampaignRun(
             experiment=experiment,
             machines=lambda *_: nullcontext(Booted(host=host, facts={})),
             directory=directory,
@@ -115,7 +123,7 @@ def test_no_password_is_kept_shown_or_in_a_command_line(tmp_path: Path) -> None:
 
 def test_a_password_file_is_written_for_its_reader_alone() -> None:
     host = Obedient()
-    with mysql.running(host, Prefix.USR, Server.MYSQL) as handle:
+    with mysql.running_server(host, Prefix.USR, Server.MYSQL) as handle:
         assert handle.password not in repr(handle)
     written = [line for line, text in zip(host.commands, host.inputs, strict=True) if handle.password in text]
     assert len(written) == 2

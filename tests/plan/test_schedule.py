@@ -18,7 +18,7 @@ WORKLOADS = {"getpid": False, "oltp_point_select": True, "oltp_read_write": True
 
 
 def made(*, blocks: int = 4, seed: int = 7) -> tuple[Trial, ...]:
-    return schedule.make(CELLS, WORKLOADS, blocks=blocks, seed=seed)
+    return schedule.make_schedule(CELLS, WORKLOADS, blocks=blocks, seed=seed)
 
 
 def cells(trials: tuple[Trial, ...]) -> list[tuple[Variant, str]]:
@@ -109,20 +109,20 @@ def test_the_seed_decides_the_order() -> None:
 
 def test_the_order_of_a_seed_never_changes() -> None:
     """A recorded seed must give the recorded plan in every later version and Python."""
-    first = [trial.id for trial in schedule.make(CELLS, WORKLOADS, blocks=1, seed=5)]
+    first = [trial.id for trial in schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=5)]
     assert first == GOLDEN
 
 
 def test_a_plan_of_fewer_variants() -> None:
     only = tuple(variant for variant in CELLS if variant.kernel is Kernel.STOCK)
-    trials = schedule.make(only, WORKLOADS, blocks=2, seed=3)
+    trials = schedule.make_schedule(only, WORKLOADS, blocks=2, seed=3)
     assert {trial.variant for trial in trials} == set(only)
     assert [boot.index for boot in schedule.boots(trials, WORKLOADS)] == [0, 1]
 
 
 def test_the_estimate_adds_boots_server_starts_and_trials() -> None:
     costs = schedule.Costs(boot_s=100, start_s=10, trial_s=1)
-    seconds = schedule.estimate(made(blocks=1), WORKLOADS, scale=0.5, costs=costs)
+    seconds = schedule.estimate_duration(made(blocks=1), WORKLOADS, scale=0.5, costs=costs)
     assert seconds == pytest.approx(2 * 100 + 4 * 10 + 16 * 0.5)
 
 

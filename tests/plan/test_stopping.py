@@ -13,7 +13,17 @@ from scipy import stats as scipy_stats
 from support.synthetic_campaigns import Recipe, build, edit
 
 from kmlbench.errors import InputError
-from kmlbench.model import Campaign, Completed, Failed, Outcome, Process, Proof, Sample, Stopping, Trial
+from kmlbench.model import (
+    Completed,
+    Failed,
+    Outcome,
+    PlannedCampaign,
+    Process,
+    Proof,
+    Sample,
+    Stopping,
+    Trial,
+)
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import KML_TRUSTED, STOCK_USR
 from kmlbench.report import write
@@ -24,14 +34,14 @@ from kmlbench.stats.intervals import Interval
 pytestmark = pytest.mark.slow
 
 BLOCKS = 20
-RULE = stopping.rule(0.01, workload="wisconsin", served=True)
+RULE = stopping.stopping_rule(0.01, workload="wisconsin", served=True)
 # The spread of blocks, in half-widths, at which looking does most harm: it ends after 14 to 17 blocks.
 WORST = math.log1p(0.01) / 0.58
 CAMPAIGNS = 2000
 CELLS = (STOCK_USR, KML_TRUSTED)
 
 
-def campaign(rule: Stopping | None = RULE, blocks: int = BLOCKS) -> Campaign:
+def campaign(rule: Stopping | None = RULE, blocks: int = BLOCKS) -> PlannedCampaign:
     plan = tuple(
         Trial(
             block=block, boot=2 * block + rank, position=2 * block + rank, variant=cell, workload="wisconsin"
@@ -39,13 +49,13 @@ def campaign(rule: Stopping | None = RULE, blocks: int = BLOCKS) -> Campaign:
         for block in range(blocks)
         for rank, cell in enumerate((STOCK_USR, KML_TRUSTED))
     )
-    return Campaign(
+    return PlannedCampaign(
         id="x", started_utc="", title="", platform="real hosts", control=False, seed=1, options={}, plan=plan,
         git_commit="", tools={}, stopping=rule,
     )  # fmt: skip
 
 
-def outcomes(planned: Campaign, logs: list[float]) -> list[Outcome]:
+def outcomes(planned: PlannedCampaign, logs: list[float]) -> list[Outcome]:
     """The blocks' ratios are exp(logs)."""
     return [
         completed(trial, math.exp(logs[trial.block]) if trial.variant == KML_TRUSTED else 1.0)
@@ -144,8 +154,8 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
         options={"blocks": "10", "stop_at": "1%"},
     )  # fmt: skip
     spared = build(tmp_path, replace(recipe, missing=range(6 * 4, 10 * 4)))
-    assert reader.read(spared).campaign.stopping == RULE
-    text = write.write(spared).read_text()
+    assert reader.read_campaign(spared).campaign.stopping == RULE
+    text = write.write_report(spared).read_text()
     assert "has holes" not in text
     assert "16 not needed, by the stopping rule" in text
     assert "every planned trial" not in text
@@ -159,7 +169,7 @@ def test_the_rule_is_recorded_and_the_trials_it_spared_are_no_holes(tmp_path: Pa
 
 def test_a_campaign_that_broke_off_before_the_rule_ended_it_has_holes(tmp_path: Path) -> None:
     recipe = Recipe(blocks=10, workloads=("wisconsin",), noise=0.05, stopping=RULE, missing=range(24, 40))
-    text = write.write(build(tmp_path, recipe)).read_text()
+    text = write.write_report(build(tmp_path, recipe)).read_text()
     assert "has holes" in text
     assert "it did not, or not yet" in text
 
@@ -171,4 +181,4 @@ def test_a_damaged_rule_is_bad_input(tmp_path: Path, key: str, value: float) -> 
     path = build(tmp_path, Recipe(blocks=1, stopping=RULE))
     edit(path / "campaign.json", lambda record: record["stopping"].update({key: value}))
     with pytest.raises(InputError, match="stopping"):
-        reader.read(path)
+        reader.read_campaign(path)

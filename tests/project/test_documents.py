@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.paths import REPOSITORY
 
-from kmlbench.cli.parser import option_names, parse
+from kmlbench.cli.parser import option_names, parse_arguments
 from kmlbench.cli.programs import benchmark_parser, kmlbench_parser
 from kmlbench.errors import InputError
 
@@ -98,7 +98,7 @@ def spelled(words: list[str]) -> Iterator[list[str]]:
 def test_every_command_that_a_page_shows_is_one(page: str, command: str) -> None:
     assert page
     words = typed(command)
-    assert not parse(PARSERS[words[0]](), words[1:]).faults
+    assert not parse_arguments(PARSERS[words[0]](), words[1:]).faults
 
 
 @pytest.mark.parametrize(("page", "command"), list(mentions()))
@@ -114,7 +114,7 @@ def test_every_command_that_a_page_speaks_of_exists(page: str, command: str) -> 
 def _faults(parser: ArgumentParser, words: list[str]) -> list[str]:
     """What is wrong with the words, but for what is left out."""
     try:
-        faults: list[str] = parse(parser, words).faults
+        faults: list[str] = parse_arguments(parser, words).faults
     except InputError as error:
         faults = list(error.faults)
     left_out = r"the following arguments are required|argument .*: (expected one|invalid choice: '[A-Z]+')"

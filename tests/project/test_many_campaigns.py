@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         replace(RECIPE, platform="QEMU KVM"),
     ]
     for number, recipe in enumerate(recipes):
-        write.write(build(root / "results", replace(recipe, id=f"c{number}")))
+        write.write_report(build(root / "results", replace(recipe, id=f"c{number}")))
     return root / "results"
 
 
@@ -56,7 +56,7 @@ def expected(results: Path) -> dict[tuple[str, str], float]:
     """The estimates of the suite itself, in percent."""
     changes = {}
     for path in sorted(results.glob("2*")):
-        stored = reader.read(path)
+        stored = reader.read_campaign(path)
         if stored.campaign.platform != RECIPE.platform:
             continue
         source = measurements.source(stored)

@@ -22,13 +22,10 @@ from support.played_machines import Playing, hosts_file, stage, whole
 from support.synthetic_campaigns import Recipe, build, stored_campaign
 
 import kmlbench
-from kmlbench.analysis import measurements
 from kmlbench.cli.main import run_benchmark
 from kmlbench.model import Boot
 from kmlbench.plan.comparisons import CELLS
-from kmlbench.report import figures, write
-from kmlbench.report.answer import answer
-from kmlbench.results import reader
+from kmlbench.report import write
 
 pytestmark = pytest.mark.slow
 
@@ -69,10 +66,9 @@ def test_the_tour_shows_answer_proofs_effects_and_every_figure(
 ) -> None:
     campaign = stored_campaign(tmp_path)
     shown = execute("campaign", tmp_path, {"KMLBENCH_CAMPAIGN": campaign}, monkeypatch)
-    stored = reader.read(campaign)
-    source = measurements.source(stored)
-    assert shown.pictures == len(figures.plots_of(source)) > 0
-    assert answer(source, stored.campaign.platform).sentence in shown.text
+    read = kmlbench.read(campaign)
+    assert shown.pictures == len(read.figures()) > 0
+    assert read.answer().sentence in shown.text
     assert "run-benchmark" in shown.text
     for words in ("kml:/trusted", "kernel mode", "change_percent", "verdict", "cpu_total"):
         assert words in shown.tables
@@ -92,7 +88,7 @@ def test_the_control_shows_what_cannot_be_told_from_nothing(
     campaign = played_control(tmp_path, monkeypatch)
     shown = execute("control", tmp_path, {"KMLBENCH_CONTROL": campaign}, monkeypatch)
     assert "A/A control, getpid of stock:/usr against itself: no false alarm." in shown.text
-    assert re.search(r"getpid client cpu_total\s+0\.\d+", shown.text)
+    assert re.search(r"getpid\s+client\s+cpu_total\s+0\.\d+", shown.text)
     assert "stock:/usr B against stock:/usr A" in shown.tables
     assert shown.pictures > 0
 
@@ -121,7 +117,7 @@ def test_your_own_question_is_asked_of_all_campaigns(tmp_path: Path, monkeypatch
     results = tmp_path / "results"
     paths = [build(results, Recipe(id=f"c{number}", workloads=("wisconsin",))) for number in range(2)]
     for path in paths:
-        write.write(path)
+        write.write_report(path)
     shown = execute("question", tmp_path, {"KMLBENCH_RESULTS": results}, monkeypatch)
     assert all(path.name in shown.tables for path in paths)
     effects = kmlbench.effects(*paths).query(
@@ -148,7 +144,7 @@ def test_campaigns_of_other_work_are_not_averaged(tmp_path: Path, monkeypatch: p
     work: tuple[dict[str, str], ...] = ({}, {}, {"loops": "8"}, {"loops": "16"}, {"rate": "20"})
     for number, options in enumerate(work):
         recipe = Recipe(id=f"c{number}", workloads=("wisconsin",), blocks=3, options=options)
-        write.write(build(tmp_path / "results", recipe))
+        write.write_report(build(tmp_path / "results", recipe))
     shown = execute("question", tmp_path, {"KMLBENCH_RESULTS": tmp_path / "results"}, monkeypatch)
     apart = 2 * len(CELLS)
     blocks = re.findall(r"<td>(\d+)</td>\s*<td>\d\.\d+</td>\s*</tr>", shown.tables)
@@ -171,6 +167,19 @@ def test_a_notebook_leaves_the_level_of_intervals_to_the_campaign(path: Path) ->
     notebook = nbformat.read(path, as_version=4)
     words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert re.findall(r"\b9[0-9.]+ ?%", words) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_imports_nothing_of_the_package_but_its_public_names(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
+    modules = [node.module or "" for node in ast.walk(code) if isinstance(node, ast.ImportFrom)]
+    for node in ast.walk(code):
+        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+    assert {name for name in modules if name.partition(".")[0] == "kmlbench"} == {"kmlbench"}
+    attributes = (node for node in ast.walk(code) if isinstance(node, ast.Attribute))
+    used = {node.attr for node in attributes if ast.unparse(node.value) == "kmlbench"}
+    assert used <= set(kmlbench.__all__)
 
 
 def test_there_is_a_test_for_each_notebook() -> None:

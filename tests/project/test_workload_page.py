@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.paths import REPOSITORY
@@ -66,6 +67,18 @@ def test_the_page_is_followed_to_a_verified_campaign(tmp_path: Path) -> None:
     found = json.loads(child.stdout.splitlines()[-1])
     assert found["package"].startswith(str(tree))
     assert {"pipes_pipe_ns", "pipes_getpid_cycles", "cpu_total", "wall"} <= set(found["metrics"])
+    _require_known_everywhere(found)
+
+
+def _require_known_everywhere(found: dict[str, Any]) -> None:
+    """The workload and its metrics are in the command line, in the schema of hosts.yaml and in the report."""
+    assert re.search(r'compgen -P "\$head" -W "pipes ', found["completion"])
+    assert re.search(r"_kmlbench_metrics.*\bpipes_pipe_ns pipes_getpid_ns\b", found["completion"])
+    assert "pipes" in json.dumps(found["workloads"])
+    (section,) = (one for one in found["report"] if one["identifier"] == "pipes")
+    (table,) = section["tables"]
+    assert table["columns"] == ["a byte through a pipe, instructions", "getpid, instructions"]
+    assert [row["label"] for row in table["groups"][0]["rows"]][:2] == ["stock:/usr", "stock:/trusted"]
 
 
 def test_the_page_needs_no_more_lines_than_it_says() -> None:

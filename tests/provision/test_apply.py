@@ -18,7 +18,7 @@ from kmlbench.errors import HostError
 from kmlbench.model import Kernel, Prefix, Server
 from kmlbench.provision import apply, manifest
 from kmlbench.provision import changes as readiness
-from kmlbench.provision.apply import clean, lacking, look, prepare
+from kmlbench.provision.apply import clean, lacking, prepare_host, survey_host
 from kmlbench.provision.manifest import Manifest
 from kmlbench.provision.payload import Belongings, belongings
 
@@ -75,7 +75,7 @@ def files(host: RootedHost) -> dict[str, tuple[str, int]]:
 
 
 def prepared(host: RootedHost, wanted: Belongings) -> readiness.Changes:
-    return prepare(host, wanted, look(host, wanted))
+    return prepare_host(host, wanted, survey_host(host, wanted))
 
 
 def test_what_is_installed_is_taken_away_again_and_nothing_else(host: RootedHost, wanted: Belongings) -> None:
@@ -89,7 +89,7 @@ def test_what_is_installed_is_taken_away_again_and_nothing_else(host: RootedHost
     assert there["trusted/sbin/mysqld"][1] & 0o777 == 0o755
     assert there["usr/share/kmlbench/oltp/insert.lua"][1] & 0o777 == 0o644
     assert not [path for path in there if "partial" in path or "stage" in path]
-    assert "initialise the server's data in /var/lib/kmlbench/data" in changes.told
+    assert "initialise the server's data in /var/lib/kmlbench/data" in changes.lines
     assert {path: there[path] for path in before} == before
     done = clean(host)
     assert files(host) == before
@@ -101,15 +101,15 @@ def test_what_is_installed_is_taken_away_again_and_nothing_else(host: RootedHost
 def test_a_second_time_there_is_nothing_to_do(host: RootedHost, wanted: Belongings) -> None:
     prepared(host, wanted)
     before = files(host)
-    assert prepared(host, wanted).told == ()
+    assert prepared(host, wanted).lines == ()
     assert files(host) == before
 
 
 def test_looking_changes_nothing(host: RootedHost, wanted: Belongings) -> None:
     before = files(host)
-    state = look(host, wanted)
+    state = survey_host(host, wanted)
     assert lacking(host, wanted, state) == ()
-    told = readiness.changes(wanted, state).told
+    told = readiness.planned_changes(wanted, state).lines
     assert told[0] == "make the directory /trusted (0700)"
     assert "install /usr/lib/kmlbench/cpl" in told
     assert "copy /usr/sbin/mysqld to /trusted/sbin/mysqld" in told
@@ -134,7 +134,7 @@ def test_a_file_that_was_changed_since_is_left_and_named(host: RootedHost, wante
 def test_a_newer_server_is_copied_anew(host: RootedHost, wanted: Belongings) -> None:
     prepared(host, wanted)
     (host.root / "usr/sbin/mysqld").write_text("a newer one")
-    assert prepared(host, wanted).told == ("copy /usr/sbin/mysqld to /trusted/sbin/mysqld",)
+    assert prepared(host, wanted).lines == ("copy /usr/sbin/mysqld to /trusted/sbin/mysqld",)
     assert (host.root / "trusted/sbin/mysqld").read_text() == "a newer one"
     assert clean(host).changed == ()
 
@@ -204,14 +204,14 @@ def test_after_an_interruption_clean_finds_everything(
     monkeypatch.undo()
     assert clean(host).changed == ()
     assert files(host) == before
-    assert prepared(host, wanted).told != ()
+    assert prepared(host, wanted).lines != ()
 
 
 LISTED = Manifest(server=Server.MYSQL, files={"/trusted/bin/bash": "0" * 64}, directories=("/trusted",))
 
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
-    assert manifest.parse(LISTED.dump(), host="h") == LISTED
+    assert manifest.parse_manifest(LISTED.dump(), host="h") == LISTED
 
 
 @pytest.mark.parametrize(
@@ -233,13 +233,13 @@ def test_a_manifest_that_names_what_is_not_ours_is_refused(path: str) -> None:
         Manifest(server=Server.MYSQL, directories=(path,)),
     ):
         with pytest.raises(HostError, match="which is not ours"):
-            manifest.parse(forged.dump(), host="h")
+            manifest.parse_manifest(forged.dump(), host="h")
 
 
 @given(st.one_of(st.text(), st.dictionaries(st.text(), st.text()).map(json.dumps)))
 def test_any_other_text_is_a_damaged_manifest(text: str) -> None:
     with pytest.raises(HostError, match="is damaged"):
-        manifest.parse(text, host="h")
+        manifest.parse_manifest(text, host="h")
 
 
 def test_a_damaged_manifest_removes_nothing(host: RootedHost, wanted: Belongings) -> None:
@@ -266,7 +266,7 @@ def test_a_damaged_manifest_removes_nothing(host: RootedHost, wanted: Belongings
 def test_a_privilege_that_is_not_the_cells_is_told(
     kernel: Kernel, prefix: Prefix, level: int, told: str | None
 ) -> None:
-    found = readiness.unproven(kernel, prefix, level, "kml: not armed: page table isolation is on")
+    found = readiness.proof_lacks(kernel, prefix, level, "kml: not armed: page table isolation is on")
     if told is None:
         assert found is None
     else:

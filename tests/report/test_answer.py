@@ -27,7 +27,7 @@ def answer_to(root: Path, recipe: Recipe) -> Answer:
 
 
 def answer_of(path: Path) -> Answer:
-    stored = reader.read(path)
+    stored = reader.read_campaign(path)
     return answer(measurements.source(stored), stored.campaign.platform)
 
 

@@ -20,7 +20,7 @@ from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import STOCK_USR
 
 WORKLOADS = ("wisconsin",)
-RULE = stopping.rule(0.01, workload="wisconsin", served=True)
+RULE = stopping.stopping_rule(0.01, workload="wisconsin", served=True)
 # What a page must not hold: a number that is none, an interval of no width, a Python error.
 MADE_UP = re.compile(r"\bnan\b|\binf\b|Traceback|\[([−+]?[\d.,]+), \1\]")
 ALL = range(10_000)

@@ -16,7 +16,7 @@ from kmlbench.results import reader
 
 
 def read(root: Path, recipe: Recipe) -> reader.StoredCampaign:
-    return reader.read(build(root, recipe))
+    return reader.read_campaign(build(root, recipe))
 
 
 def test_every_cell_shows_what_its_trials_saw(tmp_path: Path) -> None:

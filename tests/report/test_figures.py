@@ -18,7 +18,8 @@ from kmlbench.results import reader
 
 def drawn(root: Path, recipe: Recipe) -> dict[str, Plot]:
     return {
-        plot.name: plot for plot in figures.plots_of(measurements.source(reader.read(build(root, recipe))))
+        plot.name: plot
+        for plot in figures.figure_plots(measurements.source(reader.read_campaign(build(root, recipe))))
     }
 
 

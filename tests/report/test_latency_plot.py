@@ -20,11 +20,11 @@ from kmlbench.results import reader
 
 
 def source(root: Path, recipe: Recipe) -> Source:
-    return measurements.source(reader.read(build(root, recipe)))
+    return measurements.source(reader.read_campaign(build(root, recipe)))
 
 
 def drawn(root: Path) -> Plot:
-    (plot,) = latency_plot.plots_of(source(root, Recipe(workloads=("getpid", "oltp_point_select"))))
+    (plot,) = latency_plot.latency_plots(source(root, Recipe(workloads=("getpid", "oltp_point_select"))))
     return plot
 
 
@@ -41,7 +41,7 @@ def test_every_run_stands_at_every_percentile(tmp_path: Path) -> None:
 
 def test_its_data_and_its_words_have_every_cell(tmp_path: Path) -> None:
     plot = drawn(tmp_path)
-    lines = plots.table(plot.series).splitlines()
+    lines = plots.plot_table(plot.series).splitlines()
     assert sum(line.startswith('"kml:/trusted, 99th percentile",point,') for line in lines) == 4
     assert "kml:/usr, longest 1.8" in plot.alternative
     assert "interval" in plot.alternative
@@ -62,7 +62,7 @@ def test_the_arms_of_a_control_differ_in_colour_and_in_marker(
 ) -> None:
     recipe = Recipe(workloads=("oltp_point_select",), control=True, cells=(cell,))
     found = source(tmp_path, recipe)
-    (latency,) = latency_plot.plots_of(found)
+    (latency,) = latency_plot.latency_plots(found)
     (legend,) = latency.draw(theme).legends
     assert [text.get_text() for text in legend.get_texts()] == [f"{cell} A", f"{cell} B"]
     marks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
@@ -71,7 +71,7 @@ def test_the_arms_of_a_control_differ_in_colour_and_in_marker(
     assert marks[1][0] not in {colour for colour, _ in of_cells}
     assert marks[1][1] not in {marker for _, marker in of_cells}
     if theme is plots.LIGHT:
-        for plot in figures.plots_of(found):
+        for plot in figures.figure_plots(found):
             if not plot.name.endswith("-change"):
                 assert [(one.colour, one.marker) for one in plot.series] == marks
 
@@ -82,4 +82,4 @@ def test_two_percentiles_are_no_distribution(tmp_path: Path) -> None:
         Measure(workload="oltp_point_select", metric=f"latency_{name}", process=Process.CLIENT): "ms"
         for name in ("mean", "p50", "p95")
     }
-    assert latency_plot.plots_of(replace(found, stored_units=few)) == ()
+    assert latency_plot.latency_plots(replace(found, stored_units=few)) == ()

@@ -54,7 +54,7 @@ SMALL = Recipe(blocks=2, workloads=("getpid", "wisconsin"))
 
 
 def page(root: Path, recipe: Recipe = SMALL) -> Page:
-    return Page(write.write(build(root, recipe)))
+    return Page(write.write_report(build(root, recipe)))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
 
-    found = write.write(tmp_path / "latest")
+    found = write.write_report(tmp_path / "latest")
 
     assert found == path / "report.html"
     assert {name: (path / name).read_bytes() for name in record} == record
@@ -90,7 +90,7 @@ def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
 def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
     path = build(tmp_path, replace(SMALL, failing={1}))
     (path / "raw" / "0001-stock-trusted-getpid").mkdir()
-    found = Page(write.write(path))
+    found = Page(write.write_report(path))
     beside = {address for address in found.addresses if not address.startswith(("#", "data:"))}
     assert [address for address in beside if not (path / address).exists()] == []
     assert {"campaign.json", "outcomes.jsonl", "samples.parquet"} <= beside
@@ -129,13 +129,13 @@ def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
-    first = write.write(path).read_bytes()
+    first = write.write_report(path).read_bytes()
     (path / "figures" / "of-another-day.svg").write_text("<svg/>")
 
     moved = tmp_path / "elsewhere" / path.name
     shutil.copytree(path, moved)
 
-    assert write.write(moved).read_bytes() == first
+    assert write.write_report(moved).read_bytes() == first
     assert not (moved / "figures" / "of-another-day.svg").exists()
 
 
@@ -203,7 +203,7 @@ def test_a_difference_is_one_however_small_it_is_and_the_page_says_so(tmp_path: 
     assert "taken for none" not in text
 
 
-RULE = stopping.rule(0.005, workload="wisconsin", served=True)
+RULE = stopping.stopping_rule(0.005, workload="wisconsin", served=True)
 
 
 @pytest.mark.slow
@@ -212,7 +212,7 @@ def test_it_is_said_how_many_measures_differ_where_nothing_should(
     tmp_path: Path, rule: Stopping | None, by_chance: float
 ) -> None:
     path = build(tmp_path, replace(SMALL, blocks=4, seed=13, stopping=rule))
-    text = Page(write.write(path)).text
+    text = Page(write.write_report(path)).text
     found = kmlbench.effects(path)
     same = found[(found["comparison"] == "stock:/trusted against stock:/usr") & found["low"].notna()]
     differ = int((same["verdict"] == "difference").sum())
@@ -320,7 +320,9 @@ def test_facts_that_do_not_agree_are_marked(tmp_path: Path) -> None:
     del record["crc32"]
     record["facts"]["cpus"] = "2"
     facts.write_text(json.dumps(record))
-    row = re.search(r"<tr><th scope=\"row\">cpus</th>.*?</tr>", write.write(path).read_text(), re.DOTALL)
+    row = re.search(
+        r"<tr><th scope=\"row\">cpus</th>.*?</tr>", write.write_report(path).read_text(), re.DOTALL
+    )
     assert row is not None
     assert '<span class="wrong">no</span>' in row[0]
 
@@ -330,7 +332,7 @@ def test_a_damaged_campaign_makes_no_report(tmp_path: Path) -> None:
     outcomes = path / "outcomes.jsonl"
     outcomes.write_bytes(outcomes.read_bytes().replace(b"1", b"7", 1))
     with pytest.raises(InputError, match="checksum"):
-        write.write(path)
+        write.write_report(path)
     assert not (path / "report.html").exists()
 
 
@@ -339,7 +341,7 @@ def test_a_cut_off_line_is_told_in_the_report(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     outcomes = path / "outcomes.jsonl"
     outcomes.write_bytes(outcomes.read_bytes()[:-5])
-    text = Page(write.write(path)).text
+    text = Page(write.write_report(path)).text
     assert "outcomes.jsonl:16: the line is cut off" in text
     assert "Of 16 planned trials 15 completed, 0 failed and 1 never ended" in text
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from kmlbench.model import (
     BootFacts,
-    Campaign,
     CommandResult,
     Completed,
     Failed,
     Kernel,
+    PlannedCampaign,
     Prefix,
     Process,
     Proof,
@@ -56,7 +56,7 @@ RULE = Stopping(
     metric="cpu_total",
     process=Process.CLIENT,
 )
-CAMPAIGN = Campaign(
+CAMPAIGN = PlannedCampaign(
     id="abc",
     started_utc="then",
     title="t",
@@ -123,7 +123,7 @@ def test_what_is_written_is_read() -> None:
     for outcome in (COMPLETED, FAILED):
         assert codec.read_line(codec.outcome_text(outcome), SampleReader()) == outcome
     assert codec.read_line(codec.resumption_text(RESUMPTION), SampleReader()) == RESUMPTION
-    assert codec.read_campaign(codec.campaign_text(CAMPAIGN)) == CAMPAIGN
+    assert codec.decode_campaign(codec.campaign_text(CAMPAIGN)) == CAMPAIGN
 
 
 @given(st.text(st.characters(), max_size=20))

@@ -41,7 +41,7 @@ def boot(index: int, kernel: Kernel, changed: Mapping[str, str] | None = None) -
 
 
 def agreement(*boots: BootFacts) -> dict[str, bool]:
-    return {row.name: row.agrees for row in facts.compare(boots)}
+    return {row.name: row.agrees for row in facts.compare_boots(boots)}
 
 
 def test_boots_that_differ_in_the_kernel_alone_agree() -> None:
@@ -90,12 +90,12 @@ def test_pairs_of_hosts_may_be_other_machines() -> None:
 
 def test_one_boot_agrees_with_itself_and_none_with_nothing() -> None:
     assert all(agreement(boot(0, Kernel.STOCK)).values())
-    assert facts.compare([]) == ()
+    assert facts.compare_boots([]) == ()
 
 
 def test_a_row_shows_the_values_of_each_kernel() -> None:
     boots = [boot(0, Kernel.STOCK), boot(1, Kernel.KML), boot(2, Kernel.STOCK, {"cpu_model": "other"})]
-    row = facts.compare(boots)[1]
+    row = facts.compare_boots(boots)[1]
     assert row == facts.FactRow(
         name="cpu_model",
         expectation=Expectation.EQUAL,

@@ -55,7 +55,7 @@ def test_no_cut_of_the_last_line_changes_a_number(tmp_path: Path) -> None:
     expected = kmlbench.load(path)
     for offset in range(last + 1, len(whole), 97):
         outcomes.write_bytes(whole[:offset])
-        pd.testing.assert_frame_equal(frames.samples(reader.read(path)), expected)
+        pd.testing.assert_frame_equal(frames.samples_frame(reader.read_campaign(path)), expected)
 
 
 @LOADED
@@ -65,7 +65,7 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, name: str) -> None:
     path = build(tmp_path, SMALL)
     file = path / name
     whole = file.read_bytes()
-    expected = reader.read(path)
+    expected = reader.read_campaign(path)
     rng = random.Random(20)
     for _ in range(FLIPS):
         file.write_bytes(flipped(whole, rng))
@@ -104,7 +104,7 @@ def test_a_campaign_of_before_the_checksums_never_ends_in_a_traceback(
 
 def read(path: Path) -> reader.StoredCampaign | InputError:
     try:
-        return reader.read(path)
+        return reader.read_campaign(path)
     except InputError as error:
         return error
 

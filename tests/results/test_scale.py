@@ -25,7 +25,7 @@ RECIPE = Recipe(blocks=2, workloads=("oltp_point_select",))
 
 def enlarged(root: Path, times: int) -> Path:
     """A campaign whose trials have each sample so many times."""
-    small = reader.read(build(root / "small", RECIPE))
+    small = reader.read_campaign(build(root / "small", RECIPE))
     with writer.create(root / f"x{times}", dataclasses.replace(small.campaign, id=f"x{times}")) as directory:
         for outcome in small.completed:
             directory.append(dataclasses.replace(outcome, samples=tuple(outcome.samples) * times))
@@ -36,7 +36,7 @@ def test_a_stored_sample_is_no_object(tmp_path: Path) -> None:
     """Reading makes a few objects for each trial, whatever it holds."""
     gc.collect()
     before = len(gc.get_objects())
-    stored = reader.read(enlarged(tmp_path, 300))
+    stored = reader.read_campaign(enlarged(tmp_path, 300))
     kept = len(gc.get_objects()) - before
     samples = sum(len(outcome.samples) for outcome in stored.completed)
     assert samples > 40_000
@@ -44,7 +44,7 @@ def test_a_stored_sample_is_no_object(tmp_path: Path) -> None:
 
 
 def test_the_kinds_of_samples_are_kept_once(tmp_path: Path) -> None:
-    completed = reader.read(enlarged(tmp_path, 3)).completed
+    completed = reader.read_campaign(enlarged(tmp_path, 3)).completed
     tables = {id(outcome.samples.kinds) for outcome in completed if isinstance(outcome.samples, Samples)}
     assert len(tables) == 1
 
@@ -53,7 +53,8 @@ def test_the_page_does_not_grow_with_the_samples(tmp_path: Path) -> None:
     """Beyond a number of points a figure's points are one picture in it."""
     times = plots.MOST_POINTS // 8 + 1
     sizes = [
-        write.write(enlarged(tmp_path / str(factor), times * factor)).stat().st_size for factor in (1, 3)
+        write.write_report(enlarged(tmp_path / str(factor), times * factor)).stat().st_size
+        for factor in (1, 3)
     ]
     assert sizes[1] < 1.2 * sizes[0]
 
@@ -91,9 +92,9 @@ def test_columns_are_the_samples_they_were_made_of() -> None:
 
 
 def test_samples_in_columns_and_as_objects_give_the_same_frame(tmp_path: Path) -> None:
-    stored = reader.read(build(tmp_path, RECIPE))
+    stored = reader.read_campaign(build(tmp_path, RECIPE))
     objects = dataclasses.replace(stored, outcomes=tuple(_as_objects(one) for one in stored.completed))
-    assert frames.samples(objects).equals(frames.samples(stored))
+    assert frames.samples_frame(objects).equals(frames.samples_frame(stored))
 
 
 def _as_objects(outcome: Completed) -> Completed:
@@ -102,11 +103,11 @@ def _as_objects(outcome: Completed) -> Completed:
 
 @pytest.mark.parametrize("name", ["driver", "unit"])
 def test_a_name_that_is_no_text_is_shown_as_such(tmp_path: Path, name: str) -> None:
-    stored = reader.read(build(tmp_path, RECIPE))
+    stored = reader.read_campaign(build(tmp_path, RECIPE))
     first = stored.completed[0]
     strange = dataclasses.replace(first.samples[0])
     object.__setattr__(strange, name, "x\udcff")
-    frame = frames.samples(
+    frame = frames.samples_frame(
         dataclasses.replace(stored, outcomes=(dataclasses.replace(first, samples=(strange,)),))
     )
     assert list(frame[name]) == ["x\\udcff"]

@@ -36,7 +36,7 @@ PLAN = (
     Trial(block=0, boot=1, position=1, variant=KML, workload="wisconsin"),
     Trial(block=0, boot=1, position=2, variant=KML, workload="getpid"),
 )
-CAMPAIGN = model.Campaign(
+CAMPAIGN = model.PlannedCampaign(
     id="abc123",
     started_utc="2025-11-23T01:02:03Z",
     title="a small one",
@@ -67,7 +67,7 @@ FAILED = Failed(
 )
 
 
-def stored(root: Path, *outcomes: Outcome, campaign: model.Campaign = CAMPAIGN) -> Path:
+def stored(root: Path, *outcomes: Outcome, campaign: model.PlannedCampaign = CAMPAIGN) -> Path:
     with writer.create(root, campaign) as directory:
         for outcome in outcomes:
             directory.append(outcome)
@@ -77,7 +77,7 @@ def stored(root: Path, *outcomes: Outcome, campaign: model.Campaign = CAMPAIGN) 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     path = stored(tmp_path, COMPLETED, FAILED)
 
-    found = reader.read(tmp_path / "latest")
+    found = reader.read_campaign(tmp_path / "latest")
 
     assert path.name == "20251123T010203Z-abc123"
     assert found.directory == path
@@ -88,13 +88,13 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_never_ended_is_missing(tmp_path: Path) -> None:
-    assert reader.read(stored(tmp_path, COMPLETED)).missing == PLAN[1:]
+    assert reader.read_campaign(stored(tmp_path, COMPLETED)).missing == PLAN[1:]
 
 
 def test_an_outcome_is_on_the_disk_before_the_next_trial(tmp_path: Path) -> None:
     with writer.create(tmp_path, CAMPAIGN) as directory:
         directory.append(COMPLETED)
-        assert reader.read(directory.path).outcomes == (COMPLETED,)
+        assert reader.read_campaign(directory.path).outcomes == (COMPLETED,)
 
 
 def test_latest_is_a_relative_link_to_the_newest(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_facts_are_kept_by_boot(tmp_path: Path) -> None:
         directory.facts(1, Kernel.KML, {"memory": "2048"})
         directory.facts(0, Kernel.STOCK, {"memory": "2048"})
 
-    assert reader.read(directory.path).facts == (
+    assert reader.read_campaign(directory.path).facts == (
         model.BootFacts(boot=0, kernel=Kernel.STOCK, facts={"memory": "2048"}),
         model.BootFacts(boot=1, kernel=Kernel.KML, facts={"memory": "2048"}),
     )
@@ -161,7 +161,7 @@ def test_a_last_line_counts_once_its_newline_is_written(tmp_path: Path) -> None:
     last = whole.index(b"\n") + 1
     for offset in range(last, len(whole)):
         outcomes.write_bytes(whole[:offset])
-        found = reader.read(path)
+        found = reader.read_campaign(path)
         assert found.outcomes == (COMPLETED,)
         assert found.missing == PLAN[1:]
         told = [note for note in found.notes if "cut off" in note]
@@ -251,7 +251,7 @@ def test_damage_is_named_with_file_and_line(
     (path / name).write_text(text.replace(old, new, 1))
 
     with pytest.raises(InputError, match=message):
-        reader.read(path)
+        reader.read_campaign(path)
 
 
 def unsealed(text: str) -> str:
@@ -263,7 +263,7 @@ def test_a_campaign_without_checksums_is_read(tmp_path: Path) -> None:
     path = stored(tmp_path, COMPLETED, FAILED)
     for name in ("campaign.json", "outcomes.jsonl"):
         (path / name).write_text(unsealed((path / name).read_text()))
-    assert reader.read(path).outcomes == (COMPLETED, FAILED)
+    assert reader.read_campaign(path).outcomes == (COMPLETED, FAILED)
 
 
 def test_another_number_is_not_what_was_written(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_another_number_is_not_what_was_written(tmp_path: Path) -> None:
     outcomes = path / "outcomes.jsonl"
     outcomes.write_text(outcomes.read_text().replace('"value": 0.1', '"value": 0.2'))
     with pytest.raises(InputError, match=r"(?s)outcomes\.jsonl:1: .*its checksum differs.*remedy: restore"):
-        reader.read(path)
+        reader.read_campaign(path)
 
 
 @pytest.mark.parametrize(("found", "remedy"), [(2, "newer kmlbench"), (0, "no version of kmlbench wrote")])
@@ -280,16 +280,18 @@ def test_another_format_has_its_own_remedy(tmp_path: Path, found: int, remedy: s
     text = unsealed((path / "campaign.json").read_text())
     (path / "campaign.json").write_text(text.replace('"format": 1', f'"format": {found}'))
     with pytest.raises(InputError, match=rf"(?s)format {found} is unknown.*format 1\n.*remedy: .*{remedy}"):
-        reader.read(path)
+        reader.read_campaign(path)
 
 
 def test_boots_that_were_measured_without_facts_are_noted(tmp_path: Path) -> None:
     with writer.create(tmp_path, CAMPAIGN) as directory:
         directory.append(COMPLETED)
         directory.append(FAILED)
-    assert ["boots that were measured (0)" in note for note in reader.read(directory.path).notes] == [True]
+    assert [
+        "boots that were measured (0)" in note for note in reader.read_campaign(directory.path).notes
+    ] == [True]
     directory.facts(0, Kernel.STOCK, {"memory": "2048"})
-    assert reader.read(directory.path).notes == ()
+    assert reader.read_campaign(directory.path).notes == ()
 
 
 def test_an_outcome_that_is_told_twice_is_damage(tmp_path: Path) -> None:
@@ -297,7 +299,7 @@ def test_an_outcome_that_is_told_twice_is_damage(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"outcomes\.jsonl:2: trial 0000-stock-usr-getpid is not planned, or ended"
     ):
-        reader.read(path)
+        reader.read_campaign(path)
 
 
 @pytest.mark.parametrize("name", ["campaign.json", "outcomes.jsonl"])
@@ -305,4 +307,4 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     path = stored(tmp_path, COMPLETED)
     (path / name).unlink()
     with pytest.raises(InputError, match=rf"(?s){name}: cannot be read: No such file.*remedy: "):
-        reader.read(path)
+        reader.read_campaign(path)

@@ -19,12 +19,11 @@ import kmlbench
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
 from kmlbench.model import (
-    Adapter,
     Boot,
-    Campaign,
     Host,
     Kernel,
     Outcome,
+    PlannedCampaign,
     Prefix,
     Proof,
     Sample,
@@ -43,6 +42,7 @@ from kmlbench.run import trial as trials
 from kmlbench.run.trial import Bench
 from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads.base import Adapter
 
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 GETPID = {"getpid": False}
@@ -92,13 +92,13 @@ class Rig:
             yield Booted(host=host, facts=self.facts)
 
     def run(self, workloads: dict[str, bool] = GETPID) -> StoredCampaign:
-        made = schedule.make(CELLS, workloads, blocks=self.blocks, seed=2)
+        made = schedule.make_schedule(CELLS, workloads, blocks=self.blocks, seed=2)
         if self.control:
             made = schedule.make_control(self.control, workloads, blocks=self.blocks, seed=2)
         planned = schedule.distribute(made, pairs=self.pairs)
         with writer.create(self.directory, self._record(planned)) as directory:
             try:
-                campaign.Campaign(
+                campaign.CampaignRun(
                     experiment=campaign.Experiment(
                         plan=planned,
                         server=Server.MYSQL,
@@ -117,8 +117,8 @@ class Rig:
                 self.directory = directory.path
         return self.stored()
 
-    def _record(self, planned: tuple[Trial, ...]) -> Campaign:
-        return Campaign(
+    def _record(self, planned: tuple[Trial, ...]) -> PlannedCampaign:
+        return PlannedCampaign(
             id="test",
             started_utc="2026-11-23T00:00:00Z",
             title="a test",
@@ -132,7 +132,7 @@ class Rig:
         )
 
     def stored(self) -> StoredCampaign:
-        return reader.read(self.directory)
+        return reader.read_campaign(self.directory)
 
 
 @pytest.fixture
@@ -448,7 +448,7 @@ class Servers:
 def servers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Servers:
     rig.script = lambda boot: [*inspecting(release=RELEASES[boot.kernel]), DMESG]
     found = Servers()
-    monkeypatch.setattr(mysql, "running", found.running)
+    monkeypatch.setattr(mysql, "running_server", found.running)
     monkeypatch.setattr(trials, "perform", found.perform)
     return found
 
@@ -490,7 +490,7 @@ def test_a_server_that_does_not_stop_fails_no_trial(rig: Rig, servers: Servers) 
 
 
 def planned(rig: Rig) -> tuple[Trial, ...]:
-    return schedule.make(CELLS, SERVED, blocks=rig.blocks, seed=2)
+    return schedule.make_schedule(CELLS, SERVED, blocks=rig.blocks, seed=2)
 
 
 def with_alive_after_the_first_failure() -> Script:

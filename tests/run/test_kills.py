@@ -39,7 +39,7 @@ def test_kills_cost_no_sample_and_double_none(tmp_path: Path, kills: int, blocks
     assert (killed, code) == (kills, 0), child.stderr[-2000:]
 
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
-    stored = reader.read(directory)
+    stored = reader.read_campaign(directory)
     assert stored.notes == ()
     assert len(stored.campaign.plan) == 4 * blocks
     assert Counter(one.trial for one in stored.outcomes) == Counter(stored.campaign.plan)

@@ -50,7 +50,7 @@ A, B, C, D = (ssh(name, f"ssh-ed25519 {name * 8} root@{name}") for name in "ABCD
 
 @contextmanager
 def campaign(root: Path, *hosts: QemuHostSpec | SshHostSpec) -> Iterator[None]:
-    with locks.held(locks.machines(hosts), root=root, holder="results/one"):
+    with locks.held(locks.claims_of(hosts), root=root, holder="results/one"):
         yield
 
 

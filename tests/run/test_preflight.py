@@ -30,7 +30,7 @@ def meminfo(directory: Path, available_mib: int) -> Path:
 
 
 def test_a_machine_that_has_everything(tmp_path: Path) -> None:
-    preflight.check([GUEST], tmp_path / "not" / "yet", meminfo=meminfo(tmp_path, 2048 + 512))
+    preflight.check_machine([GUEST], tmp_path / "not" / "yet", meminfo=meminfo(tmp_path, 2048 + 512))
 
 
 def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(MachineError) as caught:
-        preflight.check([GUEST], tmp_path / "results", meminfo=meminfo(tmp_path, 2000))
+        preflight.check_machine([GUEST], tmp_path / "results", meminfo=meminfo(tmp_path, 2000))
     told = str(caught.value)
     assert f"{tmp_path} has 10 MiB free, a campaign needs 256" in told
     assert "qemu-system-x86_64 is not installed on this machine" in told
@@ -48,13 +48,13 @@ def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pyte
 
 def test_guests_of_several_pairs_are_there_at_once(tmp_path: Path) -> None:
     pairs = [GUEST] * 4
-    preflight.check(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560))
+    preflight.check_machine(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560))
     with pytest.raises(MachineError, match=r"5119 MiB .* 2 guests of 2048 MiB need 5120"):
-        preflight.check(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560 - 1))
+        preflight.check_machine(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560 - 1))
 
 
 def test_hosts_that_already_run_need_neither_qemu_nor_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    preflight.check([], tmp_path, meminfo=meminfo(tmp_path, 1))
+    preflight.check_machine([], tmp_path, meminfo=meminfo(tmp_path, 1))

@@ -59,7 +59,7 @@ class Campaigns:
         return max(path.parent.name for path in self.results.glob("2*/campaign.json"))
 
     def stored(self) -> StoredCampaign:
-        return reader.read(self.results / self.newest)
+        return reader.read_campaign(self.results / self.newest)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def campaigns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaigns:
 @pytest.fixture
 def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports take seconds, and these tests are about the record."""
-    monkeypatch.setattr(report, "write", lambda directory, **_: directory / "report.html")
+    monkeypatch.setattr(report, "write_report", lambda directory, **_: directory / "report.html")
 
 
 def require_whole(stored: StoredCampaign) -> None:
@@ -179,7 +179,7 @@ def down(campaigns: Campaigns) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise HostError("the host does not answer")
 
-    campaigns.monkeypatch.setattr(setup, "prepare", refuse)
+    campaigns.monkeypatch.setattr(setup, "prepare_machines", refuse)
     campaigns.monkeypatch.setattr(provenance, "git_commit", lambda: "deadbeef")
     (campaigns.directory / "hosts.yaml").unlink()
 
@@ -188,7 +188,7 @@ def test_a_dry_run_of_a_campaign_that_ended_starts_nothing(
     campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "write", lambda directory, **_: directory / "report.html")
+        patch.setattr(report, "write_report", lambda directory, **_: directory / "report.html")
         assert campaigns.begin() == 0
     down(campaigns)
     capsys.readouterr()
@@ -429,7 +429,7 @@ class TestWhatMayNotChange:
 
     def test_the_platform(self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
         found = replace(ready(campaigns.playing), platform=Platform.KVM)
-        campaigns.monkeypatch.setattr(setup, "prepare", lambda *_, **__: found)
+        campaigns.monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: found)
         assert campaigns.resume() == 2
         assert "'QEMU TCG, instruction clock', but its hosts are now 'QEMU KVM'" in capsys.readouterr().err
 

@@ -39,8 +39,10 @@ def prepare(directory: Path) -> Ready:
     names = ((kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
     listed = "".join(HOST.format(*name, number) for number, name in enumerate(names))
     path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
-    trials = schedule.make(CELLS, {"getpid": False}, blocks=4, seed=1)
-    return setup.prepare(campaign.load(path), trials, seed=1, cache=Cache(directory), progress=Silent())
+    trials = schedule.make_schedule(CELLS, {"getpid": False}, blocks=4, seed=1)
+    return setup.prepare_machines(
+        campaign.load_config(path), trials, seed=1, cache=Cache(directory), progress=Silent()
+    )
 
 
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +93,9 @@ class Stocked(Cache):
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_control_builds_the_kernel_that_it_boots(tmp_path: Path, cell: Variant) -> None:
     path = hosts_file(tmp_path, blocks=2)
-    settings = campaign.with_clock(campaign.load(path), Clock.INSTRUCTIONS)
+    settings = campaign.with_clock(campaign.load_config(path), Clock.INSTRUCTIONS)
     trials = schedule.make_control(cell, {"getpid": False}, blocks=2, seed=1)
     cache = Stocked(tmp_path / "cache")
-    ready = setup.prepare(settings, trials, seed=1, cache=cache, progress=Silent())
+    ready = setup.prepare_machines(settings, trials, seed=1, cache=cache, progress=Silent())
     assert cache.kernels == [cell.kernel]
     assert ready.releases == {cell.kernel: f"release of {cell.kernel}"}

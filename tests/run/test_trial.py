@@ -13,7 +13,7 @@ from support.fake_host import Exchange, FakeHost
 from support.paths import DATA
 
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
-from kmlbench.model import Campaign, Kernel, Prefix, Server, Trial, Variant
+from kmlbench.model import Kernel, PlannedCampaign, Prefix, Server, Trial, Variant
 from kmlbench.results import writer
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import trial as trials
@@ -88,7 +88,7 @@ PROBE = Exchange(
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[CampaignDirectory]:
-    campaign = Campaign(
+    campaign = PlannedCampaign(
         id="test",
         started_utc="2026-11-23T00:00:00Z",
         title="a test",

@@ -60,10 +60,10 @@ def test_a_stream_that_ends_at_once_fails_the_trial() -> None:
     near, far = socket.socketpair()
     far.close()
     with near, pytest.raises(TrialError) as caught:
-        dataset.load("wisconsin", FakeHost(streams=[near]), HANDLE)
+        dataset.load_tables("wisconsin", FakeHost(streams=[near]), HANDLE)
     assert caught.value.stage == "load"
 
 
 def test_an_unknown_data_set_is_refused() -> None:
     with pytest.raises(TrialError, match="'tpcc'"):
-        dataset.load("tpcc", FakeHost(), HANDLE)
+        dataset.load_tables("tpcc", FakeHost(), HANDLE)

@@ -65,7 +65,7 @@ def stop(returncode: int = 0) -> Exchange:
 def test_a_server_is_set_up_awaited_stopped_and_forgotten_in_this_order(prefix: Prefix) -> None:
     script = [*set_up(prefix), ready(), FORGET_INIT, stop(), REMOVE]
     with FakeHost(script=script) as host:
-        with mysql.running(host, prefix, Server.MYSQL) as handle:
+        with mysql.running_server(host, prefix, Server.MYSQL) as handle:
             assert handle.pid == 4321
             setting = handle.setting(seed=3, scale=0.5)
         assert (setting.prefix, setting.socket) == (prefix, f"{DIRECTORY}/socket")
@@ -81,7 +81,7 @@ def test_the_password_is_in_no_command_line_and_in_no_repr() -> None:
             seen.append(tuple(argv))
             return super().run(argv, timeout_s=timeout_s, stdin=stdin)
 
-    with Listening(script=script) as host, mysql.running(host, Prefix.USR, Server.MYSQL) as handle:
+    with Listening(script=script) as host, mysql.running_server(host, Prefix.USR, Server.MYSQL) as handle:
         assert handle.password == SECRET
         assert SECRET not in repr(handle)
     assert not any(SECRET in argument for argv in seen for argument in argv)
@@ -95,7 +95,7 @@ def test_a_server_that_does_not_start_is_killed_and_its_log_is_told(code: int, c
     with FakeHost(script=script) as host:
         with (
             pytest.raises(TrialError, match="no more room") as caught,
-            mysql.running(host, Prefix.USR, Server.MYSQL),
+            mysql.running_server(host, Prefix.USR, Server.MYSQL),
         ):
             pytest.fail("this server does not run")
         assert caught.value.stage == "start server"
@@ -109,7 +109,7 @@ def test_a_host_without_room_fails_the_start() -> None:
     with (
         FakeHost(script=[*script, full, KILL, REMOVE]) as host,
         pytest.raises(TrialError, match="No space left"),
-        mysql.running(host, Prefix.USR, Server.MYSQL),
+        mysql.running_server(host, Prefix.USR, Server.MYSQL),
     ):
         pytest.fail("this server does not run")
 
@@ -117,7 +117,7 @@ def test_a_host_without_room_fails_the_start() -> None:
 def test_a_server_that_does_not_stop_is_killed_and_fails_the_trial() -> None:
     script = [*set_up(Prefix.USR), ready(), FORGET_INIT, stop(124), TAIL, KILL, REMOVE]
     with FakeHost(script=script) as host:
-        with pytest.raises(TrialError) as caught, mysql.running(host, Prefix.USR, Server.MYSQL):
+        with pytest.raises(TrialError) as caught, mysql.running_server(host, Prefix.USR, Server.MYSQL):
             pass
         assert caught.value.stage == "stop server"
 
@@ -128,7 +128,7 @@ def test_the_error_of_the_trial_is_not_hidden_by_one_of_the_clean_up() -> None:
     with (
         FakeHost(script=script) as host,
         pytest.raises(KeyboardInterrupt),
-        mysql.running(host, Prefix.USR, Server.MYSQL),
+        mysql.running_server(host, Prefix.USR, Server.MYSQL),
     ):
         raise KeyboardInterrupt
 

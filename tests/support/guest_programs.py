@@ -49,7 +49,7 @@ def tap(guest: SshHost, prefix: Prefix, name: str, *arguments: str) -> list[str]
 
 def require_mysql_serves(guest: SshHost, prefix: Prefix) -> None:
     """A server of this prefix starts and answers a client of the same."""
-    with server.running(guest, prefix, Server.MYSQL) as handle:
+    with server.running_server(guest, prefix, Server.MYSQL) as handle:
         client = (prefix.path("bin/mysql"), f"--defaults-file={handle.password_file}")
         options = (f"--socket={handle.socket}", f"--user={handle.user}", "--batch", "--skip-column-names")
         assert check(guest, *client, *options, "--execute=select 6 * 7") == "42\n"

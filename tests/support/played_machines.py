@@ -19,7 +19,7 @@ from support.host_sessions import getpid, getpid_argv, inspecting
 
 from kmlbench import provenance
 from kmlbench.hosts.base import Booted, Machines, Ready
-from kmlbench.hosts.qemu_process import tied
+from kmlbench.hosts.qemu_process import tied_to_parent
 from kmlbench.model import Boot, Clock, CommandResult, Kernel, Platform
 from kmlbench.process import QEMU
 from kmlbench.run import preflight, setup
@@ -93,7 +93,7 @@ def guest_argv(directory: Path, *, prefix: tuple[str, ...] | None = None) -> tup
         program.symlink_to("/bin/sh")
     console = f"socket,id=console,fd=3,logfile={directory / 'console.log'}"
     script = ("-c", "kill -STOP $$", "sh", "-chardev", console)
-    return (*(tied() if prefix is None else prefix), str(program), *script)
+    return (*(tied_to_parent() if prefix is None else prefix), str(program), *script)
 
 
 def guests_below(results: Path) -> list[int]:
@@ -118,8 +118,8 @@ def ready(machines: Machines) -> Ready:
 
 def stage(monkeypatch: pytest.MonkeyPatch, machines: Machines) -> None:
     """Have `run-benchmark` work on `machines`."""
-    monkeypatch.setattr(setup, "prepare", lambda *_, **__: ready(machines))
-    monkeypatch.setattr(preflight, "check", lambda *_, **__: None)
+    monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: ready(machines))
+    monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
     monkeypatch.setattr(provenance, "git_commit", lambda: "c0ffee")
 
 

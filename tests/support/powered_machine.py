@@ -25,7 +25,7 @@ from kmlbench import process
 from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.errors import HostError
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, KERNEL_COMMAND_LINE, READY, GuestSpec, qemu_argv
-from kmlbench.hosts.qemu_process import Machine, start, tied
+from kmlbench.hosts.qemu_process import Machine, start_qemu, tied_to_parent
 
 ARMED = "kernel_mode_linux=on"
 # What the user's machine has on its command line before anybody changes it.
@@ -118,9 +118,9 @@ class Powered:
             disk = next(index for index, word in enumerate(arguments) if word.startswith("file="))
             arguments[disk] = f"file={self.directory / 'disk'},format=qcow2,if=virtio"
             arguments[arguments.index("-append") + 1] = line
-            return (*tied(), *arguments)
+            return (*tied_to_parent(), *arguments)
 
-        machine = start(spec.name, argv, directory=console)
+        machine = start_qemu(spec.name, argv, directory=console)
         try:
             machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
         except HostError:

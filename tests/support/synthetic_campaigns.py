@@ -108,7 +108,7 @@ def build(root: Path, recipe: Recipe | None = None) -> Path:
     """Store a synthetic campaign below `root`; its directory."""
     recipe = recipe or Recipe()
     random = np.random.default_rng(recipe.seed)
-    campaign = model.Campaign(
+    campaign = model.PlannedCampaign(
         id=recipe.id if recipe.seed == 7 else f"{recipe.id}-{recipe.seed}",
         started_utc=recipe.started_utc,
         title=recipe.title,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, qemu_argv
-from kmlbench.hosts.qemu_process import start, tied
+from kmlbench.hosts.qemu_process import start_qemu, tied_to_parent
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Acceleration
 
@@ -115,10 +115,10 @@ def watched(
 
     def argv(port: int, console: str) -> tuple[str, ...]:
         arguments = changed(qemu_argv(spec, port=port, console=console))
-        return (*tied(), *arguments, "-qmp", f"unix:{path},server=on,wait=off")
+        return (*tied_to_parent(), *arguments, "-qmp", f"unix:{path},server=on,wait=off")
 
     with ExitStack() as stack:
-        machine = start(spec.name, argv, directory=directory)
+        machine = start_qemu(spec.name, argv, directory=directory)
         stack.callback(machine.stop)
         machine.wait_for(READY, deadline_s=BOOT_DEADLINE_S)
         machine.listen()

@@ -18,8 +18,11 @@ from support.fake_host import Exchange
 from support.played_machines import DMESG, RELEASES, Playing, hosts_file, stage
 
 import kmlbench
+from kmlbench.cli.commands.completion import completion
 from kmlbench.cli.main import main as kmlbench_main
 from kmlbench.cli.main import run_benchmark
+from kmlbench.cli.programs import kmlbench_parser
+from kmlbench.config.schema import hosts_schema
 from kmlbench.model import Boot
 from kmlbench.run import trial as trials
 from kmlbench.workloads.registry import ADAPTERS, PROGRAMS
@@ -51,7 +54,17 @@ def main() -> None:
     assert run_benchmark(["--hosts", str(hosts), "--results", str(results)]) == 0
     assert kmlbench_main(["verify", str(results / "latest")]) == 0
     frame = kmlbench.load(results / "latest")
-    print(json.dumps({"package": kmlbench.__file__, "metrics": sorted(set(frame["metric"]))}))
+    print(
+        json.dumps(
+            {
+                "package": kmlbench.__file__,
+                "metrics": sorted(set(frame["metric"])),
+                "completion": completion(kmlbench_parser(), "bash"),
+                "workloads": hosts_schema()["properties"]["campaign"]["properties"]["workloads"],
+                "report": json.loads((results / "latest" / "report.json").read_text())["sections"],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

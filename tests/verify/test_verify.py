@@ -8,7 +8,9 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -23,6 +25,7 @@ from kmlbench.cli.main import main
 from kmlbench.model import Boot
 from kmlbench.plan.comparisons import STOCK_USR
 from kmlbench.report import write
+from kmlbench.report.render import Piece, Place
 from kmlbench.results import lines, reader
 from kmlbench.verify import page_diff
 
@@ -36,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign with its raw output and its report."""
     rig = Rig(directory=tmp_path_factory.mktemp("whole"), blocks=2)
     directory = rig.run().directory
-    write.write(directory)
+    write.write_report(directory)
     return directory
 
 
@@ -46,7 +49,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 
 
 def test_a_campaign_that_nobody_touched(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    samples = sum(len(outcome.samples) for outcome in reader.read(whole).completed)
+    samples = sum(len(outcome.samples) for outcome in reader.read_campaign(whole).completed)
     assert main(["verify", str(whole)]) == 0
     told = capsys.readouterr()
     assert f"{samples} numbers of 8 trials match the raw output" in told.out
@@ -133,7 +136,7 @@ def outcome(path: Path, change: Callable[[dict[str, object]], None]) -> None:
     del record["crc32"]
     change(record)
     (path / "outcomes.jsonl").write_text("".join([lines.seal(record) + "\n", *others]))
-    write.write(path)
+    write.write_report(path)
 
 
 def a_forged_sample(path: Path) -> None:
@@ -153,7 +156,7 @@ def a_forged_proof(path: Path) -> None:
 
 
 def first_trial(path: Path) -> Path:
-    return path / "raw" / reader.read(path).completed[0].trial.id
+    return path / "raw" / reader.read_campaign(path).completed[0].trial.id
 
 
 def a_digit_in_raw_output(path: Path) -> None:
@@ -271,6 +274,7 @@ def test_a_difference_says_how_to_have_the_program_again(
         ("raw/*/measure.json", "copy the whole campaign directory again"),
         ("raw/*/commands.json", "copy the whole campaign directory again"),
         ("report.html", "run `kmlbench report DIR` first"),
+        ("report.json", "run `kmlbench report DIR` first"),
         ("samples.parquet", "run `kmlbench report DIR` first"),
     ],
 )
@@ -336,8 +340,51 @@ def test_a_campaign_whose_raw_output_was_left_out(
 
 
 def test_a_difference_in_mark_up_alone_has_its_line() -> None:
-    assert page_diff.difference("<p>\n<b>1</b>", "<p>\n<i>1</i>") == "line 2 differs in its mark-up"
-    assert page_diff.difference("<p>1</p>", "<p>1</p>") is None
+    derived = [Piece(place=Place(), text="<p>\n"), Piece(place=Place(section="Facts"), text="<i>1</i>")]
+    assert page_diff.page_difference("<p>\n<b>1</b>", derived) == "line 2 differs in its mark-up"
+    assert page_diff.page_difference("<p>\n<i>1</i>", derived) is None
+    assert page_diff.page_difference("<p>\n<i>2</i>", derived) == "Facts: '2' is there, '1' is derived"
+    assert page_diff.page_difference("<p>\n<i>1</i>\n", derived) == "line 2 differs in its mark-up"
+
+
+def edit_json(path: Path, change: Callable[[Any], object]) -> None:
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def rows_of(report: Any) -> Any:
+    return report["sections"][1]["tables"][0]["groups"][0]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (
+            lambda report: rows_of(report)[0]["cells"][0].update(text="9"),
+            r"getpid, table 'getpid: .*', row 'stock:/usr', column 'SYSCALL, .*': '9' is there, '.*' is ",
+        ),
+        (
+            lambda report: rows_of(report).pop(),
+            r"getpid, table 'getpid: .*', row 'stock:/trusted against stock:/usr': .* is derived",
+        ),
+        (
+            lambda report: report["sections"][1].update(note="fast"),
+            r"getpid, note: 'fast' is there, 'SYSCALL: .*",
+        ),
+        (
+            lambda report: report["proofs"][3].update(cpls="3"),
+            r"proofs, row 'kml:/trusted', column 'cpls': '3' is there, '0' is derived",
+        ),
+        (lambda report: report["counts"].update(completed=7), r"counts, completed: '7' is there, '8'"),
+    ],
+)
+def test_a_number_of_the_reports_data_has_its_section_table_row_and_column(
+    copy: Path, change: Callable[[Any], object], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_json(copy / "report.json", change)
+    assert main(["verify", str(copy)]) == DIFFERS
+    assert re.search(f"report.json: {named}", capsys.readouterr().err)
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +409,7 @@ def with_control(copy: Path, control: Path) -> Path:
 def test_a_control_that_came_later_does_not_matter(copy: Path, a_control: Path) -> None:
     shutil.copytree(a_control, copy.parent / "later")
     assert main(["verify", str(copy)]) == 0
-    write.write(copy)
+    write.write_report(copy)
     assert "later, 2 blocks" in (copy / "report.html").read_text()
     assert main(["verify", str(copy)]) == 0
 
@@ -392,17 +439,18 @@ def test_another_control_in_the_place_of_the_first_is_a_difference(
 
 def test_a_place_that_is_no_path_is_bad_input(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in ("x" * 5000, "a\0b", "../" * 300):
-        replaced(copy / "report.html", '(name="kmlbench-control" content=)"[^"]*"', rf'\1"{place}"')
+        noise = {"place": place}
+        edit_json(copy / "report.json", partial(dict.update, noise=noise))
         assert main(["verify", str(copy)]) == BAD_INPUT
-    assert "is not there" in capsys.readouterr().err
+    assert "is missing" in capsys.readouterr().err
 
 
-def test_a_report_of_old_did_not_say_its_control_and_differs_in_that_alone(
+def test_a_control_that_the_page_alone_denies_is_a_difference(
     copy: Path, a_control: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(a_control, copy.parent / "later")
-    write.write(copy)
-    assert page_diff.made_with((copy / "report.html").read_text(), "control") == "../later"
+    write.write_report(copy)
+    assert json.loads((copy / "report.json").read_text())["noise"]["place"] == "../later"
     replaced(copy / "report.html", r'<meta name="kmlbench-control"[^>]*>\n', "")
     assert main(["verify", str(copy)]) == DIFFERS
     assert "report.html: line 7 differs in its mark-up" in capsys.readouterr().err

@@ -25,7 +25,7 @@ def printed(latencies_ns: Sequence[int], name: str = "service") -> str:
 
 
 def read(text: str, events: int) -> dict[str, float]:
-    return {one.metric: one.value for one in latency.samples(text, driver="pymysql", events=events)}
+    return {one.metric: one.value for one in latency.latency_samples(text, driver="pymysql", events=events)}
 
 
 LATENCIES_NS = st.integers(min_value=1, max_value=10**12)
@@ -67,4 +67,4 @@ def test_intended_time_stands_beside_service_time() -> None:
 @pytest.mark.parametrize("text", ["", printed([3, 4]), printed([3]) + printed([], "intended"), "service 3 1"])
 def test_latencies_that_are_not_whole_are_refused(text: str) -> None:
     with pytest.raises(TrialError):
-        latency.samples(text, driver="pymysql", events=1)
+        latency.latency_samples(text, driver="pymysql", events=1)

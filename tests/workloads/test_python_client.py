@@ -18,10 +18,10 @@ from mixes import events
 from support.paths import DATA
 
 from kmlbench.paths import WORKLOADS
-from kmlbench.workloads.files import read
+from kmlbench.workloads.files import read_data
 from kmlbench.workloads.oltp import mixes
 
-MIXES = read("oltp/mixes.toml")
+MIXES = read_data("oltp/mixes.toml")
 LOGGED: dict[str, Any] = json.loads((DATA / "workloads" / "general-log.json").read_text())
 
 

@@ -37,7 +37,7 @@ def test_the_permutation_begins_and_ends_as_published(spec: Generator, first: li
 
 
 def test_the_tables_come_in_the_published_order_with_the_published_keys() -> None:
-    metadata = dataset.schema()
+    metadata = dataset.table_schema()
     assert list(metadata.tables) == ["onek", "tenk1", "tenk2", "Bprime"]
     for table in metadata.tables.values():
         assert [column.name for column in table.columns] == list(wisconsin_data.COLUMNS)
@@ -51,7 +51,7 @@ def test_the_tables_come_in_the_published_order_with_the_published_keys() -> Non
 @pytest.fixture
 def engine() -> Engine:
     engine = create_engine("sqlite://")
-    dataset.fill(engine)
+    dataset.fill_tables(engine)
     return engine
 
 
@@ -161,7 +161,7 @@ def test_the_groups_of_the_32_queries_add_up(engine: Engine) -> None:
 
 def test_no_result_column_has_the_name_of_another() -> None:
     engine = create_engine("sqlite://")
-    dataset.fill(engine)
+    dataset.fill_tables(engine)
     with engine.connect() as connection:
         for statement in (one for form in Form for one in wisconsin_data.statements(form)):
             if statement.kind is StatementKind.QUERY:

@@ -15,8 +15,9 @@ from support.paths import DATA
 
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting
-from kmlbench.workloads import loops, syscalls
-from kmlbench.workloads.registry import ADAPTERS, PROGRAMS
+from kmlbench.workloads import loops, probe, syscalls
+from kmlbench.workloads.metrics import COMMON
+from kmlbench.workloads.registry import ADAPTERS, METRICS, PROGRAMS
 from kmlbench.workloads.syscall_counts import is_counting
 
 WORKLOADS = sorted(name for name in ADAPTERS if not is_counting(name))
@@ -344,3 +345,29 @@ def test_getpid_refuses_any_other_value_in_its_report(key: str, value: object) -
     report[key] = value
     with pytest.raises(TrialError):
         ADAPTERS["getpid"].samples([replace(result, stdout=json.dumps(report))])
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_sample_is_of_a_registered_metric_with_its_unit_and_process(workload: str) -> None:
+    adapter = ADAPTERS[workload]
+    for sample in adapter.samples(golden(workload)):
+        metric = METRICS[sample.metric]
+        assert metric in (*adapter.metrics, *COMMON)
+        assert sample.unit == metric.unit
+        assert sample.process in metric.processes
+
+
+def test_what_a_measured_step_used_is_in_registered_metrics() -> None:
+    for name in ("measure.json", "measure-alone.json"):
+        report = probe.parse_report((DATA / "workloads" / name).read_text())
+        counted = (Sample(metric="passes", unit="1", value=2, process=Process.CLIENT, driver="sysbench"),)
+        for sample in probe.resources(report, counted):
+            metric = METRICS[sample.metric]
+            assert (sample.unit, sample.process in metric.processes) == (metric.unit, True)
+
+
+def test_no_two_metrics_share_a_name_or_a_column() -> None:
+    declared = {metric for adapter in ADAPTERS.values() for metric in adapter.metrics} | set(COMMON)
+    assert len({metric.name for metric in declared}) == len(declared) == len(METRICS)
+    columns = [(metric.section, metric.rows, metric.heading) for metric in declared if metric.section]
+    assert len(set(columns)) == len(columns)

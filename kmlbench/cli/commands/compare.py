@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kmlbench.analysis import compare
-from kmlbench.analysis.compare import Both, Group, Row
+from kmlbench.analysis.compare import Both, ComparedGroup, ComparedRow
 from kmlbench.analysis.platforms import meaning
 from kmlbench.cli.parser import printable
 from kmlbench.progress import Progress
@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"comparing {arguments.first} and {arguments.second}")
-    stored = reader.read(arguments.first), reader.read(arguments.second)
-    found = compare.compare(*stored)
+    stored = reader.read_campaign(arguments.first), reader.read_campaign(arguments.second)
+    found = compare.compare_campaigns(*stored)
     platform = stored[0].campaign.platform
     lines = (
         *(f"{letter}: {_campaign(one)}" for letter, one in zip("AB", stored, strict=True)),
@@ -52,14 +52,14 @@ def _lines(found: Both) -> Iterator[str]:
             yield from _row(row)
 
 
-def _title(group: Group) -> str:
+def _title(group: ComparedGroup) -> str:
     measure = group.measure
     unit = "" if group.unit == "1" else f", {group.unit}"
     return f"{measure.workload}: {measure.metric} of {measure.process}{unit}"
 
 
-def _row(row: Row) -> Iterator[str]:
-    yield f"  {row.what}"
+def _row(row: ComparedRow) -> Iterator[str]:
+    yield f"  {row.subject}"
     yield f"    A {_cell(row.first)}   B {_cell(row.second)}   B against A {_cell(row.change)}: {row.verdict}"
 
 

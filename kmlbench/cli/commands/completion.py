@@ -12,7 +12,7 @@ from kmlbench.cli.parser import actions
 from kmlbench.model import Clock, Server
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Progress
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import ADAPTERS, METRICS
 
 # Names with other characters are left out: compgen would expand them.
 SAFE = "+([A-Za-z0-9._-])"
@@ -50,6 +50,7 @@ _kmlbench_cells() {
   esac
   compgen -W "%(cells)s" -- "$before${1#:}" | while read -r cell; do echo "${cell#"$before"}"; done
 }
+_kmlbench_metrics() { compgen -W "%(metrics)s" -- "$1"; }
 _kmlbench_servers() { compgen -W "%(servers)s" -- "$1"; }
 _kmlbench_clocks() { compgen -W "%(clocks)s" -- "$1"; }
 """
@@ -66,6 +67,7 @@ _kmlbench_hosts() {
 }
 _kmlbench_workloads() { _sequence compadd - %(workloads)s }
 _kmlbench_cells() { compadd -- %(cells)s }
+_kmlbench_metrics() { compadd -- %(metrics)s }
 _kmlbench_servers() { compadd -- %(servers)s }
 _kmlbench_clocks() { compadd -- %(clocks)s }
 """
@@ -86,6 +88,7 @@ COMPLETED = {
             ("ID", "campaigns"),
             ("A,B", "workloads"),
             ("CELL", "cells"),
+            ("metric", "metrics"),
             ("name", "hosts"),
             ("server", "servers"),
             ("clock", "clocks"),
@@ -120,6 +123,7 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
         "safe": SAFE,
         "workloads": " ".join(ADAPTERS),
         "cells": " ".join(map(str, CELLS)),
+        "metrics": " ".join(METRICS),
         "servers": " ".join(Server),
         "clocks": " ".join(Clock),
     }

@@ -19,5 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _costs(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"costs of {arguments.directory}")
-    print(cost_model.text(cost_model.of(reader.read(arguments.directory))), end="")
+    print(
+        cost_model.cost_model_json(cost_model.cost_model_of(reader.read_campaign(arguments.directory))),
+        end="",
+    )
     return 0

@@ -15,7 +15,7 @@ from kmlbench.cli.parser import printable
 from kmlbench.config import campaign
 from kmlbench.config.campaign import Config
 from kmlbench.doctor import host_checks, questions
-from kmlbench.doctor.checks import Finding, State
+from kmlbench.doctor.checks import Finding, FindingState
 from kmlbench.doctor.questions import Said
 from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts import kvm
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _doctor(arguments: argparse.Namespace, progress: Progress) -> int:
     examined = []
-    for one in _examine(campaign.load(arguments.hosts), progress):
+    for one in _examine(campaign.load_config(arguments.hosts), progress):
         examined.append(one)
         if not arguments.json:
             print("\n".join(printable(line) for line in _lines(one)), flush=True)
@@ -62,14 +62,14 @@ def _doctor(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
     progress.stage(f"examining {HERE}")
-    said = questions.here()
+    said = questions.ask_this_machine()
     yield _here(settings, said)
     for host in settings.hosts:
         if host.size is None:
             progress.stage(f"examining {host.name}")
             yield _there(host)
         else:
-            found = host_checks.guest(
+            found = host_checks.guest_findings(
                 host.size.memory_mb, host.size.cpus, said, overhead_mb=preflight.OVERHEAD_MIB
             )
             yield _examined(host.name, found, MachineError.exit_code)
@@ -77,33 +77,33 @@ def _examine(settings: Config, progress: Progress) -> Iterator[Examined]:
 
 def _here(settings: Config, said: Said) -> Examined:
     guests = any(QEMU in host.programs for host in settings.hosts)
-    found = (*host_checks.machine(said, guests=guests), *_room(settings, guests=guests))
+    found = (*host_checks.machine_findings(said, guests=guests), *_room(settings, guests=guests))
     return _examined(HERE, ((_accelerated(settings), *found) if guests else found), MachineError.exit_code)
 
 
 def _room(settings: Config, *, guests: bool) -> Iterator[Finding]:
     """The free space for results and, if something has to be built, in the cache."""
-    place, free_mib = preflight.room(Path("results"))
+    place, free_mib = preflight.free_space(Path("results"))
     meaning = "campaigns are kept there unless --results is given, and do not start with less than"
-    yield host_checks.room("results", place, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
+    yield host_checks.disk_room("results", place, free_mib, need_mib=preflight.RESULTS_MIB, meaning=meaning)
     if guests and not _is_built(settings):
-        place, free_mib = preflight.room(default_cache().root)
+        place, free_mib = preflight.free_space(default_cache().root)
         meaning = "kernels and images are built there, one of them with"
         need_mib = int(max(kernel.NEED_GIB, image.NEED_GIB) * 1024)
-        yield host_checks.room("cache", place, free_mib, need_mib=need_mib, meaning=meaning)
+        yield host_checks.disk_room("cache", place, free_mib, need_mib=need_mib, meaning=meaning)
 
 
 def _there(host: HostSpec) -> Examined:
     try:
         with host.connection(DEADLINE_S) as connected:
-            said = questions.there(connected)
+            said = questions.ask_host(connected)
     except HostError as error:
         return Examined(name=host.name, findings=(), error=str(error), exit_code=HostError.exit_code)
-    return _examined(host.name, host_checks.host(said, host.kernel), HostError.exit_code)
+    return _examined(host.name, host_checks.host_findings(said, host.kernel), HostError.exit_code)
 
 
 def _examined(name: str, findings: Sequence[Finding], code: int) -> Examined:
-    prevented = any(finding.state is State.PREVENTS for finding in findings)
+    prevented = any(finding.state is FindingState.PREVENTS for finding in findings)
     return Examined(name=name, findings=tuple(findings), error="", exit_code=code if prevented else 0)
 
 

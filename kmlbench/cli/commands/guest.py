@@ -15,7 +15,7 @@ from kmlbench.build.cache import Cache, default_cache
 from kmlbench.config import campaign
 from kmlbench.errors import InputError
 from kmlbench.hosts import detached, kvm
-from kmlbench.hosts.kind_qemu import QemuHostSpec, settle
+from kmlbench.hosts.kind_qemu import QemuHostSpec, choose_acceleration
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.model import Clock, Server
 from kmlbench.progress import Progress
@@ -68,7 +68,7 @@ def _build(arguments: argparse.Namespace, progress: Progress) -> int:
 
 def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     cache = default_cache()
-    settings = campaign.load(arguments.hosts)
+    settings = campaign.load_config(arguments.hosts)
     host = settings.host(arguments.name)
     if not isinstance(host, QemuHostSpec):
         raise InputError(f"{arguments.hosts}: host {host.name} is not a guest, so it cannot be booted")
@@ -76,7 +76,7 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     wanted = replace(host, clock=arguments.clock or host.clock)
     spec = _specification(wanted, server, cache=cache, progress=progress)
     progress.stage(f"booting {spec.name}")
-    running = detached.start(spec, root=detached.default_directory(cache.root))
+    running = detached.start_guest(spec, root=detached.default_directory(cache.root))
     progress.note(f"{running.name} runs ({spec.acceleration}, clock {spec.clock}): port {running.port}")
     return 0
 
@@ -86,7 +86,7 @@ def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
-    found, clock = settle(host, lambda: kvm.probe(built, root, cache=cache))
+    found, clock = choose_acceleration(host, lambda: kvm.probe(built, root, cache=cache))
     return GuestSpec(
         name=host.name,
         kernel=built,
@@ -122,10 +122,10 @@ def _copy(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def _stop(arguments: argparse.Namespace, progress: Progress) -> int:
-    detached.stop(arguments.name, root=detached.default_directory(default_cache().root))
+    detached.stop_guest(arguments.name, root=detached.default_directory(default_cache().root))
     progress.note(f"{arguments.name} has stopped")
     return 0
 
 
 def _running(name: str) -> detached.Running:
-    return detached.find(name, root=detached.default_directory(default_cache().root))
+    return detached.find_guest(name, root=detached.default_directory(default_cache().root))

@@ -53,7 +53,7 @@ def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
 
 def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
     del arguments, progress
-    print(import_module(SCHEMA).text(), end="")
+    print(import_module(SCHEMA).schema_json(), end="")
     return 0
 
 
@@ -61,14 +61,14 @@ def _check(arguments: argparse.Namespace, progress: Progress) -> int:
     settings, spec = _chosen(arguments)
     progress.stage(f"checking {spec.name}")
     with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
-        state = apply.look(host, wanted)
+        state = apply.survey_host(host, wanted)
         found = list(apply.lacking(host, wanted, state))
-        changes = readiness.changes(wanted, state)
-        if changes.told:
-            what = f"{len(changes.told)} things are not installed, such as: {changes.told[-1]}"
+        changes = readiness.planned_changes(wanted, state)
+        if changes.lines:
+            what = f"{len(changes.lines)} things are not installed, such as: {changes.lines[-1]}"
             found.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
         else:
-            found += apply.unproven(host, spec.kernel)
+            found += apply.check_proof(host, spec.kernel)
     _say([line for lack in found for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")])
     if not found:
         _say([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
@@ -79,13 +79,13 @@ def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
     settings, spec = _chosen(arguments)
     progress.stage(f"preparing {spec.name}")
     with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
-        state = apply.look(host, wanted)
+        state = apply.survey_host(host, wanted)
         if not arguments.dry_run:
-            done = apply.prepare(host, wanted, state).told
+            done = apply.prepare_host(host, wanted, state).lines
             _say([*(f"{spec.name}: {line}" for line in done), f"{spec.name}: prepared, {len(done)} changes"])
             return 0
         found = apply.lacking(host, wanted, state)
-        _say([f"{spec.name}: would {line}" for line in readiness.changes(wanted, state).told])
+        _say([f"{spec.name}: would {line}" for line in readiness.planned_changes(wanted, state).lines])
         _say([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in found])
     return HostError.exit_code if found else 0
 
@@ -107,7 +107,7 @@ def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
-    settings = campaign.load(arguments.hosts)
+    settings = campaign.load_config(arguments.hosts)
     spec = settings.host(arguments.name)
     if spec.size is not None:
         raise InputError(

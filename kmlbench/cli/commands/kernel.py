@@ -47,6 +47,6 @@ def _deb(arguments: argparse.Namespace, progress: Progress) -> int:
     cache = default_cache()
     for kernel in Kernel:
         artifact = package.ensure(kernel, wanted, cache=cache, progress=progress)
-        for file in package.copy(artifact, arguments.output):
+        for file in package.copy_packages(artifact, arguments.output):
             print(file)
     return 0

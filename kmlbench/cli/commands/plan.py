@@ -12,7 +12,7 @@ from kmlbench.analysis import measurements, pilot
 from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.pilot import Plan
 from kmlbench.analysis.primary import main_measure
-from kmlbench.cli.parser import printable, share
+from kmlbench.cli.parser import parse_share, printable
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
 from kmlbench.model import Process
@@ -39,14 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
-    wanted = share("--half-width", arguments.half_width)
+    wanted = parse_share("--half-width", arguments.half_width)
     progress.stage(f"plan from {arguments.directory}")
-    stored = reader.read(arguments.directory)
+    stored = reader.read_campaign(arguments.directory)
     source, block_s = measurements.source(stored), pilot.block_s(stored)
     _require_measured(arguments.metric, source)
     told_s = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
     print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {told_s}"))
-    print(printable(f"{source.primary}, {arguments.metric}, for {format.half_width(wanted)}:"))
+    print(printable(f"{source.primary}, {arguments.metric}, for {format.half_width_text(wanted)}:"))
     for workload in planned_workloads(source.plan):
         if is_counting(workload):
             continue
@@ -67,14 +67,14 @@ def _require_measured(metric: str, source: Source) -> None:
 def _told(found: Plan | Absent, block_s: float | None) -> str:
     if isinstance(found, Absent):
         return f"undecided: {found.reason}"
-    now = f"now {format.half_width(found.now)} with {found.pilot_blocks} blocks"
+    now = f"now {format.half_width_text(found.now)} with {found.pilot_blocks} blocks"
     assured = f"{_blocks(found.assured, block_s)} to reach it with 80 % probability"
     return f"{_blocks(found.likely, block_s)}; {assured}; {now}"
 
 
 def _blocks(blocks: int | None, block_s: float | None) -> str:
     time = "" if blocks is None or block_s is None else f", {_minutes(blocks * block_s)}"
-    return f"{pilot.told(blocks)} blocks{time}"
+    return f"{pilot.blocks_text(blocks)} blocks{time}"
 
 
 def _minutes(seconds: float) -> str:

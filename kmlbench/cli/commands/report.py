@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"report of {arguments.directory}")
-    path = import_module(REPORT).write(
+    path = import_module(REPORT).write_report(
         arguments.directory,
         beside=arguments.control,
         cost_model=arguments.cost_model,

@@ -55,17 +55,17 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
         resumed: int = import_module(CAMPAIGN).resume(arguments, progress)
         return resumed
     arguments.hosts = arguments.hosts or HOSTS
-    config, chosen = settings.read(arguments)
+    config, chosen = settings.read_settings(arguments)
     spec = config.campaign
     seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
     trials = schedule.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
-    planned = settings.planned(trials, spec, seed)
+    planned = settings.planned_campaign(trials, spec, seed)
     progress.tell(planned)
     if arguments.dry_run:
         control, rule = chosen.control is not None, chosen.rule(trials)
         question = dry_run.question(trials, control=control, rule=rule)
         return dry_run.tell(arguments, config, planned, question=question, results=arguments.results)
-    progress.note(text.planned(planned))
+    progress.note(text.planned_line(planned))
     begin = import_module(CAMPAIGN).begin
     began: int = begin(arguments, config, design=chosen, planned=planned, progress=progress)
     return began

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from kmlbench.analysis.live import State
+from kmlbench.analysis.live import CampaignState
 from kmlbench.analysis.primary import PrimaryRatio
 from kmlbench.cli.progress.plain import Plain
 from kmlbench.model import Boot, Completed, Failed, Trial, completed
@@ -140,7 +140,7 @@ def _outcome(outcome: Completed | Failed) -> Line:
             return {"status": "failed", "elapsed_s": elapsed_s, "stage": stage, "cause": cause}
 
 
-def _progress(state: State, now: float) -> Line:
+def _progress(state: CampaignState, now: float) -> Line:
     return {
         "planned": state.planned,
         "ended": state.done,

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from kmlbench.analysis.live import Outlook
 from kmlbench.cli.parser import printable
-from kmlbench.cli.progress import text as told
+from kmlbench.cli.progress import text as status
 from kmlbench.progress import Event, Reported
 
 PLAIN_STEP = 0.1
@@ -51,14 +51,14 @@ class Plain:
         if not remaining:
             return ""
         if state := self.outlook.state:
-            return f", {told.left(state.left_s(time.monotonic()), state)}"
+            return f", {status.time_left(state.left_s(time.monotonic()), state)}"
         spent = time.monotonic() - self._stage_started
-        return f", about {told.clock(spent / self._done * remaining)} left"
+        return f", about {status.clock(spent / self._done * remaining)} left"
 
     def _standing(self) -> str:
         state = self.outlook.state
-        return f"; {told.standing(state.standing, state)}" if state else ""
+        return f"; {status.standing_line(state.standing, state)}" if state else ""
 
     def _line(self, text: str) -> None:
-        since = told.clock(time.monotonic() - self._started)
+        since = status.clock(time.monotonic() - self._started)
         print(f"[{since}] {printable(text)}", file=self._stream, flush=True)

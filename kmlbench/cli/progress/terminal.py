@@ -22,10 +22,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kmlbench.analysis.live import Outlook, State
+from kmlbench.analysis.live import CampaignState, Outlook
 from kmlbench.cli.interrupts import TOLD, Interruption
 from kmlbench.cli.parser import printable
-from kmlbench.cli.progress import text as told
+from kmlbench.cli.progress import text as status
 from kmlbench.progress import Begun, Event, Reported
 
 # The controller shares the machine with guests: no more redraws than the eye needs.
@@ -72,7 +72,7 @@ class Screen(RichProgress):
             return _status(state, time.monotonic(), since=self.started, bar=self.console.width >= NARROW)
         if any(task.total is not None for task in self.tasks):
             return super().get_renderables()
-        return [Text(f"{task.description}, {told.clock(task.elapsed or 0.0)}") for task in self.tasks]
+        return [Text(f"{task.description}, {status.clock(task.elapsed or 0.0)}") for task in self.tasks]
 
 
 class Bar:
@@ -102,8 +102,10 @@ class Bar:
             print(event.report)
 
 
-def _status(state: State, now: float, *, since: float, bar: bool) -> Iterable[RenderableType]:
-    counts = Text(f"{told.counts(state)}, {told.clock(now - since)}, {told.left(state.left_s(now), state)}")
+def _status(state: CampaignState, now: float, *, since: float, bar: bool) -> Iterable[RenderableType]:
+    counts = Text(
+        f"{status.counts(state)}, {status.clock(now - since)}, {status.time_left(state.left_s(now), state)}"
+    )
     if bar:
         line = Table.grid(padding=(0, 1))
         line.add_row(ProgressBar(total=state.planned, completed=state.done, width=BAR), counts)
@@ -111,5 +113,5 @@ def _status(state: State, now: float, *, since: float, bar: bool) -> Iterable[Re
     else:
         yield counts
     for number, pair in sorted(state.pairs.items()):
-        yield Text(printable(told.pair(number, pair, state, now)))
-    yield Text(printable(told.standing(state.standing, state)), style="dim")
+        yield Text(printable(status.pair(number, pair, state, now)))
+    yield Text(printable(status.standing_line(state.standing, state)), style="dim")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kmlbench.analysis.live import Pair, State
+from kmlbench.analysis.live import CampaignState, Pair
 from kmlbench.analysis.primary import PrimaryRatio
 from kmlbench.progress import Planned, Stage, StageBegun, TrialBegun
 from kmlbench.stats import format
@@ -17,7 +17,7 @@ STAGES = {
 }
 
 
-def planned(event: Planned) -> str:
+def planned_line(event: Planned) -> str:
     """A sentence about the plan."""
     trials = event.trials
     pairs = len({trial.pair for trial in trials})
@@ -27,21 +27,21 @@ def planned(event: Planned) -> str:
     return f"{len(trials)} trials in {number} boots{where}, about {left:.0f} minutes; seed {event.seed}"
 
 
-def counts(state: State) -> str:
+def counts(state: CampaignState) -> str:
     """12 of 60 trials, 1 failed."""
     failed = f", {state.failed} failed" if state.failed else ""
     return f"{state.done} of {state.planned} trials{failed}"
 
 
-def left(seconds: float, state: State) -> str:
+def time_left(seconds: float, state: CampaignState) -> str:
     """The time left; "at most" if a rule may end the campaign earlier."""
     return f"{'at most' if state.may_end_early else 'about'} {clock(seconds)} left"
 
 
-def pair(number: int, found: Pair, state: State, now: float) -> str:
+def pair(number: int, found: Pair, state: CampaignState, now: float) -> str:
     """What a pair of hosts is doing, since when, and the time left for its share of the plan."""
     name = f"pair {number + 1}: " if len(state.pairs) > 1 else ""
-    own = f"; {left(found.left_s(now), state)}" if len(state.pairs) > 1 else ""
+    own = f"; {time_left(found.left_s(now), state)}" if len(state.pairs) > 1 else ""
     match found.doing:
         case None:
             return f"{name}between trials{own}" if found.left_s(now) else f"{name}done"
@@ -56,7 +56,7 @@ def pair(number: int, found: Pair, state: State, now: float) -> str:
     return f"{name}block {block + 1} of {state.blocks}, {kernel}: {doing}, {since}{should}{own}"
 
 
-def standing(found: PrimaryRatio, state: State) -> str:
+def standing_line(found: PrimaryRatio, state: CampaignState) -> str:
     """The running ratio, which is not a verdict before the end, or why there is none."""
     of = f"{found.comparison}, {found.measure.workload} {found.measure.metric}"
     change = format.change(found.ratio)

@@ -16,11 +16,12 @@ from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.projection import Projected
 from kmlbench.errors import InputError
 from kmlbench.model import Measure
-from kmlbench.plan.comparisons import WORK, Comparison, work
+from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work
 from kmlbench.results import reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
+from kmlbench.workloads.registry import METRICS
 
 EFFECTS = {
     "campaign": "str",
@@ -60,8 +61,21 @@ def effects(*paths: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage.
     """
-    rows = [row for path in paths for row in _of_campaign(reader.read(Path(path)))]
-    return pd.DataFrame(rows, columns=list(EFFECTS)).astype(EFFECTS)
+    stored = [reader.read_campaign(Path(path)) for path in paths]
+    return _effects(row for one in stored for row in _of_campaign(one, _with_control(one)))
+
+
+def effects_of(stored: StoredCampaign, source: Source) -> pd.DataFrame:
+    """The same of one campaign that was read; `source` has its measurements and its control."""
+    return _effects(_of_campaign(stored, source))
+
+
+def _effects(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(EFFECTS)).astype(EFFECTS)
+
+
+def _with_control(stored: StoredCampaign) -> Source:
+    return measurements.source(stored, noise=control.find_control(stored))
 
 
 def campaigns(results: str | Path) -> pd.DataFrame:
@@ -73,9 +87,29 @@ def campaigns(results: str | Path) -> pd.DataFrame:
     Raises InputError on damage.
     """
     found = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
-    rows = [_campaign(reader.read(path)) for path in found if not path.is_symlink()]
+    rows = [_campaign(reader.read_campaign(path)) for path in found if not path.is_symlink()]
     frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
     return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
+
+
+def metrics() -> pd.DataFrame:
+    """What can be measured, one row each, in the order of the report.
+
+    `unit` is the stored one, `processes` whose it is, `section` the part of the report that has its tables
+    (empty: none), `better` which direction is an improvement: less, more or neither. System calls that
+    `calls_…` workloads count by name are further metrics, as many as were seen.
+    """
+    rows = [
+        {
+            "metric": metric.name,
+            "unit": metric.unit,
+            "processes": ", ".join(metric.processes),
+            "section": metric.section.title if metric.section else "",
+            "better": str(metric.better),
+        }
+        for metric in METRICS.values()
+    ]
+    return pd.DataFrame(rows, dtype="str")
 
 
 def sample_files(results: str | Path) -> list[str]:
@@ -99,15 +133,14 @@ def _campaign(stored: StoredCampaign) -> dict[str, object]:
         "started_utc": campaign.started_utc,
         "platform": campaign.platform,
         "control": campaign.control,
-        **work(campaign.options),
+        **amount_of_work(campaign.options),
         "trials": len(campaign.plan),
         "completed": len(stored.completed),
         "title": campaign.title,
     }
 
 
-def _of_campaign(stored: StoredCampaign) -> Iterator[dict[str, object]]:
-    source = measurements.source(stored, noise=control.find(stored))
+def _of_campaign(stored: StoredCampaign, source: Source) -> Iterator[dict[str, object]]:
     for measure in _ordered({measure for measure, _ in source.values}):
         for comparison in source.comparisons:
             yield {
@@ -178,11 +211,17 @@ def explain(path: str | Path, *, cost_model: str | Path | None = None) -> pd.Dat
 
     Raises InputError on damage of either.
     """
-    stored = reader.read(Path(path))
-    source = measurements.source(stored)
+    stored = reader.read_campaign(Path(path))
+    return explanation_of(stored, measurements.source(stored), cost_model)
+
+
+def explanation_of(
+    stored: StoredCampaign, source: Source, cost_model: str | Path | None = None
+) -> pd.DataFrame:
+    """The same of one campaign that was read."""
     rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
     if cost_model is not None:
-        model = costmodel.read(Path(cost_model))
+        model = costmodel.read_cost_model(Path(cost_model))
         projected = projection.projected(source, model)
         rows += _rows(projected, stored.directory.name, f"projection: {model.name}")
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The metrics that more than one kind of workload has, and the sections of the report that show them."""
+
+from __future__ import annotations
+
+from kmlbench.model import Process
+from kmlbench.workloads.base import Better, Metric, Section
+
+EVERY_PROCESS = (Process.TOGETHER, *Process.TOGETHER.parts)
+
+TICKS = (
+    "CPU is the exact run time kept by the scheduler. User and System are split by timer ticks "
+    "(CONFIG_VIRT_CPU_ACCOUNTING_GEN without nohz_full): an estimate, coarse for short runs, and "
+    "missing if there was no tick."
+)
+
+THROUGHPUT = Section(
+    identifier="throughput",
+    title="Throughput",
+    note="These figures include waiting; the kernels themselves can only change CPU.",
+    rank=1,
+)
+
+CPU = Section(identifier="cpu", title="CPU by kind: user and system", note=TICKS, rank=3)
+
+COUNTERS = Section(identifier="counters", title="Context switches and page faults", rank=4)
+
+
+def _cpu(name: str, heading: str, *, figure: str = "", compared: bool = False) -> Metric:
+    return Metric(
+        name=name,
+        unit="s",
+        section=CPU,
+        heading=heading,
+        processes=EVERY_PROCESS,
+        figure=figure,
+        compared=compared,
+    )
+
+
+def _counter(name: str) -> Metric:
+    parts = Process.TOGETHER.parts
+    return Metric(name=name, unit="1", section=COUNTERS, heading=name.replace("_", " "), processes=parts)
+
+
+# What kmlbench.workloads.probe adds to every measured step, and what clients of a server count.
+COMMON = (
+    _cpu("cpu_total", "CPU", figure="CPU", compared=True),
+    _cpu("cpu_user", "User"),
+    _cpu("cpu_system", "System"),
+    Metric(
+        name="throughput",
+        unit="1/s",
+        section=THROUGHPUT,
+        heading="throughput",
+        rows="seen by the client",
+        better=Better.MORE,
+        figure="throughput",
+        compared=True,
+    ),
+    Metric(
+        name="wall",
+        unit="s",
+        section=THROUGHPUT,
+        heading="wall",
+        rows="seen by the client",
+        processes=(Process.TOGETHER,),
+    ),
+    *map(_counter, ("voluntary_switches", "involuntary_switches", "minor_faults", "major_faults")),
+    *(
+        Metric(name=name, unit="1", processes=Process.TOGETHER.parts, better=Better.NEITHER)
+        for name in ("syscalls_direct", "syscalls_trap")
+    ),
+    *(Metric(name=name, unit="1", better=Better.NEITHER) for name in ("transactions", "queries")),
+)
