@@ -70,10 +70,10 @@ def screen(stored: StoredCampaign) -> Iterator[Screen]:
 
 def test_each_pair_has_its_step_and_time_and_all_have_a_ratio(screen: Screen) -> None:
     lines = drawn(screen, 140)
-    assert "40 of 128 trials, 1 failed, 0:00, about " in lines[0]
+    assert re.search(r"40 of 128 trials, 1 failed, \d+:\d\d, about ", lines[0])
     assert lines[1].startswith("pair 1: between trials; about ")
     assert lines[2].startswith("pair 2: block 3 of 8, ")
-    assert ", 0:00 of about 0:12; about " in lines[2]
+    assert re.search(r", \d+:\d\d of about 0:12; about ", lines[2])
     assert lines[3].startswith("so far, no verdict: kml:/trusted against stock:/usr, wisconsin cpu_total ")
     assert len(lines) == 4
 
