@@ -17,7 +17,7 @@ benchmark: setup
 test: lint build
 	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-## the part of `test` that needs no guest, no browser and no patience: under a minute, for each change
+## the part of `test` that needs no guest, no browser and no patience, for each change
 check: lint
 	@$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not guest and not browser and not slow" $(ARGS)
 
