@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kmlbench.analysis import control, explanation, measurements, projection
-from kmlbench.analysis import cost_model as costmodel
+from kmlbench.analysis.cost_model import read_cost_model
 from kmlbench.analysis.explanation import UNITS, Explained
 from kmlbench.analysis.frames import SAMPLES
 from kmlbench.analysis.measurements import Source
@@ -221,7 +221,7 @@ def explanation_of(
     """The same for one campaign already read."""
     rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
     if cost_model is not None:
-        model = costmodel.read_cost_model(Path(cost_model))
+        model = read_cost_model(Path(cost_model))
         projected = projection.projected(source, model)
         rows += _rows(projected, stored.directory.name, f"projection: {model.name}")
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)

@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from importlib import import_module
 
 from kmlbench.cli import programs
 from kmlbench.cli.interrupts import INTERRUPTED, Interruption, interruptible
@@ -52,7 +51,9 @@ def _run_for_people(words: Sequence[str]) -> int:
 
 def _run_for_programs(words: Sequence[str]) -> int:
     """`run-benchmark --json`, whose last line is always `end`."""
-    lines = import_module("kmlbench.cli.progress.jsonlines").on_standard_output()
+    from kmlbench.cli.progress import jsonlines
+
+    lines = jsonlines.on_standard_output()
     try:
         code, error = _ended(
             "run-benchmark", lambda: _run(programs.benchmark_parser(), words, lambda _: nullcontext(lines))
@@ -75,9 +76,9 @@ def _run(parser: argparse.ArgumentParser, words: Sequence[str], watch: Watch) ->
 
 def _shown(interruption: Interruption) -> AbstractContextManager[Progress]:
     """Progress for people, on standard error."""
-    display = import_module("kmlbench.cli.progress.display")
-    progress: AbstractContextManager[Progress] = display.shown(interruption=interruption)
-    return progress
+    from kmlbench.cli.progress import display
+
+    return display.shown(interruption=interruption)
 
 
 def _ended(program: str, act: Callable[[], int | None]) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from kmlbench.cli import design
 from kmlbench.cli.design import Design
 from kmlbench.config import campaign
 from kmlbench.config.campaign import CampaignSpec, Config, with_clock
-from kmlbench.config.yamlfile import Faults, Option, option, read_options, suggestion
+from kmlbench.config.yamlfile import ConfigError, Faults, Option, option, read_options, suggestion
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Trial
 from kmlbench.plan import schedule
@@ -41,7 +41,7 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
 
 def _together(faults: Sequence[str], error: InputError) -> InputError:
     """The faults of the options and of hosts.yaml as one, with a remedy for each kind."""
-    of_options = faults or any(fault.startswith("--") for fault in error.faults)
+    of_options = faults or (isinstance(error, ConfigError) and error.in_options)
     remedies = (error.remedy, HELP if of_options else "")
     return InputError(*faults, *error.faults, remedy="; ".join(filter(None, remedies)))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
@@ -23,9 +22,6 @@ from kmlbench.workloads.registry import ADAPTERS
 Hosts = Mapping[str, HostSpec | None]
 
 MOST_SEED = 2**32 - 1
-
-# Imported late: what reads no file does not wait for pydantic.
-READING = "kmlbench.config.reading"
 
 # The whole name of a host matches this.
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -129,8 +125,10 @@ def load_config(path: Path, *, campaign: Mapping[str, Option] | None = None) -> 
 
     Raises InputError with every fault of the file and of the options.
     """
-    settings: Config = import_module(READING).read_hosts_file(path, campaign or {})
-    return settings
+    # What reads no file does not wait for pydantic.
+    from kmlbench.config import reading
+
+    return reading.read_hosts_file(path, campaign or {})
 
 
 def with_clock(settings: Config, clock: Clock) -> Config:

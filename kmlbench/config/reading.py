@@ -7,8 +7,8 @@ Only this, `faults` and `schema` import pydantic, so that what reads no hosts.ya
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +18,7 @@ from pydantic_core import ErrorDetails
 from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
 from kmlbench.config.faults import field_at, keys, parts, relations, unknown_word, words
-from kmlbench.config.yamlfile import FIELDS, Broken, Location, Option, suggestion, title
-from kmlbench.errors import InputError
+from kmlbench.config.yamlfile import FIELDS, Broken, ConfigError, Location, Option, suggestion, title
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
@@ -30,10 +29,18 @@ SECTIONS = ("hosts", "campaign")
 Spec = TypeVar("Spec")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with the value in this line of the file, or with an option of the command line (None)."""
+
+    line: int | None
+    text: str
+
+
 def read_hosts_file(path: Path, given: Mapping[str, Option]) -> Config:
     """The file at `path`, with options of the command line for keys of its campaign.
 
-    Raises InputError with every fault of the file and of the options, in the order of the file.
+    Raises ConfigError with every fault of the file and of the options, in the order of the file.
     """
     document = yamlfile.parse_yaml(path)
     document.override("campaign", given)
@@ -51,14 +58,18 @@ class Reader:
 
     def __init__(self, document: yamlfile.Document) -> None:
         self._document = document
-        self._faults = [(line, f"{document.path}:{line}: {text}") for line, text in document.faults]
+        self._faults = [
+            Fault(line=line, text=f"{document.path}:{line}: {text}") for line, text in document.faults
+        ]
 
     def check(self) -> None:
-        """Raise all faults at once as InputError, if there are any: those of the file first."""
+        """Raise all faults at once as ConfigError, if there are any: those of the file first."""
         if self._faults:
-            texts = [text for _, text in sorted(self._faults, key=lambda fault: fault[0])]
-            ours = all(text.startswith("--") for text in texts)
-            raise InputError(*texts, remedy="" if ours else FIELDS)
+            in_file = [(fault.line, fault.text) for fault in self._faults if fault.line is not None]
+            in_file.sort(key=lambda placed: placed[0])
+            in_options = [fault.text for fault in self._faults if fault.line is None]
+            texts = (*(text for _, text in in_file), *in_options)
+            raise ConfigError(*texts, remedy=FIELDS if in_file else "", in_options=bool(in_options))
 
     def file(self) -> tuple[Hosts, CampaignSpec | None]:
         """Both sections. A host or a campaign with faults is None."""
@@ -190,10 +201,8 @@ class Reader:
         self._fault(location, f"{title(location[:-1])}: {location[-1]}: {text}")
 
     def _fault(self, location: Location, text: str) -> None:
-        line = self._document.line(location)
-        self._faults.append(
-            (sys.maxsize if line is None else line, f"{self._document.where(location)}: {text}")
-        )
+        fault = Fault(line=self._document.line(location), text=f"{self._document.where(location)}: {text}")
+        self._faults.append(fault)
 
 
 def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:

@@ -47,6 +47,14 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names) or 'none'}"
 
 
+class ConfigError(InputError):
+    """The faults of hosts.yaml and of options that override it; `in_options`: an option has one of them."""
+
+    def __init__(self, *faults: str, remedy: str, in_options: bool) -> None:
+        super().__init__(*faults, remedy=remedy)
+        self.in_options = in_options
+
+
 @dataclass(slots=True)
 class Faults:
     """Everything that is wrong with the input, each message with its location."""

@@ -17,9 +17,18 @@ from pathlib import Path
 from kmlbench.errors import HostError, TrialError
 from kmlbench.hosts.base import require_success
 from kmlbench.model import Host, Kernel, Prefix
-from kmlbench.provision import changes as readiness
 from kmlbench.provision import manifest
-from kmlbench.provision.changes import Changes, Conditions, HostState, Lack
+from kmlbench.provision.changes import (
+    Changes,
+    Conditions,
+    HostState,
+    Lack,
+    conditions_lacking,
+    mode,
+    planned_changes,
+    proof_lacks,
+)
+from kmlbench.provision.changes import lacks as software_lacking
 from kmlbench.provision.manifest import BASE, Manifest
 from kmlbench.provision.payload import DATA, Belongings, Copied, Sent
 from kmlbench.provision.remote_files import survey, tree
@@ -81,13 +90,13 @@ def installed(host: Host) -> Manifest | None:
 
 def lacking(host: Host, wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
     """Everything that blocks preparing the host and that `prepare` cannot fix. Changes nothing."""
-    return (*readiness.lacks(wanted, state), *readiness.conditions_lacking(_conditions(host)))
+    return (*software_lacking(wanted, state), *conditions_lacking(_conditions(host)))
 
 
 def check_proof(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
     """Which programs of a prepared host do not run at the privilege level of their cell."""
     log = host.run(("sh", "-c", "dmesg | grep 'kml: ' | tail -n 1"), timeout_s=SHORT_TIMEOUT_S).stdout.strip()
-    lacks = [readiness.proof_lacks(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
+    lacks = [proof_lacks(kernel, prefix, _level(host, prefix), log) for prefix in Prefix]
     return tuple(lack for lack in lacks if lack is not None)
 
 
@@ -99,16 +108,16 @@ def prepare_host(host: Host, wanted: Belongings, state: HostState) -> Changes:
             + "\n".join(f"  {lack.what}" for lack in lacks),
             remedy="; ".join(dict.fromkeys(lack.remedy for lack in lacks)),
         )
-    changes = readiness.planned_changes(wanted, state)
+    changes = planned_changes(wanted, state)
     if changes.lines:
         listed = _listed(wanted, state, changes)
         _run(host, "mkdir", "-p", BASE)
         _write(host, listed)
-        _lines(host, _MAKE, (f"{readiness.mode(path)} {path}" for path in changes.directories))
+        _lines(host, _MAKE, (f"{mode(path)} {path}" for path in changes.directories))
         _install(host, changes)
         if changes.initialise:
             _write(host, _initialise(host, wanted, listed))
-        if left := readiness.planned_changes(wanted, survey_host(host, wanted)).lines:
+        if left := planned_changes(wanted, survey_host(host, wanted)).lines:
             raise HostError(f"{host.name}: not everything was installed; still missing: {left[0]}")
     return changes
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kmlbench.analysis import control, frames, measurements
-from kmlbench.analysis import cost_model as costmodel
+from kmlbench.analysis import cost_model as model
 from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
 from kmlbench.analysis.measurements import Noise
@@ -44,7 +44,7 @@ def write_report(
     for note in stored.notes:
         (progress or Silent()).note(note)
     noise = control.find_control(stored) if beside is None else control.named(beside, stored)
-    costs = None if cost_model is None else costmodel.read_cost_model(cost_model)
+    costs = None if cost_model is None else model.read_cost_model(cost_model)
     derive(stored, stored.directory, noise=noise, costs=costs)
     return stored.directory / REPORT
 
@@ -67,7 +67,7 @@ def _keep(path: Path, costs: CostModel | None) -> None:
     if costs is None:
         path.unlink(missing_ok=True)
     else:
-        path.write_text(costmodel.cost_model_json(costs), encoding="utf-8")
+        path.write_text(model.cost_model_json(costs), encoding="utf-8")
 
 
 def _fresh(path: Path) -> Path:

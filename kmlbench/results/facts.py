@@ -129,14 +129,14 @@ def digest(text: str) -> str:
 
 def processor_facts(cpuinfo: str) -> Mapping[str, str]:
     """The facts in the text of /proc/cpuinfo: the first processor's model and flags, and their number."""
-    flags = sorted(_field(cpuinfo, "flags").split())
+    flags = sorted(proc_field(cpuinfo, "flags").split())
     return {
-        "cpu_model": _field(cpuinfo, "model name"),
+        "cpu_model": proc_field(cpuinfo, "model name"),
         "cpu_flags_sha256": digest(" ".join(flags)),
         "cpus": str(len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE))),
     }
 
 
-def _field(text: str, name: str) -> str:
+def proc_field(text: str, name: str) -> str:
     match = re.search(rf"^{re.escape(name)}\s*:\s*(.*)$", text, re.MULTILINE)
     return match.group(1) if match else "unknown"

@@ -23,12 +23,10 @@ from kmlbench.results import writer
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import inspect
-from kmlbench.run import trial as trials
 from kmlbench.run.recorder import Recorder
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
-from kmlbench.run.trial import Bench
-from kmlbench.servers import server as mysql
-from kmlbench.servers.server import ServerHandle
+from kmlbench.run.trial import Bench, perform, unserved_setting
+from kmlbench.servers.server import ServerHandle, running_server
 from kmlbench.workloads.registry import ADAPTERS
 
 ALIVE_TIMEOUT_S = 60.0
@@ -178,7 +176,7 @@ class CampaignRun:
         started = Moment()
         ended = 0
         try:
-            with mysql.running_server(host, left[0].variant.prefix, self.experiment.server) as handle:
+            with running_server(host, left[0].variant.prefix, self.experiment.server) as handle:
                 for trial in left:
                     if self._stop.is_set():
                         break
@@ -199,7 +197,7 @@ class CampaignRun:
         """Run one trial without a server; the remaining ones."""
         started = Moment()
         trial = left[0]
-        setting = trials.unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
+        setting = unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
         try:
             self._attempt(self._bench(host, release, None), trial, setting)
         except (TrialError, CommandTimeout) as error:
@@ -223,7 +221,7 @@ class CampaignRun:
         started = Moment()
         self._recorder.tell(TrialBegun(trial=trial))
         try:
-            measured = trials.perform(bench, trial, ADAPTERS[trial.workload], self._with_options(setting))
+            measured = perform(bench, trial, ADAPTERS[trial.workload], self._with_options(setting))
         except ProofError as error:
             self._recorder.fail(trial, "proof", error, started)
             raise

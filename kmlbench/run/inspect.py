@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kmlbench.errors import HostError, ProofError
 from kmlbench.model import CommandResult, Host, Prefix, Server
-from kmlbench.results.facts import _field, configuration_facts, processor_facts
+from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
 from kmlbench.workloads.registry import PROGRAMS
 
 COMMAND_TIMEOUT_S = 120.0
@@ -52,7 +52,7 @@ def inspect(host: Host, server: Server) -> Inspection:
         "kernel_release": release,
         "kernel_build": build,
         "command_line": OWN_WORDS.sub("", sources["/proc/cmdline"].strip()).strip(),
-        "memory_kib": _field(sources["/proc/meminfo"], "MemTotal").split()[0],
+        "memory_kib": proc_field(sources["/proc/meminfo"], "MemTotal").split()[0],
         **processor_facts(cpuinfo),
         **_mitigations(sources),
         **configuration_facts(config),

@@ -7,7 +7,6 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,9 @@ from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Server
 from kmlbench.progress import Progress
 from kmlbench.provision import apply
-from kmlbench.provision import changes as readiness
-from kmlbench.provision.changes import Lack
+from kmlbench.provision.changes import Lack, planned_changes
 from kmlbench.provision.payload import Belongings, belongings
 from kmlbench.run import preflight
-
-# The verbs that ask a host start without importing the models of the schema.
-SCHEMA = "kmlbench.config.schema"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +47,11 @@ def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:
 
 
 def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
+    # The verbs that ask a host start without importing the models of the schema.
+    from kmlbench.config import schema
+
     del arguments, progress
-    print(import_module(SCHEMA).schema_json(), end="")
+    print(schema.schema_json(), end="")
     return 0
 
 
@@ -63,7 +61,7 @@ def _check(arguments: argparse.Namespace, progress: Progress) -> int:
     with _wanted(settings.campaign.server) as wanted, spec.connection() as host:
         state = apply.survey_host(host, wanted)
         lacks = list(apply.lacking(host, wanted, state))
-        changes = readiness.planned_changes(wanted, state)
+        changes = planned_changes(wanted, state)
         if changes.lines:
             what = f"{len(changes.lines)} things are not installed, such as: {changes.lines[-1]}"
             lacks.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
@@ -89,9 +87,7 @@ def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
             )
             return 0
         lacks = apply.lacking(host, wanted, state)
-        _print_lines(
-            [f"{spec.name}: would {line}" for line in readiness.planned_changes(wanted, state).lines]
-        )
+        _print_lines([f"{spec.name}: would {line}" for line in planned_changes(wanted, state).lines])
         _print_lines([f"{spec.name}: blocked by: {lack.what}; {lack.remedy}" for lack in lacks])
     return HostError.exit_code if lacks else 0
 

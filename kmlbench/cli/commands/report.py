@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 
 from kmlbench.progress import Progress
-
-# The options, which completion and manual need too, do not wait for what draws.
-REPORT = "kmlbench.report.write"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> int:
+    # The options, which completion and manual need too, do not wait for what draws.
+    from kmlbench.report import write
+
     progress.stage(f"report of {arguments.directory}")
-    path = import_module(REPORT).write_report(
+    path = write.write_report(
         arguments.directory,
         beside=arguments.control,
         cost_model=arguments.cost_model,

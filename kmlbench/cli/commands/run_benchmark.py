@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from importlib import import_module
 from pathlib import Path
 
 from kmlbench.cli import design, dry_run, settings
@@ -16,9 +15,6 @@ from kmlbench.progress import Progress
 from kmlbench.workloads.registry import ADAPTERS
 
 HOSTS = Path("hosts.yaml")
-
-# A dry run does not import what measures and draws.
-CAMPAIGN = "kmlbench.cli.campaign"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
     """Run the campaign that `arguments` and its hosts.yaml describe, or resume one."""
     if arguments.resume is not None:
-        resumed: int = import_module(CAMPAIGN).resume(arguments, progress)
-        return resumed
+        from kmlbench.cli import campaign
+
+        return campaign.resume(arguments, progress)
     arguments.hosts = arguments.hosts or HOSTS
     config, chosen = settings.read_settings(arguments)
     spec = config.campaign
@@ -66,6 +63,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
         question = dry_run.question(trials, control=control, rule=rule)
         return dry_run.print_plan(arguments, config, planned, question=question, results=arguments.results)
     progress.note(text.planned_line(planned))
-    begin = import_module(CAMPAIGN).begin
-    began: int = begin(arguments, config, design=chosen, planned=planned, progress=progress)
-    return began
+    # A dry run does not import what measures and draws.
+    from kmlbench.cli import campaign
+
+    return campaign.begin(arguments, config, design=chosen, planned=planned, progress=progress)

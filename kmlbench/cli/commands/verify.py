@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 
 from kmlbench.progress import Progress
-
-# The options, which completion and manual need too, do not wait for what draws.
-VERIFY = "kmlbench.verify.check"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace, progress: Progress) -> int:
-    verified = import_module(VERIFY).verify(arguments.directory, progress=progress)
+    # The options, which completion and manual need too, do not wait for what draws.
+    from kmlbench.verify import check
+
+    verified = check.verify(arguments.directory, progress=progress)
     print(
         f"{arguments.directory}: {verified.samples} numbers of {verified.trials} trials match the raw "
         f"output; samples.parquet, {verified.figures} figures and the report match the record"
