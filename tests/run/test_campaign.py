@@ -40,7 +40,6 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import campaign
 from kmlbench.run import trial as trials
 from kmlbench.run.trial import Bench
-from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads.base import Adapter
 
@@ -448,8 +447,8 @@ class Servers:
 def servers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Servers:
     rig.script = lambda boot: [*inspecting(release=RELEASES[boot.kernel]), DMESG]
     found = Servers()
-    monkeypatch.setattr(mysql, "running_server", found.running)
-    monkeypatch.setattr(trials, "perform", found.perform)
+    monkeypatch.setattr("kmlbench.run.campaign.running_server", found.running)
+    monkeypatch.setattr("kmlbench.run.campaign.perform", found.perform)
     return found
 
 
