@@ -185,6 +185,7 @@ CHANGED, UNKNOWN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recorded", "shown", "sentence"),
     [

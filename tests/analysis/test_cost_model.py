@@ -267,6 +267,7 @@ def test_a_block_without_a_cell_is_left_out(tmp_path: Path) -> None:
     assert cost_model.cost_model_of(reader.read_campaign(path)).blocks == 3
 
 
+@pytest.mark.slow
 def test_a_file_made_by_hand_is_as_good(tmp_path: Path) -> None:
     cells = {
         str(cell): {kind: [cost] for kind in KINDS} for cell, cost in ((STOCK_USR, 90), (KML_TRUSTED, 30))

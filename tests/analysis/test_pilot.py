@@ -130,6 +130,7 @@ def test_a_block_takes_what_it_took(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.002, 0.004])
 def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: Path, noise: float) -> None:
     stored = reader.read_campaign(

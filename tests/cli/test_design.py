@@ -65,6 +65,7 @@ def test_a_control_from_the_command_line(run: Run) -> None:
     assert "--control kml:/trusted" in page
 
 
+@pytest.mark.slow
 def test_the_rule_is_in_the_record_and_ends_the_campaign(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

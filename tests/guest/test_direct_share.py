@@ -30,7 +30,7 @@ MIXES = {
     )
 }
 BULK = "/usr/share/sysbench/bulk_insert.lua"
-WARM_LOOKS, LOOKS, INTERVAL_S = 3, 8, 0.4
+WARM_LOOKS, LOOKS, INTERVAL_S = 3, 6, 0.4
 LONGEST_S = 120
 
 PYTHON = """

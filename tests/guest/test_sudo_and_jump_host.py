@@ -2,6 +2,7 @@
 """Machines that let in no root: a user who becomes root by the real sudo, behind a real gate.
 
 The server is MariaDB, whose data are made in a fraction of MySQL's time; MySQL's are made by the tutorial.
+elm is bare and is prepared; oak has what the image of a guest has, which is the same.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ from kmlbench.servers import server
 pytestmark = pytest.mark.guest
 
 FORWARDED = re.compile(r"hostfwd=tcp:127\.0\.0\.1:(\d+)")
-# A bare machine with a Debian, as in tests/support/powered_machine.py, and two users more.
-USERS = """
+# A bare machine with a Debian, as in tests/support/powered_machine.py.
+BARE = """
 set -eu
 rm -rf /trusted /usr/share/kmlbench /var/lib/kmlbench
 find /usr/lib/kmlbench -type f ! -name init -delete
+"""
+USERS = """
+set -eu
 for user in bench asked; do
     number=$((1000 + $(wc -l < /etc/passwd)))
     echo "$user:*:$number:$number::/home/$user:/bin/sh" >> /etc/passwd
@@ -115,6 +119,7 @@ def house(
             assert found
             ports[name] = int(found[1])
             check(roots[name], "sh", "-c", USERS)
+        check(roots["elm"], "sh", "-c", BARE)
         known = (f"[127.0.0.1]:{port} {mariadb_image.host_key}\n" for port in ports.values())
         (directory / "known_hosts").write_text("".join(known))
         yield House(roots=roots, ports=ports, image=mariadb_image, directory=directory)
@@ -124,10 +129,9 @@ def test_a_campaign_of_a_user_who_becomes_root(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hosts, results = str(house.hosts("bench")), str(tmp_path / "results")
-    for name in house.roots:
-        assert main(["host", "check", name, "--hosts", hosts]) == 4
-        assert main(["host", "prepare", name, "--hosts", hosts]) == 0
-        assert main(["host", "check", name, "--hosts", hosts]) == 0
+    assert main(["host", "check", "elm", "--hosts", hosts]) == 4
+    assert main(["host", "prepare", "elm", "--hosts", hosts]) == 0
+    assert main(["host", "check", "elm", "--hosts", hosts]) == 0
     with door(house, "elm") as host, server.running_server(host, Prefix.TRUSTED, Server.MARIADB) as handle:
         # The server's own answers come through the gate, too.
         with closing(host.dial(handle.port)) as stream:
@@ -140,12 +144,12 @@ def test_a_campaign_of_a_user_who_becomes_root(
     assert stored.campaign.platform == "real hosts"
     completed = [outcome for outcome in stored.outcomes if isinstance(outcome, Completed)]
     assert sorted(outcome.proof.cpl for outcome in completed) == [0, 3, 3, 3]
-    for name, root in house.roots.items():
-        # What was installed below /trusted is root's, whoever logged in.
-        assert check(root, "sh", "-c", "find /trusted ! -user root; stat -c %a /trusted") == "700\n"
-        assert main(["host", "clean", name, "--hosts", hosts]) == 0
-        left = check(root, "sh", "-c", f"ls -d {PLACES} 2>/dev/null; true")
-        assert left == "/usr/lib/kmlbench/init\n"
+    root = house.roots["elm"]
+    # What was installed below /trusted is root's, whoever logged in.
+    assert check(root, "sh", "-c", "find /trusted ! -user root; stat -c %a /trusted") == "700\n"
+    assert main(["host", "clean", "elm", "--hosts", hosts]) == 0
+    left = check(root, "sh", "-c", f"ls -d {PLACES} 2>/dev/null; true")
+    assert left == "/usr/lib/kmlbench/init\n"
     assert "elm: clean" in capsys.readouterr().out
 
 

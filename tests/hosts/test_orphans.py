@@ -65,6 +65,7 @@ def test_guests_elsewhere_and_programs_by_other_names_live(tmp_path: Path, orpha
         tail.kill()
 
 
+@pytest.mark.slow
 def test_the_next_campaign_ends_what_a_dead_one_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], orphan: Orphan
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_plan_of_it_is_none(tmp_path: Path, recipe: Recipe, capsys: pytest.Cap
     assert "remedy: " in told.err if code else "undecided: " in told.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_a_comparison_with_it_decides_nothing(
     tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]

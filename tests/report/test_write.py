@@ -62,6 +62,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return page(tmp_path_factory.mktemp("small"))
 
 
+@pytest.mark.slow
 def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
@@ -100,6 +101,7 @@ def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
     assert '<a href="raw/0001-stock-trusted-getpid/">1</a>' in failed
 
 
+@pytest.mark.slow
 def test_each_figure_has_its_data(small: Page) -> None:
     assert small.tags.count("figure") == small.tags.count("img") == small.source.count(" download ") > 0
     linked = {address for address in small.addresses if address.startswith("figures/")}

@@ -374,6 +374,7 @@ def test_a_control_boots_what_it_lost_as_the_twin_that_it_was(campaigns: Campaig
     assert twins == [(0, 0), (1, 1), (2, 0), (3, 1), (3, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -> None:
     """It is interrupted in its third block, and ends after the sixth, as it does without interruption."""
@@ -399,6 +400,7 @@ def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -
     assert (stored.directory / "outcomes.jsonl").read_text() == lines
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 def test_a_trial_that_failed_keeps_the_rule_waiting_until_it_is_repeated(campaigns: Campaigns) -> None:
     failing = second_boot(Exchange(argv=("*",) * 7, returncode=1), ALIVE, DMESG)

@@ -159,11 +159,15 @@ def powered(spec: GuestSpec, kernels: dict[str, KernelArtifact], directory: Path
         yield machine
 
 
-def stand_ins(config: str) -> str:
-    """A shell script that makes the guest a bare machine with a Debian: nothing of the project's is on it."""
+def stand_ins(config: str, *, keep_data: bool = False) -> str:
+    """A shell script that makes the guest a bare machine with a Debian: nothing of the project's is on it.
+
+    But the pristine data of a server, if `keep_data`.
+    """
+    ours = "/trusted /usr/share/kmlbench" + ("" if keep_data else " /var/lib/kmlbench")
     return f"""
 set -eu
-rm -rf /trusted /usr/share/kmlbench /var/lib/kmlbench
+rm -rf {ours}
 find /usr/lib/kmlbench -type f ! -name init -delete
 mkdir -p /etc/default/grub.d /boot
 echo 'GRUB_CMDLINE_LINUX="{USERS_OWN}"' > /etc/default/grub
