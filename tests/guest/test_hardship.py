@@ -121,5 +121,14 @@ def test_memory_is_short(guest: SshHost, prefix: Prefix) -> None:
     assert "Out of memory: Killed process" in log
 
 
-def test_after_all_that_mysql_serves(guest: SshHost) -> None:
-    require_mysql_serves(guest, Prefix.TRUSTED)
+@pytest.mark.parametrize("prefix", Prefix)
+def test_after_all_that_programs_run(guest: SshHost, prefix: Prefix) -> None:
+    for name in ("sites", "calls"):
+        tap(guest, prefix, name)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("prefix", Prefix)
+def test_after_all_that_mysql_serves(guest: SshHost, prefix: Prefix) -> None:
+    """Its pages come back from the disk for most of a minute."""
+    require_mysql_serves(guest, prefix)

@@ -255,11 +255,14 @@ MOMENTS = 132
 
 @pytest.mark.usefixtures("unreported")
 @pytest.mark.slow
-def test_the_controller_may_die_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every third thing that it does in a campaign of two boots, and again when it is resumed."""
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.soak)])
+def test_the_controller_may_die_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """At every `step`th thing that it does in a campaign of two boots, and again when it is resumed."""
     survived = Counter[bool]()
     lost = 0
-    for moment in range(1, MOMENTS, 3):
+    for moment in range(1, MOMENTS, step):
         campaigns = Campaigns(tmp_path / str(moment), monkeypatch)
         campaigns.directory.mkdir()
         survived[_died_twice(campaigns, moment)] += 1
@@ -267,10 +270,10 @@ def test_the_controller_may_die_at_any_moment(tmp_path: Path, monkeypatch: pytes
             assert campaigns.resume() == 0
             require_whole(campaigns.stored())
             lost += sum(len(resumption.trials) for resumption in campaigns.stored().resumptions)
-    assert lost > 10
+    assert lost > 30 // step
     # The last moments lie behind the end of the campaign, or not all of it was seen.
     assert survived[False] > 0
-    assert survived[True] > 35
+    assert survived[True] > 105 // step
 
 
 def _died_twice(campaigns: Campaigns, moment: int) -> bool:
