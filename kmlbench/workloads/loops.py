@@ -27,8 +27,10 @@ def step(setting: Setting, program: str, calls: int, *more: str) -> Step:
     return Step(name="run", argv=argv, timeout_s=120.0 + 60.0 * setting.scale, measured=True)
 
 
-def loop_metrics(prefix: str, headings: Mapping[str, str], section: Section, unit: str) -> tuple[Metric, ...]:
-    """The metrics {prefix}_{KIND}_{unit} as columns of a section; `headings` are by kind."""
+def loop_metrics(
+    prefix: str, headings: Mapping[str, str], section: Section | None, unit: str
+) -> tuple[Metric, ...]:
+    """The metrics {prefix}_{KIND}_{unit} as columns of a section, or in no table; `headings` are by kind."""
     return tuple(
         Metric(name=f"{prefix}_{kind}_{unit}", unit=unit, section=section, heading=heading, rows="one call")
         for kind, heading in headings.items()

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.paths import REPOSITORY
 
 from kmlbench import kconfig
 from kmlbench.build import kernel as builder
@@ -14,7 +15,9 @@ from kmlbench.model import Kernel
 from kmlbench.paths import KERNEL
 from kmlbench.progress import Silent
 
-DEBIAN = Path("/usr/src/linux-config-6.12/config.amd64_none_amd64.xz")
+BASE = (KERNEL / "base").read_text().strip()
+CONFIG = BASE.replace("linux-source", "linux-config")
+DEBIAN = Path("/usr/src") / CONFIG / "config.amd64_none_amd64.xz"
 PATCH = """--- a/file
 +++ b/file
 @@ -1,3 +1,3 @@
@@ -60,6 +63,10 @@ def test_a_patch_that_does_not_apply_exactly_stops_the_build(tmp_path: Path, pat
 def test_the_series_names_every_patch_once() -> None:
     on_disk = sorted((KERNEL / "patches").iterdir())
     assert builder.patches() == on_disk
+
+
+def test_make_setup_installs_the_source_and_debians_configuration_of_it() -> None:
+    assert {BASE, CONFIG} <= set((REPOSITORY / "tools/packages.txt").read_text().split())
 
 
 def test_what_prices_a_system_call_is_as_in_debian(debian: dict[str, str]) -> None:

@@ -67,6 +67,7 @@ def test_the_page_is_followed_to_a_verified_campaign(tmp_path: Path) -> None:
     found = json.loads(child.stdout.splitlines()[-1])
     assert found["package"].startswith(str(tree))
     assert {"pipes_pipe_ns", "pipes_getpid_cycles", "cpu_total", "wall"} <= set(found["metrics"])
+    assert set(found["metrics"]) <= set(found["registered"])
     _require_known_everywhere(found)
 
 

@@ -25,7 +25,7 @@ from kmlbench.cli.programs import kmlbench_parser
 from kmlbench.config.schema import hosts_schema
 from kmlbench.model import Boot
 from kmlbench.run import trial as trials
-from kmlbench.workloads.registry import ADAPTERS, PROGRAMS
+from kmlbench.workloads.registry import ADAPTERS, METRICS, PROGRAMS
 
 WORKLOAD = "pipes"
 
@@ -59,6 +59,7 @@ def main() -> None:
             {
                 "package": kmlbench.__file__,
                 "metrics": sorted(set(frame["metric"])),
+                "registered": sorted(METRICS),
                 "completion": completion(kmlbench_parser(), "bash"),
                 "workloads": hosts_schema()["properties"]["campaign"]["properties"]["workloads"],
                 "report": json.loads((results / "latest" / "report.json").read_text())["sections"],
