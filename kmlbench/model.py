@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -153,6 +153,7 @@ class Completed:
     """A trial that ended with numbers and a proof.
 
     `resumption` counts how often its campaign had been resumed; in a record, the order of lines shows it.
+    `raw` has the SHA-256 of each file of its raw output by its path there; None: not recorded.
     """
 
     trial: Trial
@@ -161,6 +162,7 @@ class Completed:
     started_utc: str
     elapsed_s: float
     resumption: int = 0
+    raw: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,7 @@ class Failed:
     started_utc: str
     elapsed_s: float
     resumption: int = 0
+    raw: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 Outcome = Completed | Failed
@@ -353,6 +356,15 @@ class PlannedCampaign:
     tools: Mapping[str, str]
     stopping: Stopping | None = None
     format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """What tells it from every other campaign, and its directory's name when it was made.
+
+        A directory that was copied or renamed still has this campaign.
+        """
+        stamp = self.started_utc.replace("-", "").replace(":", "").split(".")[0].removesuffix("Z") + "Z"
+        return f"{stamp}-{self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

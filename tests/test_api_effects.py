@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from support.synthetic_campaigns import Recipe, build, stored_campaign
 
 import kmlbench
-from kmlbench.analysis import measurements
+from kmlbench.analysis import frames, measurements
 from kmlbench.errors import InputError
 from kmlbench.model import Measure, Process
 from kmlbench.plan.comparisons import PRIMARY, STOCK_USR
@@ -93,3 +94,16 @@ def test_damage_is_told(tmp_path: Path) -> None:
     (path / "campaign.json").write_text("{")
     with pytest.raises(InputError):
         kmlbench.effects(path)
+
+
+def test_a_copy_under_another_name_is_the_same_campaign(tmp_path: Path) -> None:
+    path = build(tmp_path, RECIPE)
+    copy = Path(shutil.copytree(path, tmp_path / "copy"))
+    outcomes = copy / "outcomes.jsonl"
+    outcomes.write_text("".join(outcomes.read_text().splitlines(keepends=True)[:-1]))
+    for directory in (path, copy):
+        frames.write_parquet(kmlbench.load(directory), directory / "samples.parquet")
+    assert set(kmlbench.load(copy)["campaign"]) == {path.name}
+    assert list(kmlbench.campaigns(tmp_path)["completed"]) == [16]
+    assert kmlbench.sample_files(tmp_path) == [str(path / "samples.parquet")]
+    pd.testing.assert_frame_equal(kmlbench.effects(copy, path), kmlbench.effects(path))

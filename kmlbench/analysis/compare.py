@@ -55,7 +55,7 @@ def compare_campaigns(first: StoredCampaign, second: StoredCampaign) -> Both:
     measures = [measure for measure in _measures(sources[0]) if measure in set(_measures(sources[1]))]
     if not measures:
         raise InputError(
-            f"{first.directory.name} and {second.directory.name} have no measure in common",
+            f"{first.name} and {second.name} have no measure in common",
             remedy="compare campaigns that share a workload and completed trials of it",
         )
     groups = tuple(_group(measure, sources, cells=not differing) for measure in measures)
@@ -172,4 +172,4 @@ def _facts(first: StoredCampaign, second: StoredCampaign) -> Iterator[str]:
                 yield f"{kernel}: {name}: {ours[name]} against {theirs[name]}"
         for stored, alone in ((first, ours.keys() - theirs.keys()), (second, theirs.keys() - ours.keys())):
             if alone:
-                yield f"{kernel}: recorded by {stored.directory.name} alone: {', '.join(sorted(alone))}"
+                yield f"{kernel}: recorded by {stored.name} alone: {', '.join(sorted(alone))}"

@@ -13,7 +13,7 @@ from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import InputError
 from kmlbench.model import PlannedCampaign
 from kmlbench.plan.comparisons import WORK, amount_of_work
-from kmlbench.results import codec, reader
+from kmlbench.results import reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import Interval
 
@@ -37,7 +37,7 @@ def noise(control: StoredCampaign, stored: StoredCampaign) -> Noise:
         if isinstance(ratio, Interval) and ratio.half_width is not None:
             half_widths[measure] = ratio.half_width
     return Noise(
-        name=control.directory.name,
+        name=control.name,
         blocks=len({outcome.trial.block for outcome in control.completed}),
         place=os.path.relpath(control.directory, stored.directory),
         half_widths=half_widths,
@@ -49,18 +49,21 @@ def named(directory: Path, stored: StoredCampaign) -> Noise:
     control = reader.read_campaign(directory)
     if reason := _unfit(control.campaign, stored.campaign) or _other_machine(control, stored):
         raise InputError(
-            f"{directory} is not a control for {stored.directory.name}: {reason}",
+            f"{directory} is not a control for {stored.name}: {reason}",
             remedy="name a campaign of `run-benchmark --control` with the same machine and options",
         )
     return noise(control, stored)
 
 
-def control_at(place: str, stored: StoredCampaign) -> Noise:
+def control_at(place: str, stored: StoredCampaign, *, name: str = "") -> Noise:
     """The noise of the control that a report of `stored` names; looked for beside the campaign if it moved.
+
+    `name` is the control campaign's: it is known by it if its directory has another name by now.
 
     Raises InputError if it is in neither place, or no longer matches the campaign.
     """
-    for directory in (stored.directory / place, stored.directory.parent / Path(place).name):
+    renamed = (path for campaign, path in _neighbours(stored) if campaign.name == name)
+    for directory in (stored.directory / place, stored.directory.parent / Path(place).name, *renamed):
         if _is_there(directory):
             return replace(named(directory, stored), place=place)
     raise InputError(
@@ -97,13 +100,9 @@ def find_control(stored: StoredCampaign) -> Noise | None:
 
 
 def _neighbours(stored: StoredCampaign) -> Iterator[tuple[PlannedCampaign, Path]]:
-    for path in stored.directory.parent.glob("*/campaign.json"):
-        try:
-            campaign = codec.decode_campaign(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError):
-            continue
-        if not path.parent.is_symlink() and not _unfit(campaign, stored.campaign):
-            yield campaign, path.parent
+    for path, campaign in reader.campaigns_below(stored.directory.parent).items():
+        if not _unfit(campaign, stored.campaign):
+            yield campaign, path
 
 
 def _unfit(control: PlannedCampaign, campaign: PlannedCampaign) -> str:

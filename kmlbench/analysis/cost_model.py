@@ -131,7 +131,7 @@ def cost_model_of(stored: StoredCampaign) -> CostModel:
             )
     seen = next((boot.facts.get("cpu_model", "") for boot in stored.facts), "")
     return CostModel(
-        name=stored.directory.name,
+        name=stored.name,
         measured_utc=stored.campaign.started_utc,
         platform=stored.campaign.platform,
         cpu_model=seen or "unknown",

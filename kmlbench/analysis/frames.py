@@ -44,7 +44,7 @@ def samples_frame(stored: reader.StoredCampaign) -> pd.DataFrame:
     codes = [_shared_codes(samples, positions) for samples in columns]
     trial = np.repeat(np.arange(len(completed)), [len(samples) for samples in columns])
     texts = {
-        **_texts(_of_trials(stored.directory.name, completed), trial),
+        **_texts(_of_trials(stored.name, completed), trial),
         **_texts(_of_kinds(tuple(positions)), _joined(codes, np.int64)),
     }
     numbers = {

@@ -52,7 +52,7 @@ CAMPAIGNS = {
 
 
 def effects(*paths: str | Path) -> pd.DataFrame:
-    """Every comparison of every measure of the campaigns in `paths`, one row each.
+    """Every comparison of every measure of the campaigns in `paths`, one row each; copies count once.
 
     `change_percent` is that of the treated cell against the other, with its interval in `low` and `high`;
     if there is none, `reason` says why. `verdict` is one of stats.intervals.Verdict for a margin of one
@@ -61,7 +61,7 @@ def effects(*paths: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage.
     """
-    stored_campaigns = [reader.read_campaign(Path(path)) for path in paths]
+    stored_campaigns = _without_copies(reader.read_campaign(Path(path)) for path in paths)
     return _effects(row for stored in stored_campaigns for row in _of_campaign(stored, _with_control(stored)))
 
 
@@ -81,13 +81,15 @@ def _with_control(stored: StoredCampaign) -> Source:
 def campaigns(results: str | Path) -> pd.DataFrame:
     """The campaigns stored below the directory `results`, one row each, oldest first.
 
-    `campaign` is the name of the directory, as in the frames of samples; links are left out. `server`,
+    `campaign` is the name that the campaign got when it began, as in the frames of samples, whatever its
+    directory is called now; of copies the one with most trials is listed. Links are left out. `server`,
     `scale`, `loops` and `rate` are the options that decide how much work a trial does, or "not given".
 
     Raises InputError on damage.
     """
     directories = (path.parent for path in sorted(Path(results).glob("*/campaign.json")))
-    rows = [_campaign(reader.read_campaign(path)) for path in directories if not path.is_symlink()]
+    stored = _without_copies(reader.read_campaign(path) for path in directories if not path.is_symlink())
+    rows = [_campaign(campaign) for campaign in stored]
     frame = pd.DataFrame(rows, columns=list(CAMPAIGNS)).astype(CAMPAIGNS)
     return frame.sort_values(["started_utc", "campaign"], ignore_index=True)
 
@@ -115,21 +117,32 @@ def metrics() -> pd.DataFrame:
 def sample_files(results: str | Path) -> list[str]:
     """The Parquet files of the campaigns below the directory `results`, for any Arrow engine.
 
-    Links are left out. Raises InputError if there are none.
+    Links and copies are left out. Raises InputError if there are none, or on damage.
     """
     paths = sorted(path for path in Path(results).glob(f"*/{SAMPLES}") if not path.parent.is_symlink())
+    stored = _without_copies(reader.read_campaign(path.parent) for path in paths)
     if not paths:
         raise InputError(
             f"no campaign in {results} has its {SAMPLES}",
             remedy="name the directory of the campaigns; `kmlbench report DIR` writes the file of one",
         )
-    return [str(path) for path in paths]
+    return [str(Path(results) / campaign.directory.name / SAMPLES) for campaign in stored]
+
+
+def _without_copies(stored: Iterable[StoredCampaign]) -> list[StoredCampaign]:
+    """Each campaign once: the copy in which most trials ended, the first of equal ones."""
+    fullest: dict[str, StoredCampaign] = {}
+    for campaign in stored:
+        before = fullest.setdefault(campaign.name, campaign)
+        if len(campaign.outcomes) > len(before.outcomes):
+            fullest[campaign.name] = campaign
+    return list(fullest.values())
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:
     campaign = stored.campaign
     return {
-        "campaign": stored.directory.name,
+        "campaign": stored.name,
         "started_utc": campaign.started_utc,
         "platform": campaign.platform,
         "control": campaign.control,
@@ -144,7 +157,7 @@ def _of_campaign(stored: StoredCampaign, source: Source) -> Iterator[dict[str, o
     for measure in _ordered({measure for measure, _ in source.values}):
         for comparison in source.comparisons:
             yield {
-                "campaign": stored.directory.name,
+                "campaign": stored.name,
                 "platform": stored.campaign.platform,
                 **_effect(source, measure, comparison),
             }
@@ -219,11 +232,11 @@ def explanation_of(
     stored: StoredCampaign, source: Source, cost_model: str | Path | None = None
 ) -> pd.DataFrame:
     """The same for one campaign already read."""
-    rows = [*_rows(explanation.explained(source), stored.directory.name, "measured")]
+    rows = [*_rows(explanation.explained(source), stored.name, "measured")]
     if cost_model is not None:
         model = read_cost_model(Path(cost_model))
         projected = projection.projected(source, model)
-        rows += _rows(projected, stored.directory.name, f"projection: {model.name}")
+        rows += _rows(projected, stored.name, f"projection: {model.name}")
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 

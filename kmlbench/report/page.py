@@ -83,7 +83,7 @@ def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: Cos
     listed = evidence.trials(stored)
     return Page(
         campaign=campaign,
-        name=stored.directory.name,
+        name=stored.name,
         answer=answer(source, campaign.platform),
         meaning=meaning(campaign.platform),
         margin=MARGIN,

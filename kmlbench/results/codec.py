@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from kmlbench.model import (
     FORMAT,
@@ -142,6 +142,7 @@ def outcome_text(outcome: Outcome) -> str:
                 elapsed_s=outcome.elapsed_s,
                 stage=outcome.stage,
                 cause=outcome.cause,
+                raw=_raw_record(outcome),
             )
             return lines.seal(failed) + "\n"
 
@@ -153,7 +154,16 @@ def _completed_record(outcome: Completed, trial: TrialRecord) -> CompletedRecord
         elapsed_s=outcome.elapsed_s,
         proof=msgspec.convert(outcome.proof, ProofRecord, from_attributes=True),
         samples=[SampleRecord.of(sample) for sample in outcome.samples],
+        raw=_raw_record(outcome),
     )
+
+
+def _raw_record(outcome: Outcome) -> dict[str, str] | UnsetType:
+    return UNSET if outcome.raw is None else dict(outcome.raw)
+
+
+def _raw(record: CompletedRecord | FailedRecord) -> dict[str, str] | None:
+    return None if record.raw is UNSET else record.raw
 
 
 def resumption_text(resumption: Resumption) -> str:
@@ -181,6 +191,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
                 started_utc=record.started_utc,
                 elapsed_s=record.elapsed_s,
                 resumption=resumption,
+                raw=_raw(record),
             )
         case FailedRecord() as record:
             return Failed(
@@ -190,6 +201,7 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
                 started_utc=record.started_utc,
                 elapsed_s=record.elapsed_s,
                 resumption=resumption,
+                raw=_raw(record),
             )
         case ResumptionRecord() as record:
             return Resumption(

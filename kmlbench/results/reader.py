@@ -8,8 +8,9 @@ Any other damage is an InputError.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -62,6 +63,11 @@ class StoredCampaign:
     superseded: tuple[Failed, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The campaign's, whatever its directory is called now."""
+        return self.campaign.name
+
+    @property
     def completed(self) -> tuple[Completed, ...]:
         """The trials that ended with numbers."""
         return completed(self.outcomes)
@@ -94,6 +100,22 @@ def raw_path(path: Path, trial: Trial) -> Path:
     return path / RAW / trial.id
 
 
+def lost_path(path: Path, resumption: int) -> Path:
+    """Where a resumption moved raw output to, in the campaign's directory `path`."""
+    return path / RAW / f"lost-{resumption}"
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """The SHA-256 of each file below `directory`, by its path there. Raises OSError."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    digests = {}
+    for path in paths:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digests[path.relative_to(directory).as_posix()] = digest
+    return digests
+
+
 def read_campaign(path: Path) -> StoredCampaign:
     """The campaign stored in the directory `path`, complete or not. Raises InputError if it is damaged."""
     directory = _resolved(path)
@@ -111,6 +133,16 @@ def read_campaign(path: Path) -> StoredCampaign:
         resumptions=tuple(history.resumptions),
         superseded=tuple(history.superseded),
     )
+
+
+def campaigns_below(results: Path) -> dict[Path, PlannedCampaign]:
+    """What the directories in `results` were planned as, without links and what cannot be read."""
+    campaigns = {}
+    for path in sorted(results.glob(f"*/{CAMPAIGN}")):
+        with suppress(ValueError, OSError):
+            if not path.parent.is_symlink():
+                campaigns[path.parent] = decode_campaign(path.read_text(encoding="utf-8"))
+    return campaigns
 
 
 def _resolved(path: Path) -> Path:

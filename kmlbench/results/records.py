@@ -88,6 +88,7 @@ class CompletedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag
     elapsed_s: Finite
     proof: ProofRecord
     samples: list[SampleRecord]
+    raw: dict[str, str] | UnsetType = UNSET
 
 
 class FailedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="failed"):
@@ -98,6 +99,7 @@ class FailedRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="f
     elapsed_s: Finite
     stage: str
     cause: str
+    raw: dict[str, str] | UnsetType = UNSET
 
 
 class LostBoot(Struct, frozen=True, kw_only=True):

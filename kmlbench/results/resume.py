@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kmlbench.model import Failed, Resumption, Trial
-from kmlbench.results.reader import RAW, StoredCampaign, boot_path, raw_path
+from kmlbench.results.reader import StoredCampaign, boot_path, lost_path, raw_path
 from kmlbench.results.writer import CampaignDirectory, storing
 
 
@@ -33,11 +33,6 @@ def settle_losses(directory: CampaignDirectory, stored: StoredCampaign) -> Resum
     )
     directory.resume(resumption)
     return resumption
-
-
-def lost_path(path: Path, resumption: int) -> Path:
-    """Where a resumption moved raw output to, in the campaign's directory `path`."""
-    return path / RAW / f"lost-{resumption}"
 
 
 def loss_sentence(resumption: Resumption, repeated: Iterable[Failed]) -> str:

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmlbench.errors import InputError, MachineError
@@ -27,6 +27,7 @@ from kmlbench.results.reader import (
     OUTCOMES,
     StoredCampaign,
     boot_path,
+    file_digests,
     raw_path,
     read_campaign,
 )
@@ -52,10 +53,14 @@ class CampaignDirectory:
     resumption: int = 0
 
     def append(self, outcome: Outcome) -> None:
-        """Add a line to outcomes.jsonl; it is on the disk when this returns, with the trial's raw output."""
+        """Add a line to outcomes.jsonl; it is on the disk when this returns, with the trial's raw output.
+
+        The line has the digests of that output.
+        """
+        path = raw_path(self.path, outcome.trial)
         with storing(f"the outcome of trial {outcome.trial.id}", self.path):
-            _sync(raw_path(self.path, outcome.trial))
-            self._append(codec.outcome_text(outcome))
+            _sync(path)
+            self._append(codec.outcome_text(replace(outcome, raw=file_digests(path))))
 
     def resume(self, resumption: Resumption) -> None:
         """Add the line that records what an interruption cost."""
@@ -101,8 +106,7 @@ def create(root: Path, campaign: PlannedCampaign) -> Iterator[CampaignDirectory]
 
     It is a campaign as soon as its campaign.json exists.
     """
-    stamp = campaign.started_utc.replace("-", "").replace(":", "").split(".")[0].removesuffix("Z") + "Z"
-    path = root / f"{stamp}-{campaign.id}"
+    path = root / campaign.name
     with storing("the campaign", path):
         path.mkdir(parents=True)
     with _locked(path, os.O_CREAT | os.O_EXCL) as outcomes:

@@ -27,18 +27,18 @@ OPTIONAL = ("loops", "rate")
 
 
 def find_campaign(text: str, results: Path) -> Path:
-    """The directory of a campaign by its path, its directory's name below `results`, or its id.
+    """The directory of a campaign by its path, its directory's name below `results`, its id, or its name.
 
     Raises InputError if there is none, or more than one.
     """
     for path in (Path(text), results / text):
         if (path / CAMPAIGN).is_file():
             return path.resolve()
-    known = {path.parent.name: path.parent for path in sorted(results.glob(f"*/{CAMPAIGN}"))}
-    matches = [path for name, path in known.items() if name.rpartition("-")[2] == text]
+    known = reader.campaigns_below(results)
+    matches = [path for path, campaign in known.items() if text in {campaign.id, campaign.name}]
     if len(matches) == 1:
         return matches[0].resolve()
-    ids = [name.rpartition("-")[2] for name in known if name != writer.LATEST]
+    ids = [campaign.id for campaign in known.values()]
     raise InputError(
         f"--resume: {results} has {len(matches)} campaigns called {text!r}{suggestion(text, ids)}",
         remedy="give the path of the campaign's directory",

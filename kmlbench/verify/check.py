@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -31,7 +31,16 @@ from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
 from kmlbench.report.write import DATA, REPORT
 from kmlbench.results import facts, reader
-from kmlbench.results.reader import OUTCOMES, StoredCampaign, boot_path, raw_path
+from kmlbench.results.reader import (
+    COPY_AGAIN,
+    OUTCOMES,
+    RAW,
+    StoredCampaign,
+    boot_path,
+    file_digests,
+    lost_path,
+    raw_path,
+)
 from kmlbench.verify import page_diff, rederive
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
@@ -65,6 +74,7 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
         progress.note(
             f"{without} trials did not keep the output of the privilege probe: their CPL is not verified"
         )
+    _digests(stored, progress)
     for boot in stored.facts:
         _facts(stored, boot)
     progress.stage("figures and report")
@@ -88,10 +98,10 @@ def _made_with(stored: StoredCampaign) -> _MadeWith:
     """The control and the costs that the report says it used."""
     report = _data(stored.directory / DATA)
     used = report.get("noise")
-    place = used.get("place") if isinstance(used, dict) else None
+    place, name = (used.get("place"), used.get("name")) if isinstance(used, dict) else (None, None)
     costs = stored.directory / COSTS
     return _MadeWith(
-        noise=control.control_at(str(place), stored) if place else None,
+        noise=control.control_at(str(place), stored, name=str(name)) if place else None,
         costs=cost_model.read_cost_model(costs) if report.get("costs") else None,
     )
 
@@ -110,6 +120,40 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
     return derived.proof is None
+
+
+def _digests(stored: StoredCampaign, progress: Progress) -> None:
+    """Compare every file of every trial that ended with its digest in the record."""
+    ended = [(raw_path(stored.directory, outcome.trial), outcome) for outcome in stored.outcomes]
+    ended += [
+        (lost_path(stored.directory, outcome.resumption + 1) / outcome.trial.id, outcome)
+        for outcome in stored.superseded
+    ]
+    for path, outcome in ended:
+        if outcome.raw is not None and (difference := _file_difference(path, outcome.raw)):
+            raise _differs(stored, f"raw/{path.relative_to(stored.directory / RAW)}/{difference}")
+    if without := sum(outcome.raw is None for _, outcome in ended):
+        progress.note(
+            f"{without} trials have no SHA-256 of their raw output, which an older version did not record: "
+            "only what their numbers are read from is verified"
+        )
+
+
+def _file_difference(path: Path, recorded: Mapping[str, str]) -> str:
+    """The first file that is not the recorded one, and how; empty if all are."""
+    try:
+        digests = file_digests(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=COPY_AGAIN) from error
+    for name in sorted(recorded.keys() | digests.keys()):
+        match recorded.get(name), digests.get(name):
+            case None, _:
+                return f"{name}: was not there when the trial ended"
+            case _, None:
+                return f"{name}: is not there"
+            case before, now if before != now:
+                return f"{name}: was modified after the trial ended: its SHA-256 is {now}, not {before}"
+    return ""
 
 
 def _samples(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,11 @@ CAMPAIGN = PlannedCampaign(
             '"stage": "run", "cause": "x\\udcff\\n", "crc32": "4bdd563c"}\n',
         ),
         (
+            codec.outcome_text(replace(FAILED, raw={"00-run/stdout": "ab"})),
+            f'{{"status": "failed", "trial": {TRIAL_TEXT}, "started_utc": "then", "elapsed_s": 2.0, '
+            '"stage": "run", "cause": "x\\udcff\\n", "raw": {"00-run/stdout": "ab"}, "crc32": "f8315f6e"}\n',
+        ),
+        (
             codec.resumption_text(RESUMPTION),
             f'{{"status": "resumed", "number": 1, "started_utc": "then", "lost_trials": [{TRIAL_TEXT}], '
             '"lost_boots": [{"boot": 2}], "crc32": "5c9a8bf4"}\n',
@@ -120,7 +127,7 @@ def test_files_are_written_as_they_always_were(written: str, expected: str) -> N
 
 
 def test_what_is_written_is_read() -> None:
-    for outcome in (COMPLETED, FAILED):
+    for outcome in (COMPLETED, FAILED, replace(COMPLETED, raw={"stdout": "ab"})):
         assert codec.read_line(codec.outcome_text(outcome), SampleReader()) == outcome
     assert codec.read_line(codec.resumption_text(RESUMPTION), SampleReader()) == RESUMPTION
     assert codec.decode_campaign(codec.campaign_text(CAMPAIGN)) == CAMPAIGN

@@ -166,6 +166,21 @@ def a_digit_in_raw_output(path: Path) -> None:
     stdout.write_text(re.sub(r"\d{5,}", lambda match: str(int(match[0]) + 70), text))
 
 
+def a_repetition_that_changes_no_number(path: Path) -> None:
+    stdout = first_trial(path) / "00-run" / "stdout"
+    text = stdout.read_text()
+    number = max(re.findall(r"\d{5,}", text), key=int)
+    stdout.write_text(text.replace(number, str(int(number) + 1), 1))
+
+
+def a_line_of_standard_error(path: Path) -> None:
+    (first_trial(path) / "00-run" / "stderr").write_text("warning: overclocked\n")
+
+
+def a_file_more_in_raw_output(path: Path) -> None:
+    (first_trial(path) / "00-run" / "remark").write_text("all good\n")
+
+
 def raw_output_of_something_else(path: Path) -> None:
     (first_trial(path) / "00-run" / "stdout").write_text("Segmentation fault\n")
 
@@ -225,6 +240,12 @@ def a_processor_more(path: Path) -> None:
         (a_forged_proof, r"outcomes.jsonl: trial 0000-.*: its proof is .*'6.12'.*raw/ says"),
         (a_digit_in_raw_output, r"outcomes.jsonl: trial 0000-.*getpid_\w+ .*, raw/ says client"),
         (raw_output_of_something_else, r"trial 0000-.* is not the output of a completed trial: "),
+        (
+            a_repetition_that_changes_no_number,
+            r"raw/0000-.*/00-run/stdout: was modified after the trial ended: its SHA-256 is [0-9a-f]+, not",
+        ),
+        (a_line_of_standard_error, r"raw/0000-.*/00-run/stderr: was modified after the trial ended"),
+        (a_file_more_in_raw_output, r"raw/0000-.*/00-run/remark: was not there when the trial ended"),
         (a_digit_of_measure, r"outcomes.jsonl: trial 0000-.*cpu_total .*, raw/ says client cpu_total"),
         (another_privilege, r"outcomes.jsonl: trial 0000-.*its proof is .*raw/ says .*'7"),
         (a_forged_configuration, r"raw/boot-0001/facts.json: config_\w+ is "),
@@ -311,6 +332,21 @@ def test_no_damage_of_raw_output_or_parquet_is_a_traceback(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_campaign_is_the_same_under_another_name(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    renamed = copy.rename(copy.parent / "for the review")
+    assert main(["verify", str(renamed)]) == 0
+    assert "not compared" not in capsys.readouterr().err
+
+
+def test_a_campaign_of_before_the_digests_says_what_is_not_verified(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(copy / "outcomes.jsonl", lambda record: record.pop("raw"))
+    a_line_of_standard_error(copy)
+    assert main(["verify", str(copy)]) == 0
+    assert "8 trials have no SHA-256 of their raw output" in capsys.readouterr().err
+
+
 def test_figures_of_another_matplotlib_are_compared_by_their_data(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,6 +361,7 @@ def test_figures_of_another_matplotlib_are_compared_by_their_data(
 def test_a_campaign_without_the_probes_answers_says_what_it_cannot_verify(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    edit(copy / "outcomes.jsonl", lambda record: record.pop("raw"))
     for path in copy.glob("raw/*/01-privilege"):
         shutil.rmtree(path)
     assert main(["verify", str(copy)]) == 0
@@ -402,7 +439,7 @@ def with_control(copy: Path, control: Path) -> Path:
     """The campaign's report made beside a control that lies elsewhere and is named."""
     named = Path(shutil.copytree(control, copy.parent / "elsewhere" / "control"))
     assert main(["report", str(copy), "--control", str(named)]) == 0
-    assert "control, 2 blocks: its half-width" in (copy / "report.html").read_text()
+    assert f"{control.name}, 2 blocks: its half-width" in (copy / "report.html").read_text()
     return named
 
 
@@ -410,7 +447,7 @@ def test_a_control_that_came_later_does_not_matter(copy: Path, a_control: Path) 
     shutil.copytree(a_control, copy.parent / "later")
     assert main(["verify", str(copy)]) == 0
     write.write_report(copy)
-    assert "later, 2 blocks" in (copy / "report.html").read_text()
+    assert f"{a_control.name}, 2 blocks" in (copy / "report.html").read_text()
     assert main(["verify", str(copy)]) == 0
 
 
@@ -420,6 +457,8 @@ def test_a_named_control_is_used_again_also_when_it_moved(
     named = with_control(copy, a_control)
     assert main(["verify", str(copy)]) == 0
     moved = named.rename(copy.parent / named.name)
+    assert main(["verify", str(copy)]) == 0
+    moved = moved.rename(copy.parent / "renamed")
     assert main(["verify", str(copy)]) == 0
     shutil.rmtree(moved)
     assert main(["verify", str(copy)]) == BAD_INPUT

@@ -39,7 +39,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def _campaign(stored: StoredCampaign) -> str:
-    return f"{stored.directory.name}, {stored.campaign.title}, {len(stored.completed)} completed trials"
+    return f"{stored.name}, {stored.campaign.title}, {len(stored.completed)} completed trials"
 
 
 def _lines(compared: Both) -> Iterator[str]:

@@ -45,7 +45,7 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
     source, block_s = measurements.source(stored), pilot.block_s(stored)
     _require_measured(arguments.metric, source)
     duration = "time unknown" if block_s is None else f"{_minutes(block_s)} a block"
-    print(printable(f"pilot: {stored.directory.name}, {stored.campaign.platform}, {duration}"))
+    print(printable(f"pilot: {stored.name}, {stored.campaign.platform}, {duration}"))
     print(printable(f"{source.primary}, {arguments.metric}, for {format.half_width_text(wanted)}:"))
     for workload in planned_workloads(source.plan):
         if is_counting(workload):
