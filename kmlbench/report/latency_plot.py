@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -99,7 +98,7 @@ def _draw(
     curves: Sequence[Curve], statistics: Sequence[str], *, title: str, axis: str, theme: Theme
 ) -> Figure:
     """A row for each statistic, in it a line for each cell, first on top."""
-    with mpl.rc_context({"font.size": plots.FONT_POINTS, "font.family": "DejaVu Sans"}):
+    with plots.style():
         size = (plots.WIDTH_INCHES, plots.MARGIN_INCHES + LEGEND_INCHES + ROW_INCHES * len(statistics))
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import matplotlib as mpl
@@ -67,6 +68,16 @@ MARKERS: Mapping[Variant, str] = {STOCK_USR: "o", STOCK_TRUSTED: "s", KML_USR: "
 TWIN_MARKER = "v"
 
 
+# Not the backend, which is no part of a drawing.
+_OWN_STYLE = {
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")},
+    "font.size": FONT_POINTS,
+    "font.family": "DejaVu Sans",
+    "svg.hashsalt": "kmlbench",
+    "svg.fonttype": "path",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """One row of a figure: its raw points and their estimate, in the unit of the axis."""
@@ -90,11 +101,18 @@ def of_cell(cell: Variant, theme: Theme, *, label: str, values: Values, estimate
     )
 
 
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib as it comes, whatever the user's matplotlibrc says, with what all figures have in common."""
+    with mpl.rc_context(_OWN_STYLE):
+        yield
+
+
 def draw(
     series: Sequence[Series], *, title: str, axis: str, theme: Theme, zero: float | None = None
 ) -> Figure:
     """A row for each series, first on top. `zero` is where "no difference" lies, if the axis has it."""
-    with mpl.rc_context({"font.size": FONT_POINTS, "font.family": "DejaVu Sans"}):
+    with style():
         figure = Figure(
             figsize=(WIDTH_INCHES, MARGIN_INCHES + ROW_INCHES * len(series)), layout="constrained"
         )
@@ -115,7 +133,7 @@ def draw(
 def svg(figure: Figure) -> str:
     """The figure as SVG on a transparent background; the same figure gives the same text."""
     stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "kmlbench", "svg.fonttype": "path"}):
+    with style():
         figure.savefig(stream, format="svg", transparent=True, dpi=PICTURE_DPI, metadata={"Date": None})
     return stream.getvalue()
 

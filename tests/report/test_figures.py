@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from support.synthetic_campaigns import Recipe, build
 
 from kmlbench.analysis import measurements
-from kmlbench.report import figures, plots
+from kmlbench.report import figures, latency_plot, plots
 from kmlbench.report.figures import Plot
 from kmlbench.results import reader
 
@@ -78,3 +79,23 @@ def test_noise_is_not_magnified_into_a_difference(tmp_path: Path) -> None:
 def test_the_same_figure_is_the_same_text(tmp_path: Path) -> None:
     plot = drawn(tmp_path, Recipe(workloads=("wisconsin",)))["wisconsin-cpu_total"]
     assert plots.svg(plot.draw(plots.LIGHT)) == plots.svg(plot.draw(plots.LIGHT))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "axes.formatter.use_locale: True\naxes.grid: True\naxes.linewidth: 5\nlines.linewidth: 9\n",
+        "savefig.facecolor: red\nsavefig.bbox: tight\nsvg.image_inline: False\nfigure.dpi: 300\n",
+        "text.usetex: True\n",
+        "axes.prop_cycle: cycler('color', 'rg')\nxtick.labelsize: 30\nmathtext.fontset: cm\nsvg.id: mine\n",
+    ],
+)
+def test_nothing_of_the_users_changes_a_figure(tmp_path: Path, theirs: str) -> None:
+    recipe = Recipe(blocks=2, workloads=("oltp_point_select",))
+    source = measurements.source(reader.read_campaign(build(tmp_path, recipe)))
+    plot = (*figures.figure_plots(source)[:1], *latency_plot.latency_plots(source)[:1])
+    plain = [plots.svg(one.draw(plots.LIGHT)) for one in plot]
+    assert len(plain) == 2
+    (tmp_path / "matplotlibrc").write_text(theirs)
+    with mpl.rc_context(fname=tmp_path / "matplotlibrc"):
+        assert [plots.svg(one.draw(plots.LIGHT)) for one in plot] == plain
