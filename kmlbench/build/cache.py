@@ -13,12 +13,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kmlbench import paths
 from kmlbench.errors import MachineError
 from kmlbench.storage import locked
 
 KEY_FILE = "key.json"
 
 KEY_LENGTH = 20
+
+# The errors of a disk or a path that cannot be written, not those of a build.
+UNUSABLE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP}
+    | {errno.EEXIST, errno.ENAMETOOLONG}
+)
 
 BYTES_PER_GIB = 1 << 30
 
@@ -106,9 +113,8 @@ class Cache:
 
 
 def default_cache() -> Cache:
-    """The cache of this user: $XDG_CACHE_HOME/kmlbench, or ~/.cache/kmlbench."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Cache(Path(base) / "kmlbench")
+    """The cache of this user: $XDG_CACHE_HOME/kmlbench, or ~/.cache/kmlbench. Raises MachineError."""
+    return Cache(paths.cache_home() / "kmlbench")
 
 
 def content_key(key: Mapping[str, str]) -> str:
@@ -154,11 +160,11 @@ def _remove_abandoned(directory: Path) -> None:
 
 @contextmanager
 def _machine_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a MachineError."""
+    """Turn a full or read-only disk, or a path that cannot be a directory, into a MachineError."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+        if error.errno not in UNUSABLE:
             raise
         raise MachineError(
             f"{path} could not be written: {error.strerror}",

@@ -79,6 +79,8 @@ def words(spec: type, key: str, error: ErrorDetails) -> str:
             return unknown_word(value, _members(hint))
         case "string_pattern_mismatch" if value:
             return f"must be {metadata.get('wanted', PLAIN_WORDS)}"
+        case "value_error":
+            return str(error["ctx"]["error"])
     return WANTED.get(error["type"], error["msg"])
 
 

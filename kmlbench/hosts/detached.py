@@ -12,10 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kmlbench.errors import HostError, InputError
+from kmlbench import paths
+from kmlbench.errors import HostError, InputError, MachineError
 from kmlbench.hosts.qemu import ADDRESS, BOOT_DEADLINE_S, LOGIN_DEADLINE_S, READY, GuestSpec, login, power_on
 from kmlbench.hosts.qemu_process import end_process
 from kmlbench.hosts.ssh import SshHost, connect
+from kmlbench.progress import Progress
 from kmlbench.storage import locked, write_whole
 
 STATE = "guest.json"
@@ -37,10 +39,18 @@ class Running:
         return _start_of(self.pid) == self.started
 
 
-def default_directory(cache_root: Path) -> Path:
-    """The directory for the state of running guests: the user's runtime directory, or below the cache."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return (Path(runtime) / "kmlbench") if runtime else cache_root / "guests"
+def default_directory(cache_root: Path, *, progress: Progress) -> Path:
+    """The directory for the state of running guests: the user's runtime directory, or below the cache.
+
+    A runtime directory that is not this user's is not taken, and `progress` is told.
+    """
+    beside = cache_root / "guests"
+    try:
+        runtime = paths.runtime_home()
+    except MachineError as error:
+        progress.note(f"{error.args[0]}: {beside} is used instead")
+        return beside
+    return runtime / "kmlbench" if runtime else beside
 
 
 def start_guest(spec: GuestSpec, *, root: Path) -> Running:
@@ -132,10 +142,17 @@ def _state(directory: Path) -> Running | None:
 @contextmanager
 def _locked(name: str, root: Path) -> Iterator[Path]:
     """The guest's own directory, for this process alone."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = root / name
-    with locked(root / f".{name}.lock"):
-        directory.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(locked(root / f".{name}.lock"))
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise MachineError(
+                f"the state of guest {name} could not be stored in {root}: {error.strerror}",
+                remedy="set XDG_RUNTIME_DIR or XDG_CACHE_HOME to a directory that you can write to",
+            ) from error
         yield directory
 
 

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kmlbench.errors import HostError
+from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts.base import Claim, Job, Ready, Size
 from kmlbench.model import Clock, Host, Kernel, Server
+from kmlbench.paths import home
 
 CONNECT_DEADLINE_S = 60.0
 
@@ -138,5 +139,9 @@ class Beside:
 
 def _beside(text: str, info: Any) -> Path:
     path = Path(text)
-    home = Path.home() if path.parts[:1] == ("~",) else None
-    return home.joinpath(*path.parts[1:]) if home else Path(info.context) / path
+    if path.parts[:1] != ("~",):
+        return Path(info.context) / path
+    try:
+        return home().joinpath(*path.parts[1:])
+    except MachineError as error:
+        raise ValueError(error.args[0]) from error

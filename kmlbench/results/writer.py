@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kmlbench import paths
 from kmlbench.errors import InputError, MachineError
 from kmlbench.model import BootFacts, CommandResult, Kernel, Outcome, PlannedCampaign, Resumption, Trial
 from kmlbench.results import codec
@@ -204,8 +205,7 @@ def _sync(directory: Path) -> None:
 
 
 def _free_space(path: Path) -> str:
-    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    return f"{shutil.disk_usage(existing).free // 2**20} MiB are free there"
+    return f"{shutil.disk_usage(paths.existing(path)).free // 2**20} MiB are free there"
 
 
 def _directory(path: Path) -> Path:

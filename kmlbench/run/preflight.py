@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kmlbench import paths
 from kmlbench.config.campaign import Config
 from kmlbench.errors import InputError, MachineError
 from kmlbench.hosts.spec import HostSpec
@@ -61,7 +62,7 @@ def _programs(hosts: Iterable[HostSpec]) -> Iterator[Lack]:
 
 def free_space(directory: Path) -> tuple[Path, int]:
     """The existing parent of a directory that may have to be created, and its free space in MiB."""
-    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    existing = paths.existing(directory)
     return existing, shutil.disk_usage(existing).free >> 20
 
 

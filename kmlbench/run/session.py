@@ -34,7 +34,7 @@ def claimed_machines(
     hosts = setup.hosts(settings, setup.booted(planned.trials))
     preflight.check_machine(hosts, results, at_once=len(settings.campaign.stock))
     cache = default_cache()
-    root = detached.default_directory(cache.root) / CLAIMS
+    root = detached.default_directory(cache.root, progress=progress) / CLAIMS
     with locks.held(locks.claims_of(hosts), root=root, holder=holder):
         for guest in orphans.end_guests(results):
             progress.note(f"killed an orphaned guest (process {guest})")

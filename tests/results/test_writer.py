@@ -57,6 +57,7 @@ COMPLETED = Completed(
     ),
     started_utc="2025-11-23T01:03:00Z",
     elapsed_s=1.5,
+    raw={},
 )
 FAILED = Failed(
     trial=PLAN[1],
@@ -64,6 +65,7 @@ FAILED = Failed(
     cause="mysqld said:\n\u2028'ä' \udcff <b>",
     started_utc="2025-11-23T01:04:00Z",
     elapsed_s=0.25,
+    raw={},
 )
 
 

@@ -21,6 +21,7 @@ from kmlbench.hosts.base import Claim
 from kmlbench.hosts.kind_qemu import QemuHostSpec
 from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.model import Kernel
+from kmlbench.progress import Silent
 from kmlbench.run import locks
 from kmlbench.run.session import CLAIMS
 
@@ -114,7 +115,7 @@ def test_the_second_campaign_is_refused_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage(monkeypatch, Playing())
-    root = detached.default_directory(default_cache().root) / CLAIMS
+    root = detached.default_directory(default_cache().root, progress=Silent()) / CLAIMS
     options = ["--hosts", str(hosts_file(tmp_path, blocks=1)), "--results", str(tmp_path / "results")]
     with campaign(root, guest("g")):
         assert run_benchmark(options) == 3

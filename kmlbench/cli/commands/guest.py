@@ -76,7 +76,7 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     wanted = replace(host, clock=arguments.clock or host.clock)
     spec = _specification(wanted, server, cache=cache, progress=progress)
     progress.stage(f"booting {spec.name}")
-    running = detached.start_guest(spec, root=detached.default_directory(cache.root))
+    running = detached.start_guest(spec, root=detached.default_directory(cache.root, progress=progress))
     progress.note(f"{running.name} runs ({spec.acceleration}, clock {spec.clock}): port {running.port}")
     return 0
 
@@ -103,7 +103,7 @@ def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress
 def _ssh(arguments: argparse.Namespace, progress: Progress) -> int:
     progress.stage(f"{arguments.name}: {shlex.join(arguments.argv)}")
     stdin = sys.stdin.buffer.read() if arguments.stdin else b""
-    with detached.connection(_running(arguments.name)) as host:
+    with detached.connection(_running(arguments.name, progress)) as host:
         result = host.run(arguments.argv, timeout_s=COMMAND_TIMEOUT_S, stdin=stdin)
     sys.stdout.write(result.stdout)
     sys.stderr.write(result.stderr)
@@ -116,16 +116,18 @@ def _copy(arguments: argparse.Namespace, progress: Progress) -> int:
             f"{arguments.source} is not a file", remedy="give one file; archive a directory first"
         )
     progress.stage(f"copying {arguments.source} to {arguments.name}")
-    with detached.connection(_running(arguments.name)) as host:
+    with detached.connection(_running(arguments.name, progress)) as host:
         host.put(arguments.source, arguments.destination)
     return 0
 
 
 def _stop(arguments: argparse.Namespace, progress: Progress) -> int:
-    detached.stop_guest(arguments.name, root=detached.default_directory(default_cache().root))
+    root = detached.default_directory(default_cache().root, progress=progress)
+    detached.stop_guest(arguments.name, root=root)
     progress.note(f"{arguments.name} has stopped")
     return 0
 
 
-def _running(name: str) -> detached.Running:
-    return detached.find_guest(name, root=detached.default_directory(default_cache().root))
+def _running(name: str, progress: Progress) -> detached.Running:
+    root = detached.default_directory(default_cache().root, progress=progress)
+    return detached.find_guest(name, root=root)
