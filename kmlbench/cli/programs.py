@@ -34,6 +34,7 @@ def kmlbench_parser(words: Collection[str] = VERBS) -> argparse.ArgumentParser:
     """The parser of `kmlbench`; of verbs that are not in `words` it only knows the names."""
     parser = Parser(prog="kmlbench", description="Kernels, guests and reports of Kernel Mode Linux.")
     parser.add_argument("--version", action=Version)
+    parser.epilog = "example: kmlbench report results/latest"
     verbs = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning)

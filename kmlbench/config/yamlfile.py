@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ TAG = "tag:yaml.org,2002:"
 
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 
-NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
+NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 
 MERGING = "merge keys (<<) are not supported; write the fields out"
 
@@ -214,6 +215,10 @@ def _scalar(node: Node) -> object:
 
 
 def _number(text: str) -> int | float | str:
+    """A decimal number, also as "1e-2"; "2e1" is whole. A text that is none stays what it is."""
     if INTEGER.fullmatch(text):
         return int(text)
-    return float(text) if NUMBER.fullmatch(text) else text
+    number = float(text) if NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        return text
+    return int(number) if "." not in text and number.is_integer() else number

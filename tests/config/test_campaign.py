@@ -445,3 +445,23 @@ def test_any_file_gives_a_config_or_an_input_error(content: str | bytes) -> None
         path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
         with suppress(InputError):
             assert isinstance(campaign.load_config(path), campaign.Config)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e-2", 0.01), ("5E-1", 0.5), ("1.5e+0", 1.5), ("1e1", 10), ("2.", 2), (".5", 0.5)]
+)
+def test_a_number_may_have_an_exponent_wherever_numbers_are_read(
+    tmp_path: Path, text: str, number: float
+) -> None:
+    written = GOOD.replace("scale: 0.5", f"scale: {text}")
+    assert load(tmp_path, written).campaign.scale == number
+    path = tmp_path / "hosts.yaml"
+    options = {"scale": option("--scale", text), "blocks": option("--blocks", "1e1")}
+    overridden = campaign.load_config(path, campaign=options).campaign
+    assert (overridden.scale, overridden.blocks) == (number, 10)
+
+
+@pytest.mark.parametrize("text", ["1e400", "1e-", "e5", "1e2e3", "0x1p3", "1_0"])
+def test_what_is_no_number_is_refused_with_its_key(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"campaign: scale: must be a number"):
+        load(tmp_path, GOOD.replace("scale: 0.5", f"scale: {text}"))

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("first", type=Path, metavar="A", help="a campaign")
     parser.add_argument("second", type=Path, metavar="B", help="the campaign to compare with it")
+    parser.epilog = "example: kmlbench compare results/20261123T052014Z-1370b77d results/latest"
     parser.set_defaults(run=_compare)
 
 

@@ -102,6 +102,7 @@ PREAMBLES = {"bash": BASH, "zsh": ZSH}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the argument."""
     parser.add_argument("shell", choices=tuple(PREAMBLES), help='for: eval "$(kmlbench completion bash)"')
+    parser.epilog = 'example: eval "$(kmlbench completion bash)"'
     parser.set_defaults(run=_completion)
 
 

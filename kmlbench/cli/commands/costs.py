@@ -14,6 +14,7 @@ from kmlbench.results import reader
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.epilog = "example: kmlbench costs results/latest > costs.json"
     parser.set_defaults(run=_costs)
 
 

@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.epilog = "example: kmlbench doctor --hosts hosts.yaml"
     parser.set_defaults(run=_doctor)
 
 

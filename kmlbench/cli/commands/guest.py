@@ -25,22 +25,28 @@ COMMAND_TIMEOUT_S = 24 * 3600.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
+    parser.epilog = "example: kmlbench guest boot kml"
     verbs = parser.add_subparsers(dest="verb", required=True)
     _configure_build(verbs)
     boot = _named(verbs, "boot", "boot a guest from hosts.yaml and leave it running")
     boot.add_argument("--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts")
     boot.add_argument("--clock", type=Clock, choices=list(Clock), help="overrides the clock in hosts.yaml")
     boot.add_argument("--server", type=Server, choices=list(Server), help="overrides the one in hosts.yaml")
+    boot.epilog = "example: kmlbench guest boot kml --clock time"
     boot.set_defaults(run=_boot)
     ssh = _named(verbs, "ssh", "run a command on a running guest")
     ssh.add_argument("--stdin", action="store_true", help="pass standard input to the command")
     ssh.add_argument("argv", nargs="+", metavar="ARGV", help="after --, the command and its arguments")
+    ssh.epilog = "example: kmlbench guest ssh kml -- uname -r"
     ssh.set_defaults(run=_ssh)
     copy = _named(verbs, "copy", "copy a local file to a running guest")
     copy.add_argument("source", type=Path, metavar="SRC", help="a local file")
     copy.add_argument("destination", metavar="DEST", help="the path on the guest")
+    copy.epilog = "example: kmlbench guest copy notes.txt kml /root/notes.txt"
     copy.set_defaults(run=_copy)
-    _named(verbs, "stop", "stop a running guest").set_defaults(run=_stop)
+    stop = _named(verbs, "stop", "stop a running guest")
+    stop.epilog = "example: kmlbench guest stop kml"
+    stop.set_defaults(run=_stop)
 
 
 def _configure_build(verbs: Any) -> None:
@@ -48,6 +54,7 @@ def _configure_build(verbs: Any) -> None:
     build.add_argument("--server", type=Server, choices=list(Server), default=Server.MYSQL)
     build.add_argument("--refresh", action="store_true", help="fetch today's Debian packages")
     build.add_argument("--mirror", help="the Debian mirror, instead of the one this machine's apt uses")
+    build.epilog = "example: kmlbench guest build --server mariadb"
     build.set_defaults(run=_build)
 
 

@@ -26,15 +26,21 @@ from kmlbench.run import preflight
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
+    parser.epilog = "example: kmlbench host check oak"
     verbs = parser.add_subparsers(dest="verb", required=True)
     printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
+    printed.epilog = "example: kmlbench host schema > hosts.schema.json"
     printed.set_defaults(run=_schema)
     check = _named(verbs, "check", "list what a host lacks for a campaign, and change nothing")
+    check.epilog = "example: kmlbench host check oak"
     check.set_defaults(run=_check)
     prepare = _named(verbs, "prepare", "install what the suite needs on a host, with a manifest")
     prepare.add_argument("--dry-run", action="store_true", help="print the changes without making them")
+    prepare.epilog = "example: kmlbench host prepare oak --dry-run"
     prepare.set_defaults(run=_prepare)
-    _named(verbs, "clean", "remove what was installed on a host, and nothing else").set_defaults(run=_clean)
+    clean = _named(verbs, "clean", "remove what was installed on a host, and nothing else")
+    clean.epilog = "example: kmlbench host clean oak"
+    clean.set_defaults(run=_clean)
 
 
 def _named(verbs: Any, verb: str, description: str) -> argparse.ArgumentParser:

@@ -15,11 +15,13 @@ from kmlbench.progress import Progress
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
+    parser.epilog = "example: kmlbench kernel build"
     verbs = parser.add_subparsers(dest="verb", required=True)
     build = verbs.add_parser("build", help="build the kernels, or find them in the cache")
     build.add_argument(
         "kernels", nargs="*", type=Kernel, metavar="KERNEL", help="stock or kml; both if not given"
     )
+    build.epilog = "example: kmlbench kernel build kml"
     build.set_defaults(run=_build)
     deb = verbs.add_parser("deb", help="build a pair of Debian packages for real machines")
     deb.add_argument(
@@ -30,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     deb.add_argument(
         "--output", type=Path, default=Path(), metavar="DIR", help="where the packages are written (here)"
     )
+    deb.epilog = "example: kmlbench kernel deb /boot/config-6.12.0-amd64 --output packages"
     deb.set_defaults(run=_deb)
 
 

@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "program", choices=tuple(PARSERS), help="for: kmlbench manual run-benchmark | man -l -"
     )
+    parser.epilog = "example: kmlbench manual run-benchmark | man -l -"
     parser.set_defaults(run=_manual)
 
 

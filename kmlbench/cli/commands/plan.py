@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=[str(process) for process in Process],
         help="of which process; if not given, server and client together, or the client alone",
     )
+    parser.epilog = "example: kmlbench plan results/latest --half-width 0.5%%"
     parser.set_defaults(run=_plan)
 
 

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the costs of calls on another machine, written by `kmlbench costs` there: adds a projection, "
         "and a copy as DIR/costs.json; without it, DIR/costs.json is removed",
     )
+    parser.epilog = "example: kmlbench report results/latest --cost-model costs.json"
     parser.set_defaults(run=_report)
 
 

@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="report progress as JSON, one object per line",
     )
+    parser.epilog = "example: run-benchmark --workloads getpid,wisconsin --blocks 4 --scale 0.1"
     design.configure(parser)
     parser.set_defaults(run=run, collects_faults=True)
 

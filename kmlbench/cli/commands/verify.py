@@ -12,6 +12,7 @@ from kmlbench.progress import Progress
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a campaign, such as results/latest")
+    parser.epilog = "example: kmlbench verify results/latest"
     parser.set_defaults(run=_verify)
 
 
