@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -35,30 +36,63 @@ exit "$status"
 """
 
 
+# Where Debian's own tools are; what a user's PATH puts before them is not known to any content key.
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+# How to reach a mirror, and where there is room: they decide whether a build ends, not what it makes.
+PASSED_ON = (
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "TMPDIR",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """All variables that a command sees, and its umask (octal; None: this process's)."""
+
+    variables: Mapping[str, str]
+    umask: int | None = None
+
+
+def build_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """The same for every user: what is built does not depend on who builds it. `variables` are added."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    fixed = {"PATH": SYSTEM_PATH, "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    return Environment(variables={**passed, **fixed, **(variables or {})}, umask=0o022)
+
+
 def run(
     argv: Sequence[str],
     *,
     timeout_s: float,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     log: Path | None = None,
 ) -> CommandResult:
     """Run `argv` to its end; a non-zero exit is a result.
 
-    `env` is added to this process's environment. With `log`, both streams are appended there and are
+    `env` replaces this process's environment. With `log`, both streams are appended there and are
     empty in the result. The command and its children die with this process, with the calling thread, and
     at the deadline.
 
     Raises MachineError if the program is missing, CommandTimeout after `timeout_s` seconds.
     """
-    command = (*_tied(), require(argv[0]), *argv[1:])
+    surroundings = env or Environment(variables=os.environ)
+    command = (*_tied(), require(argv[0], path=surroundings.variables.get("PATH")), *argv[1:])
     started = time.monotonic()
     with ExitStack() as stack:
         sink = stack.enter_context(log.open("ab")) if log else subprocess.PIPE
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=surroundings.variables,
+            umask=-1 if surroundings.umask is None else surroundings.umask,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT if log else sink,
@@ -79,7 +113,7 @@ def check(
     *,
     timeout_s: float,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     log: Path | None = None,
 ) -> CommandResult:
     """Like `run`, but a non-zero exit raises BuildError with the end of the command's output."""
@@ -93,15 +127,15 @@ def check(
     return result
 
 
-def require(program: str) -> str:
-    """The path of `program`. Raises MachineError if it is not installed."""
+def require(program: str, *, path: str | None = None) -> str:
+    """Where `program` is in `path`, or in PATH. Raises MachineError if it is not installed."""
     # A user's PATH often leaves out the directories of mke2fs and chroot.
-    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if path is None:
+    found = shutil.which(program, path=f"{path or os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
         raise MachineError(
             f"the program {program} is not installed on this machine", remedy="run `make setup`"
         )
-    return path
+    return found
 
 
 def tail(path: Path, *, lines: int = TAIL_LINES) -> str:

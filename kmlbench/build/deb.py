@@ -235,7 +235,7 @@ def _version() -> dict[str, str]:
 
 def _make(tree: _Tree, target: str, *, jobs: int, variables: Mapping[str, str] | None = None) -> None:
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", target)
-    environment = {**ENVIRONMENT, **(variables or {})}
+    environment = process.build_environment({**ENVIRONMENT, **(variables or {})})
     process.check(argv, timeout_s=BUILD_TIMEOUT_S, env=environment, log=tree.log)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from kmlbench.build.mirror import debian_mirror
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
 from kmlbench.paths import PROJECT, WORKLOADS
+from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
 RECIPE = PROJECT / "guest"
@@ -115,7 +117,9 @@ def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
-        "compiler": process.check((COMPILE[0], "--version"), timeout_s=60).stdout.splitlines()[0],
+        "compiler": process.check(
+            (COMPILE[0], "--version"), timeout_s=60, env=build_environment()
+        ).stdout.splitlines()[0],
         "options": " ".join(COMPILE),
     }
 
@@ -132,6 +136,7 @@ def _bootstrap(
     process.check(
         (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
+        env=build_environment(),
         log=fresh_log(cache, f"debian-{server}"),
     )
 
@@ -142,6 +147,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     stage = directory / "stage"
     shutil.copytree(RECIPE / "files", stage)
     add_programs(stage)
+    set_modes(stage)
     add_keys(stage, directory, "kmlbench-guest")
     trusted = directory / "trusted.txt"
     trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
@@ -150,6 +156,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     process.check(
         (*privately(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
+        env=build_environment(),
         log=fresh_log(cache, f"image-{server}"),
     )
     shutil.copy(debian / "packages", directory / "packages")
@@ -161,11 +168,19 @@ def add_programs(stage: Path) -> None:
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
     for source in _sources("*.c"):
-        process.check((*COMPILE, "-o", str(programs / source.stem), str(source)), timeout_s=120)
+        argv = (*COMPILE, "-o", str(programs / source.stem), str(source))
+        process.check(argv, timeout_s=120, env=build_environment())
     for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(script, directory)
+
+
+def set_modes(stage: Path) -> None:
+    """Give a tree the permissions of a distribution's, whatever umask it was checked out and copied under."""
+    for path in (stage, *stage.rglob("*")):
+        runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+        path.chmod(0o755 if runs else 0o644)
 
 
 def add_keys(stage: Path, directory: Path, name: str) -> None:
@@ -174,7 +189,7 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
     client_key = directory / "client_key"
     for path, comment in ((host_key, name), (client_key, "kmlbench")):
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-        process.check(argv, timeout_s=60)
+        process.check(argv, timeout_s=60, env=build_environment())
     authorized = stage / "root/.ssh/authorized_keys"
     authorized.parent.mkdir(mode=0o700, parents=True)
     shutil.move(client_key.with_name("client_key.pub"), authorized)

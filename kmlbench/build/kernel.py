@@ -19,6 +19,7 @@ from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
 from kmlbench.paths import KERNEL
+from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
 COMMON = ("common.config", "debian-price.config")
@@ -122,7 +123,7 @@ def fragment(kernel: Kernel) -> str:
 
 @once
 def _first_line(*argv: str) -> str:
-    return process.check(argv, timeout_s=STEP_TIMEOUT_S).stdout.splitlines()[0]
+    return process.check(argv, timeout_s=STEP_TIMEOUT_S, env=build_environment()).stdout.splitlines()[0]
 
 
 def _tarball() -> Path:
@@ -148,6 +149,7 @@ def _unpack(tree: _Tree, directory: Path) -> None:
     process.check(
         ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
         timeout_s=STEP_TIMEOUT_S,
+        env=build_environment(),
     )
     unpacked = directory / _tarball().name.removesuffix(".tar.xz")
     unpacked.rename(tree.source)
@@ -161,7 +163,7 @@ def apply(series: list[Path], source: Path) -> None:
     """
     for patch in series:
         argv = ("patch", "--strip=1", "--fuzz=0", "--forward", "--no-backup-if-mismatch", f"--input={patch}")
-        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source)
+        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source, env=build_environment())
         if result.returncode != 0:
             raise BuildError(
                 f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
@@ -187,7 +189,12 @@ def _configuration(kernel: Kernel, tree: _Tree) -> str:
 
 def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
-    process.check(argv, timeout_s=BUILD_TIMEOUT_S, env={**REPRODUCIBLE, **(variables or {})}, log=tree.log)
+    process.check(
+        argv,
+        timeout_s=BUILD_TIMEOUT_S,
+        env=build_environment({**REPRODUCIBLE, **(variables or {})}),
+        log=tree.log,
+    )
 
 
 def lines_of_an_earlier_build(kernels_built: Path) -> int | None:
@@ -237,5 +244,5 @@ def unpack(directory: Path) -> Path:
     package = (KERNEL / "base").read_text().strip()
     tarball = Path("/usr/src") / f"{package}.tar.xz"
     argv = ("tar", "--extract", "--file", str(tarball), "--directory", str(directory))
-    process.check(argv, timeout_s=UNPACK_TIMEOUT_S)
+    process.check(argv, timeout_s=UNPACK_TIMEOUT_S, env=build_environment())
     return (directory / package).rename(directory / "source")

@@ -111,7 +111,7 @@ def prepare_host(host: Host, wanted: Belongings, state: HostState) -> Changes:
     changes = planned_changes(wanted, state)
     if changes.lines:
         listed = _listed(wanted, state, changes)
-        _run(host, "mkdir", "-p", BASE)
+        _run(host, "mkdir", "-p", "--mode=0755", BASE)
         _write(host, listed)
         _lines(host, _MAKE, (f"{mode(path)} {path}" for path in changes.directories))
         _install(host, changes)
