@@ -11,6 +11,7 @@ from kmlbench.analysis.measurements import Source
 from kmlbench.errors import InputError
 from kmlbench.model import Measure, Process, Variant
 from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work, planned_workloads
+from kmlbench.results.command_line import shared_words
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.format import Cell, change, value
@@ -168,7 +169,9 @@ def _facts(first: StoredCampaign, second: StoredCampaign) -> Iterator[str]:
         if not theirs:
             continue
         for name in sorted(ours.keys() & theirs.keys()):
-            if ours[name] != theirs[name]:
+            # Older versions kept more words of the command line.
+            alike = shared_words if name == "command_line" else str
+            if alike(ours[name]) != alike(theirs[name]):
                 yield f"{kernel}: {name}: {ours[name]} against {theirs[name]}"
         for stored, alone in ((first, ours.keys() - theirs.keys()), (second, theirs.keys() - ours.keys())):
             if alone:

@@ -16,11 +16,14 @@ from kmlbench.hosts.login import Login
 from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag_field, number, plain_field
 from kmlbench.hosts.ssh import reach
 from kmlbench.model import Boot, Host, Kernel, Platform, Server
+from kmlbench.results.command_line import differing
 from kmlbench.results.facts import digest
 
 ALIKE = "a boot must mean the same on both"
 
 REBOOTED = "the hosts are rebooted for each boot of the plan"
+
+ALIKE_LINES = "give both kernels the same options (GRUB_CMDLINE_LINUX in /etc/default/grub) and reboot"
 
 CONNECTED = "the hosts are not rebooted: a boot of the plan is a connection to the running kernel"
 
@@ -97,6 +100,8 @@ class SshHostSpec(Login, HostSpec):
     @classmethod
     def prepare(cls, pairs: Sequence[Mapping[Kernel, SshHostSpec]], job: Job) -> Ready:
         job.progress.stage("connecting")
+        for pair in pairs:
+            _require_alike([host for host in pair.values() if not host.reboot])
         return Ready(
             machines=by_pair([running_hosts(pair) for pair in pairs]),
             platform=Platform.HOSTS,
@@ -106,6 +111,11 @@ class SshHostSpec(Login, HostSpec):
 
     def connection(self, deadline_s: float = CONNECT_DEADLINE_S) -> AbstractContextManager[Host]:
         return reach(self, deadline_s=deadline_s, name=self.name, sudo=self.sudo)
+
+    def command_line(self, deadline_s: float = CONNECT_DEADLINE_S) -> str:
+        """Its kernel's command line. Raises HostError if it does not answer."""
+        with self.connection(deadline_s) as host:
+            return host.run(("cat", "/proc/cmdline"), timeout_s=CONNECT_DEADLINE_S).stdout
 
     def release(self) -> str:
         """Its kernel release. Raises HostError if it does not answer."""
@@ -126,6 +136,14 @@ def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
             yield Booted(host=host, facts={"boots_are": "reboots" if spec.reboot else "connections"})
 
     return boot
+
+
+def _require_alike(hosts: Sequence[SshHostSpec]) -> None:
+    """Raises HostError for two hosts whose kernels were started differently."""
+    if len(hosts) < 2:
+        return
+    if difference := differing({host.name: host.command_line() for host in hosts}):
+        raise HostError(f"the command lines of the kernels differ: {difference}", remedy=ALIKE_LINES)
 
 
 def _common_release(arm: Sequence[SshHostSpec]) -> str:

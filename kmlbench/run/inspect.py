@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kmlbench.errors import HostError, ProofError
 from kmlbench.model import CommandResult, Host, Prefix, Server
+from kmlbench.results.command_line import shared_words
 from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
 from kmlbench.workloads.registry import PROGRAMS
 
@@ -24,11 +24,6 @@ SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
 
 CLIENT_PROGRAMS = (*PROGRAMS, "lib/kmlbench/cpl")
-
-# What boot loaders add to the command line: the kernel's own file, and the disks of one machine.
-OWN_WORDS = re.compile(
-    r"(?<!\S)(?:BOOT_IMAGE=|initrd=|(?:root|resume)=(?:UUID|PARTUUID|LABEL|PARTLABEL|/dev/mapper/))\S* ?"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +46,7 @@ def inspect(host: Host, server: Server) -> Inspection:
     facts = {
         "kernel_release": release,
         "kernel_build": build,
-        "command_line": OWN_WORDS.sub("", sources["/proc/cmdline"].strip()).strip(),
+        "command_line": shared_words(sources["/proc/cmdline"]),
         "memory_kib": proc_field(sources["/proc/meminfo"], "MemTotal").split()[0],
         **processor_facts(cpuinfo),
         **_mitigations(sources),

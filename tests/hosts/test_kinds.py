@@ -13,15 +13,17 @@ from support.fake_host import Exchange, FakeHost
 
 from kmlbench import model
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.cache import Cache
 from kmlbench.errors import HostError
 from kmlbench.hosts import kind_qemu, kind_ssh, qemu, reboot
-from kmlbench.hosts.base import Machines
+from kmlbench.hosts.base import Job, Machines
 from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
 from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.login import Login
 from kmlbench.model import Acceleration, Clock, Kernel, Server
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
+from kmlbench.progress import Silent
 from kmlbench.run import setup
 from kmlbench.servers import server
 
@@ -206,6 +208,16 @@ def test_a_host_that_runs_is_connected_to(network: Network, tmp_path: Path) -> N
     )
     assert login.jump == Login(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known"))
     assert more["sudo"] is True
+
+
+def test_two_kernels_that_were_started_differently_are_refused_before_anything_runs(network: Network) -> None:
+    oak = replace(SPEC, name="oak", kernel=Kernel.STOCK)
+    lines = ("root=/dev/sda1 quiet", "root=/dev/vda1 quiet mitigations=off")
+    network.scripts += [[Exchange(argv=("cat", "/proc/cmdline"), stdout=f"{line}\n")] for line in lines]
+    job = Job(server=Server.MYSQL, seed=1, cache=Cache(Path("cache")), progress=Silent())
+    with pytest.raises(HostError, match=r"(?s)differ: far alone has mitigations=off.*GRUB_CMDLINE_LINUX"):
+        SshHostSpec.prepare([{Kernel.STOCK: oak, Kernel.KML: SPEC}], job)
+    assert network.scripts == []
 
 
 SETTLED = Exchange(argv=("systemctl", "is-system-running", "--wait"), stdout="degraded\n", returncode=1)

@@ -15,13 +15,17 @@ from kmlbench.cli.parser import printable
 from kmlbench.config import campaign
 from kmlbench.config.campaign import Config
 from kmlbench.errors import HostError, InputError
-from kmlbench.hosts.spec import HostSpec
+from kmlbench.hosts.kind_ssh import ALIKE_LINES, SshHostSpec
 from kmlbench.model import Server
 from kmlbench.progress import Progress
 from kmlbench.provision import apply
 from kmlbench.provision.changes import Lack, planned_changes
 from kmlbench.provision.payload import Belongings, belongings
+from kmlbench.results.command_line import differing
 from kmlbench.run import preflight
+
+# The other host of a pair may be off.
+PARTNER_S = 5.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,12 +77,31 @@ def _check(arguments: argparse.Namespace, progress: Progress) -> int:
             lacks.append(Lack(what=what, remedy=f"kmlbench host prepare {spec.name}"))
         else:
             lacks += apply.check_proof(host, spec.kernel)
+        line = host.run(("cat", "/proc/cmdline"), timeout_s=PARTNER_S).stdout
+    lacks += _unlike_partner(settings, spec, line, progress)
     _print_lines(
         [line for lack in lacks for line in (f"{spec.name}: {lack.what}", f"  remedy: {lack.remedy}")]
     )
     if not lacks:
         _print_lines([f"{spec.name}: ready for campaigns with {settings.campaign.server}"])
     return HostError.exit_code if lacks else 0
+
+
+def _unlike_partner(settings: Config, spec: SshHostSpec, line: str, progress: Progress) -> Iterator[Lack]:
+    """How the command line of its kernel differs from that of the other host of its pair."""
+    for stock, kml in zip(settings.campaign.stock, settings.campaign.kml, strict=True):
+        for name in {stock, kml} - {spec.name} if spec.name in {stock, kml} else ():
+            other = settings.host(name)
+            if not isinstance(other, SshHostSpec):
+                continue
+            try:
+                lines = {spec.name: line, name: other.command_line(PARTNER_S)}
+            except HostError as error:
+                progress.note(f"the command lines were not compared: {error.args[0]}")
+            else:
+                if difference := differing(lines):
+                    what = f"the command lines of the kernels differ: {difference}"
+                    yield Lack(what=what, remedy=ALIKE_LINES)
 
 
 def _prepare(arguments: argparse.Namespace, progress: Progress) -> int:
@@ -114,10 +137,10 @@ def _clean(arguments: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-def _chosen(arguments: argparse.Namespace) -> tuple[Config, HostSpec]:
+def _chosen(arguments: argparse.Namespace) -> tuple[Config, SshHostSpec]:
     settings = campaign.load_config(arguments.hosts)
     spec = settings.host(arguments.name)
-    if spec.size is not None:
+    if not isinstance(spec, SshHostSpec):
         raise InputError(
             f"{arguments.hosts}: host {spec.name} is a guest, which needs no preparation",
             remedy="name a host with kind: ssh",
