@@ -177,7 +177,7 @@ def _unlike(host: HostSpec, other: HostSpec) -> Iterator[str]:
 
 
 def _shared(host: HostSpec, other: HostSpec) -> Iterator[tuple[str, str]]:
-    """Hosts with the same address are the same machine, unless they are behind different jump hosts."""
-    if host.machine is not None and host.machine == other.machine:
-        pair = f"hosts {host.name!r} and {other.name!r} are one machine ({host.machine})"
+    """Hosts with the same address or key are one machine, unless they are behind different jump hosts."""
+    if reason := host.same_machine(other):
+        pair = f"hosts {host.name!r} and {other.name!r} are one machine ({reason})"
         yield str(other.kernel), f"{pair}: it runs one kernel, and one trial, at a time"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class SshHostSpec(Login, HostSpec):
     def machine(self) -> str:
         """Its address and port, and those of its jump host: an address may exist behind several of them."""
         through = f" through {self.jump.address}, port {self.jump.port}" if self.jump else ""
-        return f"{self.address}, port {self.port}{through}".lower()
+        return f"{plain_address(self.address)}, port {self.port}{through}".lower()
 
     @property
     def claim(self) -> Claim:
@@ -83,6 +84,15 @@ class SshHostSpec(Login, HostSpec):
         user = given.get("user", "root")
         if user != "root" and not given.get("sudo"):
             yield "user", f"{user!r} is not root; set sudo: true if sudo asks for no password"
+
+    def same_machine(self, other: HostSpec) -> str:
+        if not isinstance(other, SshHostSpec) or self.machine == other.machine:
+            return HostSpec.same_machine(self, other)
+        keys = {" ".join(host.host_key.split()[:2]) for host in (self, other)}
+        addresses = {plain_address(host.address) for host in (self, other)}
+        if len(keys) == 1 and keys != {""} and len(addresses) == 2 and self.jump == other.jump:
+            return "they present the same host_key"
+        return ""
 
     def differences(self, other: HostSpec) -> Iterator[str]:
         if isinstance(other, SshHostSpec) and other.reboot is not self.reboot:
@@ -101,6 +111,7 @@ class SshHostSpec(Login, HostSpec):
     def prepare(cls, pairs: Sequence[Mapping[Kernel, SshHostSpec]], job: Job) -> Ready:
         job.progress.stage("connecting")
         for pair in pairs:
+            _require_two(pair)
             _require_alike([host for host in pair.values() if not host.reboot])
         return Ready(
             machines=by_pair([running_hosts(pair) for pair in pairs]),
@@ -116,6 +127,11 @@ class SshHostSpec(Login, HostSpec):
         """Its kernel's command line. Raises HostError if it does not answer."""
         with self.connection(deadline_s) as host:
             return host.run(("cat", "/proc/cmdline"), timeout_s=CONNECT_DEADLINE_S).stdout
+
+    def boot_id(self) -> str:
+        """Which boot of which machine it is. Raises HostError if it does not answer."""
+        with self.connection() as host:
+            return reboot.boot_id(host)
 
     def release(self) -> str:
         """Its kernel release. Raises HostError if it does not answer."""
@@ -136,6 +152,24 @@ def running_hosts(hosts: Mapping[Kernel, SshHostSpec]) -> Machines:
             yield Booted(host=host, facts={"boots_are": "reboots" if spec.reboot else "connections"})
 
     return boot
+
+
+def plain_address(address: str) -> str:
+    """An IP address in its shortest form, and localhost as what it stands for; other names as they are."""
+    try:
+        return str(ipaddress.ip_address({"localhost": "127.0.0.1"}.get(address.lower(), address)))
+    except ValueError:
+        return address
+
+
+def _require_two(pair: Mapping[Kernel, SshHostSpec]) -> None:
+    """Raises HostError if the two hosts of a pair are one machine under two names."""
+    boots = {host.name: host.boot_id() for host in pair.values()}
+    if len(set(boots.values())) < len(boots):
+        raise HostError(
+            f"{' and '.join(boots)} are one machine: both run the boot {next(iter(boots.values()))}",
+            remedy="name two machines, one for each kernel",
+        )
 
 
 def _require_alike(hosts: Sequence[SshHostSpec]) -> None:

@@ -13,15 +13,31 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import paramiko
-from paramiko.ssh_exception import NoValidConnectionsError
+from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError
 
 from kmlbench.errors import HostError
+from kmlbench.hosts.known_hosts import keys_in, known_name
+from kmlbench.hosts.negotiation import Dialer, KnownKeyPolicy
 from kmlbench.hosts.spec import Beside, number, plain_field, text_field
+from kmlbench.paths import home
 
-RETRY_S = 0.2
+# The first pause between two attempts, by how much each is longer than the one before, and the longest.
+RETRY_S, BACK_OFF, LONGEST_PAUSE_S = 0.2, 1.5, 5.0
+
+USER_CONFIG = ".ssh/config"
 
 # Paramiko logs each failed attempt with a traceback; the errors raised here report it once.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One attempt to log in: the keys of both sides, and the jump host."""
+
+    known: Sequence[paramiko.PKey]
+    private: paramiko.PKey
+    gate: paramiko.SSHClient | None
+    dialer: Dialer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +54,7 @@ class Login:
     address: str = field(
         metadata=text_field(
             "the name or address of its SSH server",
-            pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:-]*",
+            pattern=r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*",
             wanted="a host name or an address (IPv6 without brackets)",
         )
     )
@@ -46,7 +62,7 @@ class Login:
     user: str = field(
         metadata=text_field(
             "the login: root, or a user who becomes root with sudo",
-            pattern=r"[A-Za-z_][A-Za-z0-9_.-]*",
+            pattern=r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*",
             wanted="a user name",
         )
     )
@@ -82,25 +98,27 @@ class Login:
         """A client that is logged in. Raises HostError."""
         deadline = time.monotonic() + deadline_s
         known, private = self._keys()
+        pause = RETRY_S
         with ExitStack() as stack:
             gate = stack.enter_context(self.jump.client(deadline_s=deadline_s)) if self.jump else None
             while True:
-                client = self._client(known)
+                attempt = _Attempt(known=known, private=private, gate=gate, dialer=Dialer(known))
                 try:
-                    self._try(client, private, gate, timeout_s=max(RETRY_S, deadline - time.monotonic()))
-                except (paramiko.SSHException, EOFError, OSError) as error:
-                    client.close()
-                    self._give_up(error, late=time.monotonic() + RETRY_S > deadline, deadline_s=deadline_s)
-                    time.sleep(RETRY_S)
-                else:
+                    client = self._try(attempt, timeout_s=max(RETRY_S, deadline - time.monotonic()))
                     break
+                except (paramiko.SSHException, EOFError, OSError) as error:
+                    left = deadline - time.monotonic()
+                    self._give_up(error, attempt.dialer, late=left < RETRY_S, deadline_s=deadline_s)
+                    time.sleep(min(pause, left))
+                    pause = min(BACK_OFF * pause, LONGEST_PAUSE_S)
             stack.callback(client.close)
             yield client
 
     def faults(self) -> Iterator[tuple[str, HostError]]:
         """The fields whose key or file cannot be used, each with the reason. Contacts no host."""
         known = "host_key" if self.known_hosts is None else "known_hosts"
-        for name, read in (("key", self._private_key), (known, self._known_keys)):
+        fields = (("address", self._require_no_alias), ("key", self._private_key), (known, self._known_keys))
+        for name, read in fields:
             try:
                 read()
             except HostError as error:
@@ -112,33 +130,26 @@ class Login:
         except HostError as error:
             raise HostError(f"{self}: {error.args[0]}", remedy=error.remedy) from error
 
-    def _client(self, known: Sequence[paramiko.PKey]) -> paramiko.SSHClient:
+    def _try(self, attempt: _Attempt, *, timeout_s: float) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        for key in known:
-            client.get_host_keys().add(self._known_name(), key.get_name(), key)
+        client.set_missing_host_key_policy(KnownKeyPolicy(attempt.known))
+        with ExitStack() as unless_it_works:
+            unless_it_works.callback(client.close)
+            client.connect(
+                self.address,
+                port=self.port,
+                username=self.user,
+                pkey=attempt.private,
+                sock=None if attempt.gate is None else self._channel(attempt.gate, timeout_s),
+                timeout=timeout_s,
+                banner_timeout=timeout_s,
+                auth_timeout=timeout_s,
+                allow_agent=False,
+                look_for_keys=False,
+                transport_factory=attempt.dialer,
+            )
+            unless_it_works.pop_all()
         return client
-
-    def _try(
-        self,
-        client: paramiko.SSHClient,
-        private: paramiko.PKey,
-        gate: paramiko.SSHClient | None,
-        *,
-        timeout_s: float,
-    ) -> None:
-        client.connect(
-            self.address,
-            port=self.port,
-            username=self.user,
-            pkey=private,
-            sock=None if gate is None else self._channel(gate, timeout_s),
-            timeout=timeout_s,
-            banner_timeout=timeout_s,
-            auth_timeout=timeout_s,
-            allow_agent=False,
-            look_for_keys=False,
-        )
 
     def _channel(self, gate: paramiko.SSHClient, timeout_s: float) -> paramiko.Channel:
         """A stream to this host from the jump host."""
@@ -148,9 +159,14 @@ class Login:
         destination = (self.address, self.port)
         return transport.open_channel("direct-tcpip", destination, ("127.0.0.1", 0), timeout=timeout_s)
 
-    def _give_up(self, error: Exception, *, late: bool, deadline_s: float) -> None:
+    def _give_up(self, error: Exception, dialer: Dialer, *, late: bool, deadline_s: float) -> None:
         """Raises HostError for errors that retrying cannot fix."""
-        if isinstance(error, paramiko.BadHostKeyException) or "not found in known_hosts" in str(error):
+        if isinstance(error, IncompatiblePeer):
+            raise HostError(
+                f"{self} cannot be talked to: {dialer.disagreement(error)}",
+                remedy="allow one of these in the host's /etc/ssh/sshd_config, or update its SSH server",
+            ) from error
+        if isinstance(error, paramiko.BadHostKeyException):
             raise HostError(
                 f"{self} presents a different host key than expected",
                 remedy="if the host was really reinstalled, put its new public key into hosts.yaml or its "
@@ -167,9 +183,23 @@ class Login:
                 remedy="check that the host is up and that its SSH server listens there",
             ) from error
 
-    def _known_name(self) -> str:
-        """This host's name in a known_hosts file."""
-        return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
+    def _require_no_alias(self) -> None:
+        """Raises HostError if the address only means something to ssh."""
+        try:
+            path = home() / USER_CONFIG
+            given = paramiko.SSHConfig.from_path(str(path)).lookup(self.address)
+        except Exception:
+            # No home, no such file, or one that paramiko cannot read: then nothing is known of aliases.
+            return
+        meant = given.get("hostname", self.address)
+        if meant.lower() != self.address.lower():
+            words = ", ".join(
+                f"{name} {given[name]}" for name in ("hostname", "port", "user") if name in given
+            )
+            raise HostError(
+                f"{self.address!r} is an alias in {path}, which kmlbench does not read: it means {words}",
+                remedy="write these as address, port and user (a ProxyJump as jump)",
+            )
 
     # When paramiko reads a key, errors of the library below it pass through: a passphrase is a TypeError, an
     # unknown kind of key has an error of its own, damage may be an OverflowError or an AssertionError.
@@ -189,20 +219,32 @@ class Login:
 
     def _keys_in(self, path: Path) -> Sequence[paramiko.PKey]:
         try:
-            keys = paramiko.HostKeys(str(path)).lookup(self._known_name())
+            found = keys_in(path, self.address, self.port)
         except Exception as error:
             raise HostError(
                 f"the known_hosts file {path} cannot be used: {_cause(error)}",
                 remedy="give an OpenSSH known_hosts file, or host_key instead",
             ) from error
-        if not keys:
+        name = known_name(self.address, self.port)
+        if not found.keys and found.revoked:
+            raise HostError(
+                f"{path} revokes the key of {name} (@revoked)",
+                remedy="give the host a new key, and put that into the file",
+            )
+        if not found.keys and found.authorities:
+            raise HostError(
+                f"{path} has only a certificate authority for {name} (@cert-authority), and kmlbench "
+                "reads no host certificates",
+                remedy="give the host's own key: a line of its /etc/ssh/ssh_host_ed25519_key.pub as host_key",
+            )
+        if not found.keys:
             through = f"-J {self.jump} " if self.jump else ""
             raise HostError(
-                f"{path} has no key of {self._known_name()}",
+                f"{path} has no key of {name}",
                 remedy=f"log in once with `ssh {through}-p {self.port} {self.user}@{self.address}`, compare "
                 "the key's fingerprint with what the host's own console says, and accept it",
             )
-        return [keys[kind] for kind in keys]
+        return found.keys
 
     def _private_key(self) -> paramiko.PKey:
         try:

@@ -62,6 +62,10 @@ class HostSpec(ABC):
         """The machine that no other host of a campaign may be on; None if several may share one."""
         return None
 
+    def same_machine(self, other: HostSpec) -> str:
+        """By what this host and another are one machine, as far as hosts.yaml shows it; empty if not."""
+        return self.machine if self.machine is not None and self.machine == other.machine else ""
+
     @classmethod
     def conflicts(cls, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         """The keys that do not go together, each with the reason; `given` are the valid keys, as written."""

@@ -7,8 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-# What a boot loader and an installer write for one machine: its kernel file, its disks and how they are opened,
-# the network card that it booted from, its identity, the memory kept for a crash kernel (which MemTotal shows).
+# What a boot loader and an installer write for one machine: its kernel file, its disks and how they are
+# opened, the network card that it booted from, its identity, the memory kept for a crash kernel (which
+# MemTotal shows).
 OWN = re.compile(
     r"""(?: BOOT_IMAGE | BOOTIF | initrd | root | rootflags | rootfstype | rootdelay | rootwait | resume\w*
     | rd\.[\w.-]+ | systemd\.machine_id | systemd\.hostname | crashkernel | cryptdevice | hostname

@@ -127,7 +127,11 @@ def test_a_machine_behind_a_gate_with_a_user_of_its_own(tmp_path: Path) -> None:
 
 
 MACHINE = GOOD[GOOD.index("    kind: ssh") : GOOD.index("  near:")]
-OTHER = MACHINE.replace("kernel: kml", "kernel: stock").replace("192.0.2.7", "192.0.2.8")
+OTHER = (
+    MACHINE.replace("kernel: kml", "kernel: stock")
+    .replace("192.0.2.7", "192.0.2.8")
+    .replace("ZDI1NTE5", "AAAA")
+)
 TWO = f"hosts:\n  a:\n{OTHER}  b:\n{MACHINE}" + GOOD[GOOD.index("campaign:") :].replace(
     "stock: plain", "stock: a"
 ).replace("kml: near", "kml: b")
@@ -139,6 +143,43 @@ def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> 
     assert faults(tmp_path, TWO.replace("    port: 22", "    port: 22\n    reboot: true", 1)) == [
         f"{told}a boot must mean the same on both"
     ]
+
+
+def test_two_names_of_one_machine_are_refused_by_their_key(tmp_path: Path) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1l"
+    (fault,) = faults(tmp_path, TWO.replace(f"{key}AAAA", f"{key}ZDI1NTE5 its comment"))
+    assert "hosts 'a' and 'b' are one machine (they present the same host_key): it runs one kernel" in fault
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "shortest"),
+    [
+        ("'0:0:0:0:0:0:0:1'", "'::1'", "::1"),
+        ("localhost", "127.0.0.1", "127.0.0.1"),
+        ("OAK.example.org", "oak.Example.org", "oak.example.org"),
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(tmp_path: Path, a: str, b: str, shortest: str) -> None:
+    (fault,) = faults(tmp_path, TWO.replace("192.0.2.8", a).replace("192.0.2.7", b))
+    assert f"are one machine ({shortest}, port 22)" in fault
+
+
+@pytest.mark.parametrize(
+    "address", ["'::1'", "'fe80::1%eth0'", "'2001:db8::7'", "oak.example.org", "192.0.2.7"]
+)
+@pytest.mark.parametrize("user", ["bench@corp.example.org", "CORP\\bench", "7bench", "a+b"])
+def test_what_ssh_accepts_as_address_and_user_is_accepted(tmp_path: Path, address: str, user: str) -> None:
+    text = TWO.replace("192.0.2.7", address).replace("user: root", f"user: {user}\n    sudo: true")
+    host = load(tmp_path, text).host("b")
+    assert isinstance(host, SshHostSpec)
+    assert (host.address, host.user) == (address.strip("'"), user)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("192.0.2.7", "-oProxy"), ("user: root", "user: -l"), ("192.0.2.7", "'%eth0'")]
+)
+def test_what_ssh_would_take_for_an_option_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    assert faults(tmp_path, TWO.replace(old, new))
 
 
 ONE = TWO.replace("192.0.2.8", "192.0.2.7")
@@ -164,11 +205,14 @@ def test_one_address_behind_two_hosts_is_two_machines(tmp_path: Path) -> None:
 
 
 def test_two_pairs_on_one_machine_are_refused(tmp_path: Path) -> None:
-    text = TWO.replace("  b:\n", f"  c:\n{OTHER}  d:\n{MACHINE.replace('.7', '.9')}  b:\n", 1)
+    text = TWO.replace(
+        "  b:\n", f"  c:\n{OTHER}  d:\n{MACHINE.replace('.7', '.9').replace('ZDI1', 'BBBB')}  b:\n", 1
+    )
     text = text.replace("stock: a", "stock: [a, c]").replace("kml: b", "kml: [b, d]").replace("s: 3", "s: 4")
     (fault,) = faults(tmp_path, text)
     assert ": campaign: stock: hosts 'a' and 'c' are one machine (192.0.2.8, port 22)" in fault
-    assert load(tmp_path, text.replace(".8", ".10", 1)).campaign.stock == ("a", "c")
+    other = text.replace(".8", ".10", 1).replace("C3NzaC1lAAAA", "C3NzaC1lCCCC", 1)
+    assert load(tmp_path, other).campaign.stock == ("a", "c")
 
 
 def test_hosts_that_the_campaign_leaves_out_may_be_one_machine(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ class TestLogin:
 
     def test_a_known_hosts_without_the_host_says_what_to_do(self, server: Listening, tmp_path: Path) -> None:
         known = tmp_path / "known"
-        known.write_text(f"127.0.0.1 {server.host_key}")
+        known.write_text(f"127.0.0.2 {server.host_key}")
         with pytest.raises(HostError, match=r"(?s)has no key of \[127\.0\.0\.1\].*compare the key's finger"):
             self.answers(server, known_hosts=known)
         with pytest.raises(HostError, match=r"known_hosts file .* cannot be used"):

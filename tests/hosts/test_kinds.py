@@ -213,11 +213,20 @@ def test_a_host_that_runs_is_connected_to(network: Network, tmp_path: Path) -> N
 def test_two_kernels_that_were_started_differently_are_refused_before_anything_runs(network: Network) -> None:
     oak = replace(SPEC, name="oak", kernel=Kernel.STOCK)
     lines = ("root=/dev/sda1 quiet", "root=/dev/vda1 quiet mitigations=off")
+    network.scripts += [in_boot("one"), in_boot("two")]
     network.scripts += [[Exchange(argv=("cat", "/proc/cmdline"), stdout=f"{line}\n")] for line in lines]
     job = Job(server=Server.MYSQL, seed=1, cache=Cache(Path("cache")), progress=Silent())
     with pytest.raises(HostError, match=r"(?s)differ: far alone has mitigations=off.*GRUB_CMDLINE_LINUX"):
         SshHostSpec.prepare([{Kernel.STOCK: oak, Kernel.KML: SPEC}], job)
     assert network.scripts == []
+
+
+def test_two_names_of_one_machine_are_refused_when_it_answers(network: Network) -> None:
+    network.scripts += [in_boot("one"), in_boot("one")]
+    job = Job(server=Server.MYSQL, seed=1, cache=Cache(Path("cache")), progress=Silent())
+    pair = {Kernel.STOCK: replace(SPEC, name="oak", kernel=Kernel.STOCK), Kernel.KML: SPEC}
+    with pytest.raises(HostError, match="oak and far are one machine: both run the boot one"):
+        SshHostSpec.prepare([pair], job)
 
 
 SETTLED = Exchange(argv=("systemctl", "is-system-running", "--wait"), stdout="degraded\n", returncode=1)

@@ -147,7 +147,17 @@ def test_a_host_key_that_is_none(desk: Desk, host_key: str, capsys: pytest.Captu
     [
         (None, "cannot be used: No such file or directory", "give an OpenSSH known_hosts file"),
         ("", "has no key of [127.0.0.1]:1", "log in once with `ssh -p 1 root@127.0.0.1`"),
-        ("127.0.0.1 {}", "has no key of [127.0.0.1]:1", "log in once"),
+        ("127.0.0.1:1 {}", "has no key of [127.0.0.1]:1", "log in once"),
+        (
+            "@cert-authority * {}",
+            "has only a certificate authority for [127.0.0.1]:1",
+            "give the host's own key",
+        ),
+        (
+            "@revoked [127.0.0.1]:1 {0}\n[127.0.0.1]:* {0}",
+            "revokes the key of [127.0.0.1]:1",
+            "give the host a new",
+        ),
         ("[127.0.0.1]:1 ssh-ed25519 A", "cannot be used: ", "give an OpenSSH known_hosts file"),
     ],
 )
@@ -165,9 +175,10 @@ def test_known_hosts_without_the_host(
 
 
 def test_known_hosts_with_the_host(desk: Desk) -> None:
-    (desk.directory / "known").write_text(f"[127.0.0.1]:1 {desk.host_key}\n")
-    desk.write(oak="known_hosts: known")
-    assert desk.dry_run() == 0
+    for name in ("[127.0.0.1]:1", "127.0.0.1", "elm,[127.0.0.?]:*", "*"):
+        (desk.directory / "known").write_text(f"@cert-authority * {desk.host_key}\n{name} {desk.host_key}\n")
+        desk.write(oak="known_hosts: known")
+        assert desk.dry_run() == 0
 
 
 def test_everything_is_told_at_once_with_its_line(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
