@@ -83,6 +83,12 @@ class DifferenceError(KmlbenchError):
     exit_code = 7
 
 
+class ThresholdError(KmlbenchError):
+    """A measure changed by more than a threshold allows, with its whole interval."""
+
+    exit_code = 8
+
+
 MEANINGS = {
     0: "done",
     1: "failed",
@@ -92,6 +98,7 @@ MEANINGS = {
     5: "a trial failed",
     6: "a proof contradicts its cell",
     7: "a number or figure differs from its source",
+    8: "a threshold of --fail-if holds",
     130: "interrupted",
     141: "broken pipe: nothing reads the output any more",
 }

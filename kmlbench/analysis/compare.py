@@ -21,13 +21,18 @@ from kmlbench.workloads.registry import METRICS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRow:
-    """What both campaigns say of a comparison or a cell, and how the second differs from the first."""
+    """What both campaigns say of a comparison or a cell, and how the second differs from the first.
+
+    `estimates` are the ratio of a comparison or the mean of a cell in each, `ratio` the second by the first.
+    """
 
     subject: Comparison | Variant
     first: Cell
     second: Cell
     change: Cell
     verdict: str
+    estimates: tuple[Estimate, Estimate]
+    ratio: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ def _effect(
         return intervals.ratio_of_effects(second, first, confidence=confidence)
 
     estimate = _between(effects, ratio)
-    return _row(comparison, [change(effect) for effect in effects], estimate)
+    return _row(comparison, effects, estimate, cell=change)
 
 
 def _cell(
@@ -124,7 +129,7 @@ def _cell(
     means = [source.mean(measure, variant) for source in sources]
     first, second = (source.of(measure, variant) for source in sources)
     ratio = _between(means, lambda: intervals.independent_ratio(second, first, confidence=confidence))
-    return _row(variant, [value(mean) for mean in means], ratio)
+    return _row(variant, means, ratio, cell=value)
 
 
 def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> Blocks:
@@ -138,9 +143,22 @@ def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estima
     return absent or ratio()
 
 
-def _row(subject: Comparison | Variant, cells: list[Cell], ratio: Estimate) -> ComparedRow:
+def _row(
+    subject: Comparison | Variant,
+    estimates: list[Estimate],
+    ratio: Estimate,
+    *,
+    cell: Callable[[Estimate], Cell],
+) -> ComparedRow:
+    first, second = estimates
     return ComparedRow(
-        subject=subject, first=cells[0], second=cells[1], change=change(ratio), verdict=_verdict(ratio)
+        subject=subject,
+        first=cell(first),
+        second=cell(second),
+        change=change(ratio),
+        verdict=_verdict(ratio),
+        estimates=(first, second),
+        ratio=ratio,
     )
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "costs": "print what system calls cost in a campaign with `syscalls`",
     "plan": "how many blocks a half-width needs, from a pilot campaign",
     "compare": "compare two campaigns of one platform",
+    "export": "print the numbers of a stored campaign for other programs",
     "verify": "derive every number of a stored campaign again and compare",
     "completion": "print the shell completion of both commands",
     "manual": "print the manual page of a command",

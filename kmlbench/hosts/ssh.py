@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import select
 import shlex
 import threading
@@ -39,6 +40,25 @@ SUDO = ("sudo", "--non-interactive", "--")
 SUDO_GRACE_S = 5
 
 _WRITE = 'umask 077; cat > "$1.partial" && chmod "$2" "$1.partial" && mv -f "$1.partial" "$1"'
+
+
+# What login shells disagree on even between single quotes: csh ends a word at a newline and expands !, fish
+# reads \\ as one.
+MEANT_DIFFERENTLY = frozenset("\n\r\\!")
+
+NOISE_CHARACTERS = 200
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """`argv` as any login shell of the host understands it: sh, bash, zsh, dash, tcsh, fish."""
+    # zsh takes =ls for the path of ls.
+    words = " ".join(
+        f"'{word}'" if word.startswith("=") and "'" not in word else shlex.quote(word) for word in argv
+    )
+    if not MEANT_DIFFERENTLY & set(words):
+        return words
+    encoded = base64.b64encode(f"exec {words}".encode(errors="surrogateescape")).decode()
+    return f"""exec /bin/sh -c 'eval "$(echo "$0" | base64 -d)"' {encoded}"""
 
 
 @dataclass(slots=True)
@@ -109,7 +129,7 @@ class SshHost:
                 channel = self._transport.open_session(timeout=NEVER_S)
             try:
                 with _closed_after(channel, timeout_s):
-                    channel.exec_command(shlex.join(self._as_root(argv, timeout_s)))
+                    channel.exec_command(command_line(self._as_root(argv, timeout_s)))
                 _feed(channel, stdin)
                 collected = _drain(channel, deadline)
                 if collected.size() > OUTPUT_BYTES:
@@ -218,13 +238,11 @@ class BoundedStream:
 def reach(login: Login, *, deadline_s: float, name: str, sudo: bool = False) -> Iterator[SshHost]:
     """A connection to a host, retried until it answers or `deadline_s` seconds have passed.
 
-    Raises HostError at once for a wrong host key, a refused login, or a sudo that does not give root.
+    Raises HostError at once for a wrong host key, a refused login, a login shell that prints something, or a
+    sudo that does not give root.
     """
-    with login.client(deadline_s=deadline_s) as client:
-        transport = client.get_transport()
-        if transport is None:
-            raise HostError(f"{login} closed the connection after login")
-        transport.set_keepalive(KEEPALIVE_S)
+    with _reached(login, deadline_s=deadline_s) as transport:
+        _require_silence(SshHost(name, transport), login)
         host = SshHost(name, transport, sudo=sudo)
         if sudo:
             _require_root(host, login)
@@ -232,13 +250,35 @@ def reach(login: Login, *, deadline_s: float, name: str, sudo: bool = False) -> 
 
 
 @contextmanager
+def _reached(login: Login, *, deadline_s: float) -> Iterator[paramiko.Transport]:
+    with login.client(deadline_s=deadline_s) as client:
+        transport = client.get_transport()
+        if transport is None:
+            raise HostError(f"{login} closed the connection after login")
+        transport.set_keepalive(KEEPALIVE_S)
+        yield transport
+
+
+@contextmanager
 def connect(  # noqa: PLR0913 - an address is what it is
     address: str, *, port: int, user: str, key: Path, host_key: str, deadline_s: float, name: str = ""
 ) -> Iterator[SshHost]:
-    """As `reach`, for a host that shows `host_key` ("ssh-ed25519 AAAA...")."""
+    """As `reach`, for a host of our own making that shows `host_key` ("ssh-ed25519 AAAA...")."""
     login = Login(address=address, port=port, user=user, key=key, host_key=host_key)
-    with reach(login, deadline_s=deadline_s, name=name or address) as host:
-        yield host
+    with _reached(login, deadline_s=deadline_s) as transport:
+        yield SshHost(name or address, transport)
+
+
+def _require_silence(host: SshHost, login: Login) -> None:
+    """Raises HostError if the login shell prints something of its own: it would be taken for answers."""
+    *noise, shell = host.run(("printenv", "SHELL"), timeout_s=OPEN_TIMEOUT_S).stdout.splitlines() or [""]
+    if noise or not shell.startswith("/"):
+        text = "\n".join([*noise, *(() if shell.startswith("/") else (shell,))])
+        named = f"its login shell {shell}" if shell.startswith("/") else "its login shell"
+        raise HostError(
+            f"{login}: {named} prints something before each command: {text[:NOISE_CHARACTERS]!r}",
+            remedy="let its start-up files (~/.bashrc, ~/.cshrc, …) print only in a terminal",
+        )
 
 
 def _require_root(host: SshHost, login: Login) -> None:

@@ -7,6 +7,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_the_help_has_an_example_that_is_accepted(name: str) -> None:
     match = re.search(r"example: (.*)", " ".join(verb.format_help().split()))
     assert match
     command = re.sub(r'^eval "\$\((.*)\)"$', r"\1", match[1])
-    program, *words = shlex.split(re.split(r" [|>] ", command)[0])
+    program, *words = takewhile(lambda word: word not in {"|", ">"}, shlex.split(command))
     assert name.partition(" ")[0] == program
     assert " " not in name or " ".join([program, *words]).startswith(name)
     assert parse_arguments(PARSERS[program], words).faults == []

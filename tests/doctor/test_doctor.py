@@ -154,7 +154,7 @@ MACHINE = """\
     address: {name}.example.org
     user: root
     key: k
-    host_key: ssh-ed25519 AAAA
+    host_key: ssh-ed25519 AAAA{name}
 """
 CAMPAIGN = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 1}\n"
 

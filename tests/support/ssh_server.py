@@ -20,13 +20,15 @@ from kmlbench.hosts.login import Login
 
 Behaviour = Callable[[str, paramiko.Channel], None]
 IGNORED = "never answered"
+ASKED_FIRST = "printenv SHELL"
 
 
 class Server(paramiko.ServerInterface):
     """Lets everybody in, and hands each command to a behaviour in a thread of its own."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, shell: str) -> None:
         self._behaviour = behaviour
+        self._shell = shell
         self.wanted: dict[int, tuple[str, int]] = {}
 
     def get_allowed_auths(self, username: str) -> str:
@@ -62,7 +64,12 @@ class Server(paramiko.ServerInterface):
             time.sleep(0.001)
         # The client closes the channel when it has had enough.
         with suppress(OSError, paramiko.SSHException, EOFError):
-            self._behaviour(command, channel)
+            if self._shell and command == ASKED_FIRST:
+                channel.sendall(f"{self._shell}\n".encode())
+                channel.send_exit_status(0)
+                channel.close()
+            else:
+                self._behaviour(command, channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +116,8 @@ def _join(channel: paramiko.Channel, place: tuple[str, int]) -> None:
 
 
 @contextmanager
-def listening(directory: Path, behaviour: Behaviour) -> Iterator[Listening]:
-    """A server that serves connections until the block ends."""
+def listening(directory: Path, behaviour: Behaviour, *, shell: str = "/bin/sh") -> Iterator[Listening]:
+    """A server that serves connections until the block ends; without a `shell` it is asked for one, too."""
     key = new_key(directory)
     private = paramiko.Ed25519Key.from_private_key_file(str(key))
     transports: list[paramiko.Transport] = []
@@ -125,7 +132,7 @@ def listening(directory: Path, behaviour: Behaviour) -> Iterator[Listening]:
                 transport = paramiko.Transport(connection)
                 transports.append(transport)
                 transport.add_server_key(private)
-                server = Server(behaviour)
+                server = Server(behaviour, shell)
                 # A client that refuses our key hangs up in the middle.
                 with suppress(*GONE):
                     transport.start_server(server=server)
