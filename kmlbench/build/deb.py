@@ -13,6 +13,7 @@ from pathlib import Path
 from kmlbench import kconfig, process
 from kmlbench.build import deb_config as configuration
 from kmlbench.build import kernel as builder
+from kmlbench.build.architecture import require_architecture
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.build.kernel import unpack
 from kmlbench.errors import BuildError, MachineError
@@ -105,6 +106,7 @@ def request(name: str) -> Request:
 
 def require_tools(wanted: Request) -> None:
     """Raises MachineError naming every Debian package that the build needs and this machine lacks."""
+    require_architecture()
     extra = {package for option, package in NEEDED_FOR.items() if wanted.options.get(option) == "y"}
     if missing := _missing(sorted({*NEEDED, *extra})):
         words = " ".join(missing)

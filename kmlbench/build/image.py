@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kmlbench import process
+from kmlbench.build.architecture import require_architecture
 from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
@@ -48,6 +49,7 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
     `mirror` is only used to fetch Debian's packages; by default, that of the machine's apt is used.
     Raises BuildError with the end of the log, MachineError if this machine lacks something.
     """
+    require_architecture()
     debian = cache.ensure(
         "debian",
         _debian_key(server),
@@ -165,6 +167,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
 
 def add_programs(stage: Path) -> None:
     """The project's own programs, compiled by this machine's compiler, its scripts and their data."""
+    require_architecture()
     programs = stage / "usr/lib/kmlbench"
     programs.mkdir(parents=True, exist_ok=True)
     for source in _sources("*.c"):

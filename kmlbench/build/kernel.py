@@ -14,6 +14,7 @@ from functools import cache as once
 from pathlib import Path
 
 from kmlbench import kconfig, process
+from kmlbench.build.architecture import require_architecture
 from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
@@ -86,7 +87,8 @@ def _artifact(kernel: Kernel, entry: Path) -> KernelArtifact:
 
 
 def content(kernel: Kernel) -> dict[str, str]:
-    """What the binary of this kernel depends on, for its content key."""
+    """What the binary of this kernel depends on, for its content key. Raises MachineError."""
+    require_architecture()
     return {
         "kernel": kernel,
         "source": source_version(),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kmlbench import paths
+from kmlbench.build.architecture import require_architecture
 from kmlbench.config.campaign import Config
 from kmlbench.errors import InputError, MachineError
 from kmlbench.hosts.spec import HostSpec
@@ -29,6 +30,8 @@ def check_machine(
 ) -> None:
     """Raises MachineError that lists everything this machine lacks for so many of these hosts at once."""
     listed = list(hosts)
+    if any(host.size for host in listed):
+        require_architecture()
     lacks = [*_space(results), *_programs(listed), *_memory(listed, at_once, meminfo)]
     if lacks:
         raise MachineError("\n".join(what for what, _ in lacks), remedy="; ".join(how for _, how in lacks))
