@@ -8,6 +8,7 @@ are ever replaced or removed, and only if their content is unchanged.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +18,12 @@ from pathlib import Path
 from kmlbench.errors import HostError, TrialError
 from kmlbench.hosts.base import require_success
 from kmlbench.model import Host, Kernel, Prefix
-from kmlbench.provision import manifest
+from kmlbench.provision import conditions, manifest
 from kmlbench.provision.changes import (
     Changes,
-    Conditions,
     HostState,
     Lack,
-    conditions_lacking,
+    missing_packages,
     mode,
     planned_changes,
     proof_lacks,
@@ -59,8 +59,8 @@ _MAKE = 'set -eu; while read -r mode path; do mkdir -p --mode="$mode" -- "$path"
 # Standard input: one path per line.
 _REMOVE = "xargs --no-run-if-empty --delimiter='\\n' rm -f --"
 
-# Only looked up: importing it takes seconds in an emulated guest.
-_HAS_PYMYSQL = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pymysql') is None)"
+# A package without a candidate has "(none)", one that apt does not know is left out.
+_CANDIDATE = re.compile(r"^([a-z0-9.+-]+):\n  Installed: .*\n  Candidate: (?!\(none\))", re.MULTILINE)
 
 _REMOVE_EMPTY = (
     'while read -r path; do rmdir -- "$path" 2>/dev/null || [ ! -d "$path" ] || echo "$path"; done'
@@ -90,7 +90,12 @@ def installed(host: Host) -> Manifest | None:
 
 def lacking(host: Host, wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
     """Everything that blocks preparing the host and that `prepare` cannot fix. Changes nothing."""
-    return (*software_lacking(wanted, state), *conditions_lacking(_conditions(host)))
+    unavailable = _unavailable(host, missing_packages(wanted, state))
+    return (
+        *software_lacking(wanted, state, unavailable),
+        *conditions.lacks_in(conditions.ask(host), wanted.server),
+        *conditions.lacks_of_connection(host),
+    )
 
 
 def check_proof(host: Host, kernel: Kernel) -> tuple[Lack, ...]:
@@ -152,16 +157,15 @@ def _level(host: Host, prefix: Prefix) -> int:
         ) from error
 
 
-def _conditions(host: Host) -> Conditions:
-    user = host.run(("id", "-u", "mysql"), timeout_s=SHORT_TIMEOUT_S)
-    client = host.run(("/usr/bin/python3", "-c", _HAS_PYMYSQL), timeout_s=SHORT_TIMEOUT_S)
-    space = host.run(("df", "--output=avail", "--block-size=1M", "/run"), timeout_s=SHORT_TIMEOUT_S)
-    words = space.stdout.split()
-    return Conditions(
-        has_server_user=user.returncode == 0,
-        has_pymysql=client.returncode == 0,
-        free_mib=int(words[-1]) if words and words[-1].isascii() and words[-1].isdigit() else None,
-    )
+def _unavailable(host: Host, packages: Sequence[str]) -> frozenset[str]:
+    """Those of these packages that the host's own apt cannot install; none where there is no apt."""
+    if not packages:
+        return frozenset()
+    result = host.run(("env", "LC_ALL=C", "apt-cache", "policy", *packages), timeout_s=SHORT_TIMEOUT_S)
+    if result.returncode:
+        return frozenset()
+    known = set(_CANDIDATE.findall(result.stdout))
+    return frozenset(packages) - known
 
 
 def _listed(wanted: Belongings, state: HostState, changes: Changes) -> Manifest:

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from kmlbench.model import Kernel, Prefix
+from kmlbench.model import Kernel, Prefix, Server
 from kmlbench.provision.manifest import BASE, Manifest
 from kmlbench.provision.payload import DATA, MODES, PACKAGES, Belongings, Copied, Item, Sent
 from kmlbench.provision.remote_files import Seen
 
-FREE_MIB = 512
+ANOTHER = "add an archive that has it to its apt, or install the program by hand"
+
+# Debian has MySQL in sid alone, Ubuntu in every release.
+ELSEWHERE = {
+    Server.MYSQL: "add MySQL's own archive (https://dev.mysql.com/downloads/repo/apt/), or measure "
+    "with server: mariadb"
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +54,6 @@ class Changes:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What a host reports besides files. `free_mib` is the space below /run, in MiB."""
-
-    has_server_user: bool
-    has_pymysql: bool
-    free_mib: int | None
-
-
 def mode(directory: str) -> str:
     """The mode with which a directory of ours is created."""
     return MODES.get(directory, "0755")
@@ -71,24 +68,16 @@ def planned_changes(wanted: Belongings, state: HostState) -> Changes:
     return Changes(directories=missing, items=items, initialise=DATA not in state.seen)
 
 
-def lacks(wanted: Belongings, state: HostState) -> tuple[Lack, ...]:
-    """What blocks preparing the host and `prepare` cannot fix."""
-    return (*_packages(wanted, state), *_writable(wanted, state), *_conflicts(wanted, state))
+def missing_packages(wanted: Belongings, state: HostState) -> tuple[str, ...]:
+    """Debian's names of the packages whose files are missing."""
+    return tuple(dict.fromkeys(_package(source) for source in _missing(wanted, state)))
 
 
-def conditions_lacking(conditions: Conditions) -> tuple[Lack, ...]:
-    """What else a campaign needs on the host."""
-    listed = []
-    if not conditions.has_server_user:
-        what = "there is no user mysql to run the server as"
-        listed.append(Lack(what=what, remedy="adduser --system --group --no-create-home mysql"))
-    if not conditions.has_pymysql:
-        what = "/usr/bin/python3 has no pymysql, which the second client needs"
-        listed.append(Lack(what=what, remedy="apt-get install python3-pymysql"))
-    if conditions.free_mib is not None and conditions.free_mib < FREE_MIB:
-        what = f"/run has {conditions.free_mib} MiB free; the server's data needs {FREE_MIB} MiB there"
-        listed.append(Lack(what=what, remedy="mount -o remount,size=2G /run"))
-    return tuple(listed)
+def lacks(
+    wanted: Belongings, state: HostState, unavailable: Collection[str] = frozenset()
+) -> tuple[Lack, ...]:
+    """What blocks preparing the host and `prepare` cannot fix; its apt lacks what is `unavailable`."""
+    return (*_packages(wanted, state, unavailable), *_writable(wanted, state), *_conflicts(wanted, state))
 
 
 def proof_lacks(kernel: Kernel, prefix: Prefix, level: int, log: str) -> Lack | None:
@@ -128,11 +117,21 @@ def _current(path: str, state: HostState) -> str:
     return state.seen[path].sha256 if path in state.seen else ""
 
 
-def _packages(wanted: Belongings, state: HostState) -> Iterable[Lack]:
-    missing = [source for source in wanted.sources if not _current(source, state)]
-    for source in missing:
-        package = PACKAGES.get(source.removeprefix(f"{Prefix.USR}/"), "coreutils")
-        yield Lack(what=f"{source} is missing", remedy=f"apt-get install {package}")
+def _missing(wanted: Belongings, state: HostState) -> list[str]:
+    return [source for source in wanted.sources if not _current(source, state)]
+
+
+def _package(source: str) -> str:
+    return PACKAGES.get(source.removeprefix(f"{Prefix.USR}/"), "coreutils")
+
+
+def _packages(wanted: Belongings, state: HostState, unavailable: Collection[str]) -> Iterable[Lack]:
+    for source in _missing(wanted, state):
+        package = _package(source)
+        remedy = f"apt-get install {package}"
+        if package in unavailable:
+            remedy = f"its distribution has no package {package}: {ELSEWHERE.get(wanted.server, ANOTHER)}"
+        yield Lack(what=f"{source} is missing", remedy=remedy)
 
 
 def _writable(wanted: Belongings, state: HostState) -> Iterable[Lack]:

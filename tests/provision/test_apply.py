@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.directory_host import RootedHost
 
+from kmlbench import process
 from kmlbench.errors import HostError
-from kmlbench.model import Kernel, Prefix, Server
+from kmlbench.model import CommandResult, Kernel, Prefix, Server
 from kmlbench.provision import apply, manifest
 from kmlbench.provision import changes as readiness
 from kmlbench.provision.apply import clean, lacking, prepare_host, survey_host
 from kmlbench.provision.manifest import Manifest
-from kmlbench.provision.payload import Belongings, belongings
+from kmlbench.provision.payload import PACKAGES, Belongings, belongings
 
 INITIALISE = """
 set -eu
@@ -156,6 +158,53 @@ def refused(host: RootedHost, wanted: Belongings) -> str:
     return str(caught.value)
 
 
+POLICY = """mysql-server-core:
+  Installed: (none)
+  Candidate: {}
+  Version table:
+"""
+
+
+@pytest.mark.parametrize(
+    ("candidate", "remedy"),
+    [
+        ("8.0.46-1ubuntu1", "remedy: apt-get install mysql-server-core"),
+        ("(none)", "remedy: its distribution has no package mysql-server-core: add MySQL's own archive"),
+        ("", "remedy: apt-get install mysql-server-core"),
+    ],
+)
+def test_the_hosts_own_apt_is_asked_before_a_package_is_named(
+    host: RootedHost, wanted: Belongings, candidate: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.root / "usr/sbin/mysqld").unlink()
+    run = host.run
+
+    def with_apt(argv: tuple[str, ...], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
+        if "apt-cache" not in argv:
+            return run(argv, timeout_s=timeout_s, stdin=stdin)
+        assert argv[-1] == "mysql-server-core"
+        # A host without apt ends with 127.
+        said, code = (POLICY.format(candidate), 0) if candidate else ("", 127)
+        return CommandResult(argv=argv, returncode=code, stdout=said, stderr="", elapsed_s=0.0)
+
+    monkeypatch.setattr(host, "run", with_apt)
+    assert remedy in refused(host, wanted)
+
+
+@pytest.mark.parametrize("server", Server)
+def test_the_packages_that_this_machine_is_told_to_install_are_in_its_apt(
+    host: RootedHost, tmp_path: Path, server: Server
+) -> None:
+    """On the distribution on which the tests run."""
+    trusted = tuple(PACKAGES)
+    wanted = belongings(server, tmp_path / "none", trusted=trusted, initialise=INITIALISE)
+    told = refused(host, wanted)
+    for package in re.findall(r"apt-get install ([\w.-]+)", told):
+        argv = ("env", "LC_ALL=C", "apt-cache", "policy", package)
+        assert "Candidate: (none)" not in process.run(argv, timeout_s=60).stdout
+        assert process.run(argv, timeout_s=60).stdout
+
+
 def test_every_lack_is_told_with_its_remedy(host: RootedHost, wanted: Belongings) -> None:
     (host.root / "usr/sbin/mysqld").unlink()
     (host.root / "usr/bin/sysbench").unlink()
@@ -166,7 +215,7 @@ def test_every_lack_is_told_with_its_remedy(host: RootedHost, wanted: Belongings
     told = refused(host, wanted)
     for line in (
         "/usr/sbin/mysqld is missing",
-        "apt-get install mysql-server-core",
+        "mysql-server-core",
         "/usr/bin/sysbench is missing",
         "apt-get install sysbench",
         "has no pymysql",
