@@ -15,6 +15,7 @@ from kmlbench.errors import CommandTimeout, HostError
 from kmlbench.hosts.base import require_success
 from kmlbench.model import Host, Server
 from kmlbench.provision.changes import Lack
+from kmlbench.results.confinement import PROFILES, confinement
 
 TIMEOUT_S = 60.0
 
@@ -58,8 +59,6 @@ HAS_PYMYSQL = "import importlib.util, sys; sys.exit(importlib.util.find_spec('py
 WRITTEN = {"trusted": "/trusted", "usr": "/usr", "base": "/var/lib/kmlbench", "run": "/run"}
 
 RUN_FROM = ("trusted", "usr")
-
-PROFILES = {Server.MYSQL: "mysqld", Server.MARIADB: "mariadbd"}
 
 Answers = Mapping[str, str]
 
@@ -132,15 +131,15 @@ def _mounts(answers: Answers) -> Iterator[Lack]:
 
 def _confinement(answers: Answers, server: Server) -> Iterator[Lack]:
     """A profile is for the server's path below /usr: the copy below /trusted would run without."""
-    program = f"/usr/sbin/{PROFILES[server]}"
-    pattern = rf"(?:^|\s)((?:/usr/sbin/)?{PROFILES[server]} \((?:enforce|complain|kill)\))"
-    for profile in re.findall(pattern, answers.get("apparmor", "")):
+    text = f"{answers.get('apparmor', '')}\n{answers.get('selinux', '')}"
+    program, found = f"/usr/sbin/{PROFILES[server]}", confinement(text, server)
+    if "AppArmor" in found:
+        profile = f"/etc/apparmor.d/usr.sbin.{PROFILES[server]}"
         yield Lack(
-            what=f"AppArmor confines {program} and not its copy below /trusted: {profile}",
-            remedy=f"ln -s /etc/apparmor.d/usr.sbin.{PROFILES[server]} /etc/apparmor.d/disable/ and "
-            f"apparmor_parser -R /etc/apparmor.d/usr.sbin.{PROFILES[server]}",
+            what=f"AppArmor confines {program} and not its copy below /trusted ({found})",
+            remedy=f"ln -s {profile} /etc/apparmor.d/disable/ and apparmor_parser -R {profile}",
         )
-    if answers.get("selinux") == "1":
+    if "SELinux" in found:
         yield Lack(
             what=f"SELinux is enforcing: {program} and its copy below /trusted may run in different domains",
             remedy="setenforce 0 on both hosts for the campaign",

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from kmlbench.model import BootFacts, Completed, Failed, PlannedCampaign, Process, Sample, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, planned_cells
+from kmlbench.results.confinement import FREE
 from kmlbench.results.reader import StoredCampaign, boot_path, raw_path
 from kmlbench.results.samples import Samples
 from kmlbench.workloads import probe
@@ -91,6 +92,17 @@ def missing(stored: StoredCampaign) -> tuple[Trial, ...]:
     """The trials that should have ended and did not, without those that a stopping rule made unnecessary."""
     ended = stopping.ended_after(stored.campaign, stored.outcomes)
     return tuple(trial for trial in stored.missing if ended is None or trial.block < ended)
+
+
+def confined(stored: StoredCampaign) -> tuple[str, ...]:
+    """That a security module made the prefixes unequal, where a boot reported one."""
+    seen = dict.fromkeys(boot.facts.get("server_confinement", FREE) for boot in stored.facts)
+    return tuple(
+        f"the server below /usr was confined and its copy below /trusted was not ({what}): the prefixes are "
+        "not compared on equal terms"
+        for what in seen
+        if what != FREE
+    )
 
 
 def command(campaign: PlannedCampaign) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kmlbench.errors import HostError, ProofError
 from kmlbench.model import CommandResult, Host, Prefix, Server
 from kmlbench.results.command_line import shared_words
+from kmlbench.results.confinement import confinement
 from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
 from kmlbench.workloads.registry import PROGRAMS
 
@@ -20,6 +21,8 @@ NOTES = "/sys/kernel/notes"
 VULNERABILITIES = "/sys/devices/system/cpu/vulnerabilities"
 
 SOURCES = ("/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", VULNERABILITIES)
+
+CONFINING = ("/sys/kernel/security/apparmor/profiles", "/sys/fs/selinux/enforce")
 
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
 
@@ -52,8 +55,14 @@ def inspect(host: Host, server: Server) -> Inspection:
         **_mitigations(sources),
         **configuration_facts(config),
         **_programs(host, server),
+        "server_confinement": confinement(_confining(host), server),
     }
     return Inspection(facts=facts, config=config, cpuinfo=cpuinfo)
+
+
+def _confining(host: Host) -> str:
+    """What the kernel's security modules say; most hosts lack one of the files, or both."""
+    return host.run(("cat", *CONFINING), timeout_s=COMMAND_TIMEOUT_S).stdout
 
 
 def _output(host: Host, *argv: str) -> str:

@@ -47,7 +47,7 @@ def test_a_good_host_lacks_nothing() -> None:
         ({"apparmor": "/usr/sbin/mysqld (enforce)"}, "AppArmor confines /usr/sbin/mysqld and not its copy"),
         (
             {"apparmor": "mysqld (complain)"},
-            "confines /usr/sbin/mysqld and not its copy below /trusted: mysqld (c",
+            "confines /usr/sbin/mysqld and not its copy below /trusted (AppArmor: mysqld (c",
         ),
         ({"selinux": "1"}, "SELinux is enforcing"),
     ],

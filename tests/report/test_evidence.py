@@ -7,11 +7,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from support.synthetic_campaigns import HOSTILE, Recipe, build, plan
+from support.synthetic_campaigns import HOSTILE, Recipe, build, edit, plan
 
 from kmlbench.model import Process, Proof, Sample
 from kmlbench.plan.comparisons import KML_TRUSTED, KML_USR, STOCK_USR
-from kmlbench.report import evidence
+from kmlbench.report import evidence, write
 from kmlbench.results import reader
 
 
@@ -97,3 +97,15 @@ def test_a_cause_without_end_is_cut_at_the_front(tmp_path: Path) -> None:
 def test_the_command_can_be_pasted(tmp_path: Path) -> None:
     stored = read(tmp_path, Recipe(blocks=1, options={"blocks": "1", "trial_name": "it's one"}))
     assert evidence.command(stored.campaign) == """run-benchmark --blocks 1 --trial-name 'it'"'"'s one'"""
+
+
+def test_a_server_that_was_confined_below_usr_alone_is_a_note_of_the_report(tmp_path: Path) -> None:
+    path = build(tmp_path, Recipe(blocks=1, workloads=("getpid",)))
+    assert evidence.confined(reader.read_campaign(path)) == ()
+    for facts in path.glob("raw/boot-*/facts.json"):
+        edit(facts, lambda record: record["facts"].update(server_confinement="AppArmor: mysqld (enforce)"))
+    write.write_report(path)
+    note = (
+        "the server below /usr was confined and its copy below /trusted was not (AppArmor: mysqld (enforce))"
+    )
+    assert note in (path / "report.html").read_text()

@@ -27,6 +27,21 @@ def test_the_answers_become_facts() -> None:
     assert found.facts["mysqld_sha256"] == "mysqld-sum"
 
 
+@pytest.mark.parametrize(
+    ("said", "fact"),
+    [
+        ("", "none"),
+        ("0\n", "none"),
+        ("/usr/sbin/mysqld (enforce)\nman_groff (enforce)\n", "AppArmor: /usr/sbin/mysqld (enforce)"),
+        ("mysqld (complain)\n1\n", "AppArmor: mysqld (complain); SELinux: enforcing"),
+        ("mariadbd (enforce)\nmysqldump (enforce)\n", "none"),
+    ],
+)
+def test_what_confines_the_server_below_usr_alone_is_a_fact(said: str, fact: str) -> None:
+    with FakeHost(script=inspecting(confining=said)) as host:
+        assert inspect.inspect(host, Server.MYSQL).facts["server_confinement"] == fact
+
+
 def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
     host = FakeHost(script=inspecting(checksums=sums(wrong="/trusted/bin/sysbench")))
     with pytest.raises(ProofError, match="bin/sysbench is not the same file"):

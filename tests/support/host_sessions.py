@@ -41,7 +41,7 @@ def sums(*, wrong: str = "") -> str:
 
 
 def inspecting(
-    *, checksums: str = "", config_status: int = 0, release: str = "6.12.117-kml"
+    *, checksums: str = "", config_status: int = 0, release: str = "6.12.117-kml", confining: str = ""
 ) -> list[Exchange]:
     paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
     fallback = [Exchange(argv=("cat", f"/boot/config-{release}"), stdout=f"{own(release)}\n")]
@@ -58,6 +58,7 @@ def inspecting(
         Exchange(argv=("sha256sum", *paths), stdout=checksums or sums()),
         Exchange(argv=("/usr/sbin/mysqld", "--version"), stdout="/usr/sbin/mysqld  Ver 9.7.4 for Linux\n"),
         Exchange(argv=("/usr/bin/sysbench", "--version"), stdout="sysbench 1.0.20\n"),
+        Exchange(argv=("cat", *inspect.CONFINING), stdout=confining, returncode=1),
     ]
 
 
