@@ -38,8 +38,8 @@ conformance: setup
 
 ## the kernels and the image, from the cache if nothing that goes into them has changed
 build: setup
-	@$(BIN)/kmlbench kernel build
 	@$(BIN)/kmlbench guest build
+	@$(BIN)/kmlbench kernel build
 
 ## install what is missing; costs a fraction of a second when nothing is
 setup:

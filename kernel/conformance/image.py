@@ -15,6 +15,7 @@ from kmlbench.build import image, kernel
 from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
+from kmlbench.build.namespaces import private_prefix
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
 from kmlbench.paths import KERNEL
@@ -91,7 +92,7 @@ def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str
     source = mirror or debian_mirror()
     arguments = (str(directory), source, image.SUITE, str(image.KEYRING), _packages())
     process.check(
-        (*image.privately(), str(HERE / "bootstrap"), *arguments),
+        (*private_prefix(), str(HERE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         log=image.fresh_log(cache, "debian-conformance"),
     )
@@ -114,7 +115,7 @@ def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress
         HERE / "trusted.txt",
     )
     process.check(
-        (*image.privately(), *map(str, paths), GROUPS),
+        (*private_prefix(), *map(str, paths), GROUPS),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         log=image.fresh_log(cache, "image-conformance"),
     )

@@ -7,7 +7,6 @@ Two levels of the cache: "debian" is what the mirror had on the day it was built
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from kmlbench.build.architecture import require_architecture
 from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.build.cache import Cache, content_key, hash_files
 from kmlbench.build.mirror import debian_mirror
+from kmlbench.build.namespaces import private_prefix
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
 from kmlbench.paths import PROJECT, WORKLOADS
@@ -49,7 +49,7 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
     `mirror` is only used to fetch Debian's packages; by default, that of the machine's apt is used.
     Raises BuildError with the end of the log, MachineError if this machine lacks something.
     """
-    require_architecture()
+    require_buildable(server, cache=cache)
     debian = cache.ensure(
         "debian",
         _debian_key(server),
@@ -64,6 +64,18 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
         need_gib=NEED_GIB,
     )
     return _artifact(server, key, entry)
+
+
+def require_buildable(server: Server, *, cache: Cache) -> None:
+    """Raises MachineError if the image is not in the cache and this machine cannot build it. Quick."""
+    require_architecture()
+    if built(server, cache=cache) is not None:
+        return
+    require_memory()
+    private_prefix()
+    if not cache.path("debian", _debian_key(server)).exists():
+        _require_keyring()
+        debian_mirror()
 
 
 def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
@@ -131,16 +143,20 @@ def _bootstrap(
 ) -> None:
     progress.stage(f"fetching Debian packages for the {server} guest")
     require_memory()
-    if not KEYRING.exists():
-        raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
+    _require_keyring()
     source = mirror or debian_mirror()
     packages = ",".join(listed("packages.txt", server))
     process.check(
-        (*privately(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
+        (*private_prefix(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         env=build_environment(),
         log=fresh_log(cache, f"debian-{server}"),
     )
+
+
+def _require_keyring() -> None:
+    if not KEYRING.exists():
+        raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
 
 
 def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
@@ -156,7 +172,7 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
     paths = (RECIPE / "assemble", image, tar, stage, trusted, initialise)
     process.check(
-        (*privately(), *map(str, paths)),
+        (*private_prefix(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         env=build_environment(),
         log=fresh_log(cache, f"image-{server}"),
@@ -198,12 +214,6 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
     shutil.move(client_key.with_name("client_key.pub"), authorized)
     kind, key, _ = host_key.with_name(host_key.name + ".pub").read_text().split()
     (directory / "host_key.pub").write_text(f"{kind} {key}\n")
-
-
-def privately() -> tuple[str, ...]:
-    """A prefix that runs a command as root in its own namespaces; its mounts and children end with it."""
-    ordinary = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
-    return ("unshare", *ordinary, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 def require_memory(meminfo: Path = Path("/proc/meminfo")) -> None:

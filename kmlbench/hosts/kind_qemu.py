@@ -111,6 +111,7 @@ class QemuHostSpec(HostSpec):
 
     @classmethod
     def prepare(cls, pairs: Sequence[Mapping[Kernel, QemuHostSpec]], job: Job) -> Ready:
+        image.require_buildable(job.server, cache=job.cache)
         first, host = next(iter(pairs[0].items()))
         kernels = {name: kernel.ensure(name, cache=job.cache, progress=job.progress) for name in pairs[0]}
         root = image.ensure(job.server, cache=job.cache, progress=job.progress)

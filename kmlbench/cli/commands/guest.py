@@ -91,6 +91,7 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
 def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress: Progress) -> GuestSpec:
     if host.clock is Clock.INSTRUCTIONS and host.cpus > 1:
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
+    image.require_buildable(server, cache=cache)
     built = kernel.ensure(host.kernel, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
     acceleration, clock = choose_acceleration(host, lambda: kvm.probe(built, root, cache=cache))
