@@ -5,18 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from kmlbench.errors import InputError, MachineError
 from kmlbench.progress import Progress
-
-# What reads and formats is imported when it is used.
-READER, FRAMES, OPENMETRICS = (
-    "kmlbench.results.reader",
-    "kmlbench.analysis.frames",
-    "kmlbench.analysis.openmetrics",
-)
+from kmlbench.results import reader
+from kmlbench.results.reader import StoredCampaign
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +31,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> int:
     if arguments.parquet and arguments.output is None:
         raise InputError("--parquet: it is no text for a terminal", remedy="name a file with --output")
     progress.stage(f"exporting {arguments.directory}")
-    stored = import_module(READER).read_campaign(arguments.directory)
+    stored = reader.read_campaign(arguments.directory)
     for note in stored.notes:
         progress.note(note)
     try:
@@ -52,15 +46,19 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
-def _write(arguments: argparse.Namespace, stored: object) -> None:
-    frames = import_module(FRAMES)
+def _write(arguments: argparse.Namespace, stored: StoredCampaign) -> None:
+    # The options, which completion and manual need too, do not wait for what makes tables.
+    from kmlbench.analysis import frames
+
     if arguments.parquet:
         frames.write_parquet(frames.samples_frame(stored), arguments.output)
         return
     if arguments.csv:
         text = frames.samples_frame(stored).to_csv(index=False, lineterminator="\n")
     else:
-        text = import_module(OPENMETRICS).exposition(stored)
+        from kmlbench.analysis import openmetrics
+
+        text = openmetrics.exposition(stored)
     if arguments.output is None:
         sys.stdout.write(text)
     else:
