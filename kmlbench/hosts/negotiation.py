@@ -18,6 +18,9 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "compression": ("compression", "client_compress_algo_list", "compression"),
 }
 
+# In the list of key exchanges, but none.
+EXTENSIONS = ("kex-strict-", "ext-info-")
+
 # An RSA key is asked for by the hash of its signatures.
 SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
@@ -61,7 +64,8 @@ class Dialer:
             return str(error)
         title, theirs, ours = kind
         own = getattr(self._transport.get_security_options(), ours)
-        return f"no {title} in common: it offers {', '.join(offered[theirs])}; here is {', '.join(own)}"
+        algorithms = [name for name in offered[theirs] if not name.startswith(EXTENSIONS)]
+        return f"no {title} in common: it offers {', '.join(algorithms)}; here is {', '.join(own)}"
 
 
 class KnownKeyPolicy(paramiko.MissingHostKeyPolicy):

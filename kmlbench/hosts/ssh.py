@@ -36,6 +36,12 @@ OUTPUT_BYTES = 128 << 20
 
 SUDO = ("sudo", "--non-interactive", "--")
 
+GONE = "look at its console log or whether it still runs"
+
+TOO_FEW_SESSIONS = "MaxSessions 10 in its sshd_config: a session may begin before the last one is gone"
+
+NO_PORT = "see whether a server listens there, and for AllowTcpForwarding yes in its sshd_config"
+
 # The login user cannot kill root's command.
 SUDO_GRACE_S = 5
 
@@ -109,7 +115,8 @@ class SshHost:
 
     def dial(self, port: int) -> ByteStream:
         """See kmlbench.model.Host. Raises HostError if nothing listens there."""
-        with self._alive(f"while port {port} of it was opened"), self._answering():
+        moment = f"while port {port} of it was opened"
+        with self._alive(moment, refused=NO_PORT), self._answering():
             channel = self._transport.open_channel(
                 "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=NEVER_S
             )
@@ -124,7 +131,7 @@ class SshHost:
 
     def _execute(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes) -> _Collected:
         deadline = time.monotonic() + timeout_s
-        with self._alive(f"while it ran `{argv[0]}`"):
+        with self._alive(f"while it ran `{argv[0]}`", refused=TOO_FEW_SESSIONS):
             with self._answering():
                 channel = self._transport.open_session(timeout=NEVER_S)
             try:
@@ -174,16 +181,16 @@ class SshHost:
             timer.cancel()
 
     @contextmanager
-    def _alive(self, moment: str) -> Iterator[None]:
-        """Turn any failure of the connection into a HostError."""
+    def _alive(self, moment: str, *, refused: str) -> Iterator[None]:
+        """Turn any failure of the connection into a HostError; `refused`: the remedy for a channel's."""
         try:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
             cause = str(error) or type(error).__name__
-            state = "refused" if self._transport.is_active() else "went away"
+            active = self._transport.is_active()
             raise HostError(
-                f"{self.name} {state} {moment}: {cause}",
-                remedy="look at its console log or whether it still runs",
+                f"{self.name} {'refused' if active else 'went away'} {moment}: {cause}",
+                remedy=refused if active and isinstance(error, paramiko.ChannelException) else GONE,
             ) from error
 
     def _kill(self, channel: paramiko.Channel) -> None:
@@ -203,7 +210,7 @@ class SshHost:
         if status == -1 and not self._transport.is_active():
             raise HostError(
                 f"{self.name} went away while it ran `{argv[0]}`",
-                remedy="look at its console log or whether it still runs",
+                remedy=GONE,
             )
 
 

@@ -93,7 +93,9 @@ def refusal(directory: Path, port: int, *, deadline_s: float = 20) -> str:
 def test_no_algorithm_in_common_ends_at_once_and_names_them(
     tmp_path: Path, place: int, bad: str, title: str
 ) -> None:
-    lists = [bad if index == place else words for index, words in enumerate(GOOD)]
+    lists = [
+        f"{bad},kex-strict-s-v00@openssh.com" if index == place else words for index, words in enumerate(GOOD)
+    ]
     with answering(offering([*lists, *NONE])) as (port, times):
         told = refusal(tmp_path, port)
     assert len(times) == 1
