@@ -167,15 +167,18 @@ def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.
 
 def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
     """A hosts.yaml of two machines that run."""
-    public = new_key(directory).with_name("key.pub").read_text().strip()
+    keys = [
+        new_key(directory, name).with_name(f"{name}.pub").read_text().strip() for name in ("key", "other")
+    ]
     host = (
         "  {0}: {{kind: ssh, kernel: {0}, address: 192.0.2.{1}, port: 22, user: root, key: key, "
-        f"host_key: {public}, reboot: {{2}}}}}}\n"
+        "host_key: {3}, reboot: {2}}}\n"
     )
     hosts = directory / "hosts.yaml"
     campaign = "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 9, scale: 1}\n"
     listed = "".join(
-        host.format(name, last, str(reboot).lower()) for last, name in enumerate(("stock", "kml"), start=1)
+        host.format(name, last, str(reboot).lower(), keys[last - 1])
+        for last, name in enumerate(("stock", "kml"), start=1)
     )
     hosts.write_text(f"hosts:\n{listed}{campaign}")
     return hosts

@@ -26,7 +26,7 @@ from kmlbench.servers import server
 
 HOST = (
     "  {0}{1}: {{kind: ssh, kernel: {0}, address: 192.0.2.{2}, port: 22, user: root, key: none, "
-    "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5}}\n"
+    "host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE{2}}}\n"
 )
 CAMPAIGN = (
     "campaign: {stock: [stock1, stock2], kml: [kml1, kml2], server: mysql, workloads: [getpid], "
@@ -45,6 +45,12 @@ def prepare(directory: Path) -> Ready:
     )
 
 
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines of their own whose kernels were started in the same way."""
+    monkeypatch.setattr(SshHostSpec, "boot_id", lambda spec: spec.name)
+    monkeypatch.setattr(SshHostSpec, "command_line", lambda _: "quiet")
+
+
 def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connection(spec: SshHostSpec, deadline_s: float = 60.0) -> AbstractContextManager[FakeHost]:
         del deadline_s
@@ -54,6 +60,7 @@ def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(SshHostSpec, "connection", connection)
     monkeypatch.setattr(SshHostSpec, "release", lambda spec: f"6.12-{spec.kernel}")
+    alike(monkeypatch)
     ready = prepare(tmp_path)
     assert ready.releases == {Kernel.STOCK: "6.12-stock", Kernel.KML: "6.12-kml"}
     for kernel in Kernel:
@@ -66,6 +73,7 @@ def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytes
 
 def test_pairs_with_different_kernels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SshHostSpec, "release", lambda spec: f"6.12-of-{spec.name}")
+    alike(monkeypatch)
     with pytest.raises(HostError, match=r"(?s)stock1 runs 6\.12-of-stock1, stock2 runs .*remedy: boot"):
         prepare(tmp_path)
 
