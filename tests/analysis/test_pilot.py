@@ -24,7 +24,7 @@ def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     """The stored campaign: 3 blocks in 640 s."""
     assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "0.5%"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "pilot: campaign, QEMU TCG, instruction clock, 4 minutes a block"
+    assert told[0] == "pilot: 20261123T052014Z-1370b77d, QEMU TCG, instruction clock, 4 minutes a block"
     assert told[1] == "kml:/trusted against stock:/usr, cpu_total, for ±0.50 %:"
     assert told[3] == (
         "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 22 minutes to reach it with 80 % "
