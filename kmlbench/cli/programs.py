@@ -25,6 +25,7 @@ VERBS = {
     "plan": "how many blocks a half-width needs, from a pilot campaign",
     "compare": "compare two campaigns of one platform",
     "verify": "derive every number of a stored campaign again and compare",
+    "windows": "print a recording of the instrument",
     "completion": "print the shell completion of both commands",
     "manual": "print the manual page of a command",
 }

@@ -14,8 +14,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from read_windows import Recording, Window, census, read_file
 from support.instrument import BUILT
+
+from kmlbench.instrument.profile import census
+from kmlbench.instrument.reader import read_file
+from kmlbench.instrument.recording import Recording, Window
 
 QEMUS = os.environ.get("QEMU", "qemu-system-x86_64").split()
 CLOCKS = {
