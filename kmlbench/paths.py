@@ -9,4 +9,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 KERNEL = PROJECT / "kernel"
 
+INSTRUMENT = PROJECT / "instrument"
+
 WORKLOADS = PROJECT / "workloads"
