@@ -17,11 +17,11 @@ from kmlbench.analysis.projection import Projected
 from kmlbench.errors import InputError
 from kmlbench.model import Measure
 from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work
-from kmlbench.results import reader
+from kmlbench.results import profiles, reader
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
-from kmlbench.workloads.registry import METRICS
+from kmlbench.workloads.registry import ADAPTERS, METRICS
 
 EFFECTS = {
     "campaign": "str",
@@ -124,6 +124,31 @@ def sample_files(results: str | Path) -> list[str]:
             remedy="name the directory of the campaigns; `kmlbench report DIR` writes the file of one",
         )
     return [str(path) for path in paths]
+
+
+PROFILE = {
+    **dict.fromkeys(("kernel", "prefix", "cell"), "str"),
+    **dict.fromkeys(("block", "boot"), "int64"),
+    **dict.fromkeys(("trial", "workload", "process", "side", "subsystem", "object", "function"), "str"),
+    "instructions": "float64",
+}
+
+
+def profile(path: str | Path) -> pd.DataFrame:
+    """Where the instructions of the campaign in `path` went, one row for each function of each trial.
+
+    `instructions` are those of a round (docs/numbers.md); the rows of a trial add up to its samples.
+    `process` is server, client or other, `side` user or kernel, `object` the kernel or the name of a file.
+    A function without a symbol is "[unknown]". Empty where no trial was recorded by the instrument.
+
+    Raises InputError on damage.
+    """
+    stored = reader.read_campaign(Path(path))
+    trials = (outcome.trial for outcome in stored.completed if outcome.trial.workload in ADAPTERS)
+    tables = (profiles.read_profile(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
+    frames = [table.to_pandas() for table in tables if table is not None]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PROFILE))
+    return frame.astype(PROFILE)
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:

@@ -102,3 +102,19 @@ def _elf_symbols(data: bytes) -> Symbols:
                         found[value - address + offset] = data[start : data.index(b"\0", start)].decode()
     starts = sorted(found)
     return Symbols(starts, [found[start] for start in starts], len(data))
+
+
+def functions_text(symbols: Symbols) -> str:
+    """The functions of a file as text, to be stored: the end, then an offset and a name a line."""
+    lines = (f"{start:x} {name}\n" for start, name in zip(symbols.starts, symbols.names, strict=True))
+    return f"{symbols.end:x}\n{''.join(lines)}"
+
+
+def read_functions(text: str, *, name: str) -> Symbols:
+    """What `functions_text` wrote. Raises FormatError."""
+    end, *lines = text.splitlines() or [""]
+    try:
+        pairs = [(int(start, 16), function) for start, function in (line.split(" ", 1) for line in lines)]
+        return Symbols([start for start, _ in pairs], [function for _, function in pairs], int(end, 16))
+    except ValueError as error:
+        raise FormatError(f"{name}: not a file of functions: {error}") from error

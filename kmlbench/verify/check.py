@@ -25,14 +25,15 @@ from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
 from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
-from kmlbench.model import BootFacts, Completed, Sample
+from kmlbench.model import BootFacts, Completed, Sample, Trial
 from kmlbench.progress import Progress
 from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
 from kmlbench.report.write import DATA, REPORT
-from kmlbench.results import facts, reader
+from kmlbench.results import facts, profiles, reader
 from kmlbench.results.reader import OUTCOMES, StoredCampaign, boot_path, raw_path
 from kmlbench.verify import page_diff, rederive
+from kmlbench.workloads.registry import ADAPTERS
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
 
@@ -106,10 +107,22 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         path = raw_path(stored.directory, trial)
         raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error
     _samples(stored, outcome.samples, derived.samples, f"{OUTCOMES}: {name}")
+    _profile(stored, trial)
     if derived.proof is not None and derived.proof != outcome.proof:
         raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
     return derived.proof is None
+
+
+def _profile(stored: StoredCampaign, trial: Trial) -> None:
+    """Compare the profile of a trial, if the instrument recorded it."""
+    derived = profiles.derive_profile(stored.directory, trial, ADAPTERS[trial.workload])
+    path = profiles.profile_path(stored.directory, trial)
+    if derived is None or not path.exists():
+        return
+    ours = profiles.read_profile(stored.directory, trial, ADAPTERS[trial.workload])
+    if ours != derived:
+        raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
 
 
 def _samples(
