@@ -66,15 +66,6 @@ def write_profile(directory: Path, trial: Trial, profile: pa.Table) -> None:
 def table(trial: Trial, recording: TrialRecording) -> pa.Table:
     """The profile in the recording of a trial."""
     rows = recording.functions()
-    fixed = {
-        "kernel": str(trial.variant.kernel),
-        "prefix": str(trial.variant.prefix),
-        "cell": str(trial.variant),
-        "block": trial.block,
-        "boot": trial.boot,
-        "trial": trial.id,
-        "workload": trial.workload,
-    }
     columns = {
         "process": [row.process for row in rows],
         "side": [row.side for row in rows],
@@ -83,8 +74,21 @@ def table(trial: Trial, recording: TrialRecording) -> pa.Table:
         "function": [row.function for row in rows],
         "instructions": [row.instructions for row in rows],
     }
-    repeated = {name: [value] * len(rows) for name, value in fixed.items()}
-    return pa.table({**repeated, **columns}, schema=SCHEMA)
+    return pa.table({**columns_of(trial, len(rows)), **columns}, schema=SCHEMA)
+
+
+def columns_of(trial: Trial, rows: int) -> dict[str, list[str | int]]:
+    """The columns that say which trial it is, for so many rows."""
+    fixed: dict[str, str | int] = {
+        "kernel": str(trial.variant.kernel),
+        "prefix": str(trial.variant.prefix),
+        "cell": str(trial.variant),
+        "block": trial.block,
+        "boot": trial.boot,
+        "trial": trial.id,
+        "workload": trial.workload,
+    }
+    return {name: [value] * rows for name, value in fixed.items()}
 
 
 def _subsystem(row: FunctionRow) -> str:

@@ -65,20 +65,21 @@ COSTLY = (
 )
 
 
-def _counted(name: str, heading: str) -> Metric:
+def _counted(name: str, heading: str, *, figure: str = "") -> Metric:
     return Metric(
         name=name,
         unit="instructions",
         section=INSTRUCTIONS,
         heading=heading,
         processes=EVERY_PROCESS,
+        figure=figure,
         compared=True,
     )
 
 
 # What kmlbench.results.recording reads where the instrument recorded the guest.
 RECORDED = (
-    _counted("instructions", "all"),
+    _counted("instructions", "all", figure="instructions of a round"),
     _counted("instructions_user", "User"),
     _counted("instructions_kernel", "Kernel"),
     Metric(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_samples_of_both_are_the_sum_and_functions_add_up_to_them(raw: Path) -> 
     assert samples["client", "instructions"] + samples["server", "instructions"] == 80
     assert samples["together", "instructions"] == 80
     assert samples["together", "instructions_other"] == pytest.approx(3.3)
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     for row in found.functions():
         sums[row.process] += round(row.instructions, 6)
     assert (sums["client"], sums["server"]) == (40, 40)
