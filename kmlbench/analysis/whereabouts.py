@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kmlbench.instrument.naming import OTHER
 from kmlbench.model import Completed, Variant
 from kmlbench.plan.comparisons import Comparison
-from kmlbench.results import profiles
+from kmlbench.results.profiles import PROFILE
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -79,7 +79,7 @@ def _mean(stored: StoredCampaign, outcomes: Iterable[Completed]) -> Mapping[tupl
     trials = 0
     for outcome in outcomes:
         adapter = ADAPTERS.get(outcome.trial.workload)
-        table = profiles.read_profile(stored.directory, outcome.trial, adapter) if adapter else None
+        table = PROFILE.read(stored.directory, outcome.trial, adapter) if adapter else None
         if table is None:
             continue
         trials += 1

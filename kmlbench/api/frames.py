@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from kmlbench.analysis import control, explanation, measurements, projection
 from kmlbench.analysis.cost_model import read_cost_model
@@ -18,6 +19,7 @@ from kmlbench.errors import InputError
 from kmlbench.model import Measure
 from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work
 from kmlbench.results import profiles, reader
+from kmlbench.results.profiles import Derived
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
@@ -126,14 +128,6 @@ def sample_files(results: str | Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-PROFILE = {
-    **dict.fromkeys(("kernel", "prefix", "cell"), "str"),
-    **dict.fromkeys(("block", "boot"), "int64"),
-    **dict.fromkeys(("trial", "workload", "process", "side", "subsystem", "object", "function"), "str"),
-    "instructions": "float64",
-}
-
-
 def profile(path: str | Path) -> pd.DataFrame:
     """Where the instructions of the campaign in `path` went, one row for each function of each trial.
 
@@ -143,12 +137,27 @@ def profile(path: str | Path) -> pd.DataFrame:
 
     Raises InputError on damage.
     """
-    stored = reader.read_campaign(Path(path))
+    return _recorded(Path(path), profiles.PROFILE)
+
+
+def windows(path: str | Path) -> pd.DataFrame:
+    """The windows of the trials of the campaign in `path`, one row for each process and side.
+
+    `work` is what was done in the window, `instructions` are those of one unit of it. Otherwise as `profile`.
+    """
+    return _recorded(Path(path), profiles.WINDOW_TABLE)
+
+
+def _recorded(path: Path, table: Derived) -> pd.DataFrame:
+    """The tables of all trials as one frame."""
+    stored = reader.read_campaign(path)
     trials = (outcome.trial for outcome in stored.completed if outcome.trial.workload in ADAPTERS)
-    tables = (profiles.read_profile(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
-    frames = [table.to_pandas() for table in tables if table is not None]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PROFILE))
-    return frame.astype(PROFILE)
+    tables = (table.read(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
+    empty = table.schema.empty_table()
+    joined = pa.concat_tables([empty, *(found for found in tables if found is not None)])
+    frame: pd.DataFrame = joined.to_pandas()
+    texts = [field.name for field in table.schema if field.type == pa.string()]
+    return frame.astype(dict.fromkeys(texts, "str"))
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:

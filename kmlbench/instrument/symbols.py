@@ -26,6 +26,9 @@ class Symbols:
         return self.names[position] if position >= 0 and address < self.end else None
 
 
+# Code between functions that have a name: functions of a stripped file that it does not export.
+NAMELESS = "[unknown]"
+
 _MARK_OF_TEXT = re.compile(r"^_s?text$|_text_(?:start|end)$")
 
 
@@ -91,15 +94,20 @@ def _elf_symbols(data: bytes) -> Symbols:
     tables = {section[1]: section for section in sections if section[1] in {_SYMTAB, _DYNSYM}}
     table = tables.get(_SYMTAB) or tables.get(_DYNSYM)
     found: dict[int, str] = {}
+    ends: set[int] = set()
     if table is not None:
         names = sections[table[6]][4]
         for at in range(table[4], table[4] + table[5], _SYMBOL.size):
-            label, info, _, place, value, _ = _SYMBOL.unpack_from(data, at)
+            label, info, _, place, value, length = _SYMBOL.unpack_from(data, at)
             if info & 15 in {_FUNCTION, _INDIRECT} and place:
                 start = names + label
                 for address, offset, size in loads:
                     if address <= value < address + size:
-                        found[value - address + offset] = data[start : data.index(b"\0", start)].decode()
+                        at_offset = value - address + offset
+                        found[at_offset] = data[start : data.index(b"\0", start)].decode()
+                        ends.add(at_offset + length)
+    for end in ends - found.keys():
+        found[end] = NAMELESS
     starts = sorted(found)
     return Symbols(starts, [found[start] for start in starts], len(data))
 

@@ -87,15 +87,16 @@ def perform(
 def _recorded(
     bench: Bench, trial: Trial, adapter: Adapter, results: Sequence[CommandResult]
 ) -> tuple[Sample, ...]:
-    """The samples of the instrument's recording, if there is one; its profile is stored beside them."""
+    """The samples of the instrument's recording, if there is one; its tables are stored."""
     try:
         recorded = recording.read_trial(bench.directory.raw(trial), adapter, results)
     except InputError as error:
         raise TrialError(error.args[0], stage="parse") from error
     if recorded is None:
         return ()
-    with writer.storing("the profile", bench.directory.path):
-        profiles.write_profile(bench.directory.path, trial, profiles.table(trial, recorded))
+    with writer.storing("what was recorded", bench.directory.path):
+        for table in profiles.TABLES:
+            table.write(bench.directory.path, trial, table.of(trial, recorded))
     return recording.samples(recorded, adapter.driver)
 
 

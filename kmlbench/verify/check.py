@@ -30,7 +30,8 @@ from kmlbench.progress import Progress
 from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
 from kmlbench.report.write import DATA, REPORT
-from kmlbench.results import facts, profiles, reader
+from kmlbench.results import facts, profiles, reader, recording
+from kmlbench.results.raw import read_results
 from kmlbench.results.reader import OUTCOMES, StoredCampaign, boot_path, raw_path
 from kmlbench.verify import page_diff, rederive
 from kmlbench.workloads.registry import ADAPTERS
@@ -107,22 +108,23 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         path = raw_path(stored.directory, trial)
         raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error
     _samples(stored, outcome.samples, derived.samples, f"{OUTCOMES}: {name}")
-    _profile(stored, trial)
+    _tables(stored, trial)
     if derived.proof is not None and derived.proof != outcome.proof:
         raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
     return derived.proof is None
 
 
-def _profile(stored: StoredCampaign, trial: Trial) -> None:
-    """Compare the profile of a trial, if the instrument recorded it."""
-    derived = profiles.derive_profile(stored.directory, trial, ADAPTERS[trial.workload])
-    path = profiles.profile_path(stored.directory, trial)
-    if derived is None or not path.exists():
-        return
-    ours = profiles.read_profile(stored.directory, trial, ADAPTERS[trial.workload])
-    if ours != derived:
-        raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
+def _tables(stored: StoredCampaign, trial: Trial) -> None:
+    """Compare the tables of a trial, if the instrument recorded it."""
+    adapter = ADAPTERS[trial.workload]
+    raw = raw_path(stored.directory, trial)
+    recorded = recording.read_trial(raw, adapter, read_results(raw))
+    for table in profiles.TABLES if recorded else ():
+        path = table.path(stored.directory, trial)
+        ours = table.read(stored.directory, trial, adapter)
+        if recorded and path.exists() and ours != table.of(trial, recorded):
+            raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
 
 
 def _samples(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 from support.synthetic_campaigns import Recipe, build, plan
 
@@ -18,7 +17,7 @@ import kmlbench
 from kmlbench.model import Trial
 from kmlbench.plan.comparisons import PRIMARY, STOCK_USR
 from kmlbench.report import write
-from kmlbench.results import profiles
+from kmlbench.results.profiles import PROFILE, WINDOW_TABLE
 
 Row = tuple[str, str, str, str, str, float]
 
@@ -37,21 +36,34 @@ def rows(trial: Trial) -> Sequence[Row]:
     ]
 
 
+def windows(trial: Trial) -> dict[str, Sequence[object]]:
+    """Ten windows; the server of one trial sleeps between queries in three of them."""
+    sleeping = trial.variant == STOCK_USR and trial.block == 1
+    values = [600.0 + window % 2 + 50.0 * (sleeping and window > 6) for window in range(10)]
+    return {
+        "window": [*range(10), *range(10)],
+        "work": ["event"] * 20,
+        "process": ["server"] * 10 + ["other"] * 10,
+        "side": ["kernel"] * 20,
+        "instructions": [*values, *([7000.0] * 10)],
+    }
+
+
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = build(tmp_path_factory.mktemp("whereabouts"), RECIPE)
     for trial in plan(RECIPE):
         names = ("process", "side", "subsystem", "object", "function", "instructions")
         columns = dict(zip(names, zip(*rows(trial), strict=True), strict=True))
-        where = profiles.columns_of(trial, len(rows(trial)))
-        profiles.write_profile(directory, trial, pa.table({**where, **columns}, schema=profiles.SCHEMA))
+        PROFILE.write(directory, trial, PROFILE.table(trial, columns))
+        WINDOW_TABLE.write(directory, trial, WINDOW_TABLE.table(trial, windows(trial)))
     write.write_report(directory)
     return directory
 
 
-def section(campaign: Path) -> Any:
+def section(campaign: Path, identifier: str = "whereabouts") -> Any:
     data = json.loads((campaign / "report.json").read_text())
-    (found,) = (one for one in data["sections"] if one["identifier"] == "whereabouts")
+    (found,) = (one for one in data["sections"] if one["identifier"] == identifier)
     return found
 
 
@@ -90,6 +102,16 @@ def test_the_figure_has_a_bar_for_each_and_their_sum(campaign: Path) -> None:
     assert (campaign / "figures" / "oltp_point_select-whereabouts-dark.svg").exists()
 
 
+def test_windows_in_another_mode_are_counted_and_warned_of(campaign: Path) -> None:
+    found = section(campaign, "windows")
+    (table,) = found["tables"]
+    assert cells(table)["stock:/usr"] == ["20", "2.789 %", "1.744 %", "3", "+8.32 %"]
+    assert cells(table)["kml:/usr"] == ["20", "0.088 %", "0.000 %", "0", "–"]
+    assert found["note"].startswith(
+        "oltp_point_select ran in more than one mode (stock:/usr: 3 of 20 windows): the means"
+    )
+
+
 def test_a_campaign_without_the_instrument_has_no_such_section(tmp_path: Path) -> None:
     directory = build(tmp_path, RECIPE)
     write.write_report(directory)
@@ -102,9 +124,9 @@ def test_the_profile_is_tidy_and_duckdb_reads_its_files(campaign: Path) -> None:
     frame = kmlbench.profile(campaign)
     assert len(frame) == 4 * len(plan(RECIPE))
     assert set(frame["cell"]) == {"stock:/usr", "stock:/trusted", "kml:/usr", "kml:/trusted"}
-    found = duckdb.sql(
+    found = duckdb.execute(
         "select cell, sum(instructions) / count(distinct trial) as instructions "
-        f"from '{campaign}/{profiles.PROFILES}/*.parquet' where process <> 'other' group by cell"
+        f"from '{campaign}/{PROFILE.folder}/*.parquet' where process <> 'other' group by cell"
     ).df()
     sums = dict(zip(found["cell"], found["instructions"], strict=True))
     assert sums[str(STOCK_USR)] == pytest.approx(611.5)
