@@ -19,7 +19,6 @@ from kmlbench.results import recording
 from kmlbench.results.reader import GUEST, MEASURED, WINDOWS
 from kmlbench.workloads.base import MarkKind, Marks, Work
 from kmlbench.workloads.getpid import Getpid
-from kmlbench.workloads.metrics import COSTLY
 
 CLIENT, SERVER, KTHREAD = 0xFFFF888001000000, 0xFFFF888002000000, 0xFFFF888003000000
 TEXT = 0xFFFFFFFF9A200000
@@ -137,10 +136,6 @@ def test_damage_names_the_trial(raw: Path, name: str) -> None:
     (raw / name).write_bytes(b"{")
     with pytest.raises(InputError, match=raw.name):
         recording.read_trial(raw, Program(), ())
-
-
-def test_every_costly_instruction_of_the_plugin_is_a_metric() -> None:
-    assert len(set(COSTLY)) == len(COSTLY)
 
 
 @pytest.mark.parametrize(
