@@ -255,6 +255,7 @@ def function_file(path: str) -> str:
     return f"{FUNCTIONS}-{_object(path)}.gz"
 
 
+@cache
 def _object(path: str) -> str:
     """The name of a mapped file, alike for both prefixes: /usr/bin/python3 is a link to its version."""
     name = PurePosixPath(path).name
