@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from kmlbench import process
-from kmlbench.errors import BuildError, MachineError
+from kmlbench.errors import BuildError, CommandTimeout, MachineError
 from kmlbench.paths import INSTRUMENT, PROJECT
 from kmlbench.storage import locked
 
@@ -59,8 +59,10 @@ def ensure() -> Instrument | Unavailable:
         return probe(BUILD / PLUGIN)
     except BuildError as error:
         return Unavailable(reason=f"it could not be compiled: {_complaint(error.args[0])}")
-    except (OSError, MachineError) as error:
+    except (MachineError, CommandTimeout) as error:
         return Unavailable(reason=_last_line(str(error.args[0])))
+    except OSError as error:
+        return Unavailable(reason=f"{error.filename}: {error.strerror}")
 
 
 def probe(plugin: Path) -> Instrument | Unavailable:

@@ -48,3 +48,9 @@ def test_an_answer_that_is_none_is_no_plugin(tmp_path: Path, monkeypatch: pytest
     found = instrument.probe(tmp_path / "plugin.so")
     assert isinstance(found, Unavailable)
     assert "did not answer" in found.reason
+
+
+def test_a_tree_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(instrument, "BUILD", tmp_path / "file" / "build")
+    assert instrument.ensure() == Unavailable(reason=f"{tmp_path}/file/build: Not a directory")
