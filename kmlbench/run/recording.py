@@ -25,6 +25,8 @@ from kmlbench.results.writer import CampaignDirectory
 
 TIMEOUT_S = 60.0
 
+DUMP_TIMEOUT_S = 300.0
+
 HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage"
 
 _ASK = f"""
@@ -100,11 +102,11 @@ def _keep_symbols(system_map: Path, kept: Path) -> None:
 
 def _keep_functions(image: Path, path: str, kept: Path) -> None:
     """The functions of a guest's file, out of the image that it was booted from; nothing of another file."""
-    if kept.exists():
+    if kept.exists() or '"' in path:
         return
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "file"
-        process.run(("debugfs", "-R", f"dump {path} {copy}", str(image)), timeout_s=TIMEOUT_S)
+        process.run(("debugfs", "-R", f'dump "{path}" "{copy}"', str(image)), timeout_s=DUMP_TIMEOUT_S)
         # debugfs does not say by its status whether there was such a file.
         if not copy.exists() or not copy.stat().st_size:
             return
