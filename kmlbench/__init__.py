@@ -3,8 +3,9 @@
 
 `read("results/latest")` returns a stored Campaign: its answer, proofs, effects, explanation and figures.
 `campaigns("results")` lists stored campaigns, `sample_files("results")` their Parquet files, `metrics()`
-what can be measured; `load`, `effects` and `explain` take paths. Nothing else is public. The names are
-imported on first use, so that the command line does not wait for pandas.
+what can be measured; `load`, `effects`, `explain`, `profile` and `windows` take paths.
+Nothing else is public. The names are imported on first use, so that the command line does not wait for
+pandas.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kmlbench.analysis.frames import load
     from kmlbench.api.campaign import Campaign, Drawing, read
-    from kmlbench.api.frames import campaigns, effects, explain, metrics, sample_files
+    from kmlbench.api.frames import campaigns, effects, explain, metrics, profile, sample_files, windows
     from kmlbench.report.answer import Answer
 
     __version__: str
@@ -31,13 +32,18 @@ __all__ = [
     "explain",
     "load",
     "metrics",
+    "profile",
     "read",
     "sample_files",
+    "windows",
 ]
 
 _MODULES = {
     **dict.fromkeys(("Campaign", "Drawing", "read"), "kmlbench.api.campaign"),
-    **dict.fromkeys(("campaigns", "effects", "explain", "metrics", "sample_files"), "kmlbench.api.frames"),
+    **dict.fromkeys(
+        ("campaigns", "effects", "explain", "metrics", "profile", "sample_files", "windows"),
+        "kmlbench.api.frames",
+    ),
     "Answer": "kmlbench.report.answer",
     "load": "kmlbench.analysis.frames",
 }

@@ -12,6 +12,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 KERNEL = PROJECT / "kernel"
 
+INSTRUMENT = PROJECT / "instrument"
+
 WORKLOADS = PROJECT / "workloads"
 
 

@@ -13,6 +13,9 @@ from kmlbench.plan.question import main_workload
 from kmlbench.stats.intervals import Estimate
 from kmlbench.workloads.registry import ADAPTERS
 
+# The metric of the instrument, of a steady state.
+COUNTED = "instructions"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimaryRatio:
@@ -31,9 +34,13 @@ def primary_ratio(source: Source) -> PrimaryRatio:
 
 
 def main_measure(source: Source, workload: str) -> Measure:
-    """The CPU of a workload's server and client, or of its client where it has no server."""
+    """What a workload's server and client cost, or its client where it has no server.
+
+    The instructions of a round where they were counted, else CPU.
+    """
     measures = [
-        Measure(workload=workload, metric=stopping.METRIC, process=Process.whole(served=served))
+        Measure(workload=workload, metric=metric, process=Process.whole(served=served))
+        for metric in (COUNTED, stopping.METRIC)
         for served in (True, False)
     ]
     measured = (measure for measure in measures if source.unit(measure))

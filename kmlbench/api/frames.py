@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from kmlbench.analysis import control, explanation, measurements, projection
 from kmlbench.analysis.cost_model import read_cost_model
@@ -17,11 +18,12 @@ from kmlbench.analysis.projection import Projected
 from kmlbench.errors import InputError
 from kmlbench.model import Measure
 from kmlbench.plan.comparisons import WORK, Comparison, amount_of_work
-from kmlbench.results import reader
+from kmlbench.results import profiles, reader
+from kmlbench.results.profiles import Derived
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
-from kmlbench.workloads.registry import METRICS
+from kmlbench.workloads.registry import ADAPTERS, METRICS
 
 EFFECTS = {
     "campaign": "str",
@@ -137,6 +139,38 @@ def _without_copies(stored: Iterable[StoredCampaign]) -> list[StoredCampaign]:
         if len(campaign.outcomes) > len(before.outcomes):
             fullest[campaign.name] = campaign
     return list(fullest.values())
+
+
+def profile(path: str | Path) -> pd.DataFrame:
+    """Where the instructions of the campaign in `path` went, one row for each function of each trial.
+
+    `instructions` are those of a round (docs/numbers.md); the rows of a trial add up to its samples.
+    `process` is server, client or other, `side` user or kernel, `object` the kernel or the name of a file.
+    A function without a symbol is "[unknown]". Empty where no trial was recorded by the instrument.
+
+    Raises InputError on damage.
+    """
+    return _recorded(Path(path), profiles.PROFILE)
+
+
+def windows(path: str | Path) -> pd.DataFrame:
+    """The windows of the trials of the campaign in `path`, one row for each process and side.
+
+    `work` is what was done in the window, `instructions` are those of one unit of it. Otherwise as `profile`.
+    """
+    return _recorded(Path(path), profiles.WINDOW_TABLE)
+
+
+def _recorded(path: Path, table: Derived) -> pd.DataFrame:
+    """The tables of all trials as one frame."""
+    stored = reader.read_campaign(path)
+    trials = (outcome.trial for outcome in stored.completed if outcome.trial.workload in ADAPTERS)
+    tables = (table.read(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
+    empty = table.schema.empty_table()
+    joined = pa.concat_tables([empty, *(found for found in tables if found is not None)])
+    frame: pd.DataFrame = joined.to_pandas()
+    texts = [field.name for field in table.schema if field.type == pa.string()]
+    return frame.astype(dict.fromkeys(texts, "str"))
 
 
 def _campaign(stored: StoredCampaign) -> dict[str, object]:

@@ -20,7 +20,7 @@ from kmlbench.build.mirror import debian_mirror
 from kmlbench.build.namespaces import private_prefix
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
-from kmlbench.paths import PROJECT, WORKLOADS
+from kmlbench.paths import INSTRUMENT, PROJECT, WORKLOADS
 from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
@@ -33,6 +33,9 @@ SUITE = "sid"
 SCRIPTS = ("*.lua", "*.py", "*.toml")
 
 COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
+
+# The marks of instrument/, for the clients.
+MARKS = "libkmlbench-mark.so"
 
 BOOTSTRAP_TIMEOUT_S = 1800.0
 
@@ -131,6 +134,7 @@ def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
+        "marks": hash_files([INSTRUMENT / "mark.c", INSTRUMENT / "mark.h"]),
         "compiler": process.check(
             (COMPILE[0], "--version"), timeout_s=60, env=build_environment()
         ).stdout.splitlines()[0],
@@ -189,6 +193,8 @@ def add_programs(stage: Path) -> None:
     for source in _sources("*.c"):
         argv = (*COMPILE, "-o", str(programs / source.stem), str(source))
         process.check(argv, timeout_s=120, env=build_environment())
+    marks = ("-fPIC", "-shared", "-nostdlib", "-o", str(programs / MARKS), str(INSTRUMENT / "mark.c"))
+    process.check((*COMPILE, *marks), timeout_s=120, env=build_environment())
     for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)

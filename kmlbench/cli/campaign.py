@@ -98,6 +98,7 @@ def _record(
         **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
+        **({} if spec.instrument else {"no_instrument": ""}),
         **design.options,
     }
     return PlannedCampaign(

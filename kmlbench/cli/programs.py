@@ -26,6 +26,7 @@ VERBS = {
     "compare": "compare two campaigns of one platform",
     "export": "print the numbers of a stored campaign for other programs",
     "verify": "derive every number of a stored campaign again and compare",
+    "windows": "print a recording of the instrument",
     "completion": "print the shell completion of both commands",
     "manual": "print the manual page of a command",
 }

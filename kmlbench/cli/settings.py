@@ -60,6 +60,8 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
     if arguments.workloads is not None:
         given["workloads"] = read_options("--workloads", arguments.workloads.split(","))
+    if arguments.no_instrument is not None:
+        given["instrument"] = Option(name="--no-instrument", value=False)
     return given
 
 

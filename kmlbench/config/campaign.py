@@ -14,7 +14,7 @@ from typing import Annotated
 
 from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
-from kmlbench.hosts.spec import HostSpec, number, plain_field
+from kmlbench.hosts.spec import HostSpec, flag_field, number, plain_field
 from kmlbench.model import Clock, Server
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -94,6 +94,10 @@ class CampaignSpec:
         metadata=number(
             "events per second of the OLTP mixes; by default they run back to back", 0.01, 1_000_000
         ),
+    )
+    instrument: bool = field(
+        default=True,
+        metadata=flag_field("whether the instructions of emulated guests are counted, where they can be"),
     )
 
 

@@ -23,11 +23,27 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What the instrument writes about a running guest, and the files that name what it counts.
+
+    `windows` grows; `root` is the file system that the guest was booted from.
+    """
+
+    windows: Path
+    system_map: Path
+    root: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Booted:
-    """A reachable host, and what the controller knows about it (facts, as compared by results.facts)."""
+    """A reachable host, and what the controller knows about it (facts, as compared by results.facts).
+
+    `recording` is None where no instrument is loaded.
+    """
 
     host: Host
     facts: Mapping[str, str]
+    recording: Recording | None = None
 
 
 Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
@@ -53,12 +69,13 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What hosts are prepared for."""
+    """What hosts are prepared for. `instrument`: count the instructions of guests where that can be done."""
 
     server: Server
     seed: int
     cache: Cache
     progress: Progress
+    instrument: bool = True
 
 
 def by_pair(pairs: Sequence[Machines]) -> Machines:

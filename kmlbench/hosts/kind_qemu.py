@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from kmlbench import process
-from kmlbench.build import image, kernel
+from kmlbench.build import image, instrument, kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import default_cache
+from kmlbench.build.instrument import Instrument, Unavailable
 from kmlbench.errors import MachineError
 from kmlbench.hosts import kvm, qemu
-from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Size, by_pair
+from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Recording, Size, by_pair
 from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
 from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
 from kmlbench.results.facts import digest
@@ -30,6 +31,10 @@ TWIN_SEED = 1000  # no campaign has more blocks
 
 VERSION_TIMEOUT_S = 30.0
 
+NO_INSTRUMENT = Unavailable(reason="the campaign asked for none")
+
+NOT_COUNTABLE = Unavailable(reason="it counts in guests of one CPU under TCG only")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
@@ -39,6 +44,7 @@ class Builds:
     image: ImageArtifact
     acceleration: Acceleration
     clock: Clock
+    instrument: Instrument | Unavailable = NO_INSTRUMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +128,10 @@ class QemuHostSpec(HostSpec):
             return answer.acceleration
 
         acceleration, clock = choose_acceleration(host, accelerate)
-        builds = Builds(kernels=kernels, image=root, acceleration=acceleration, clock=clock)
+        plugin = choose_instrument(host, acceleration, job)
+        builds = Builds(
+            kernels=kernels, image=root, acceleration=acceleration, clock=clock, instrument=plugin
+        )
         return Ready(
             machines=by_pair([guests(pair, builds, seed=job.seed) for pair in pairs]),
             platform=_platform(acceleration, clock),
@@ -146,22 +155,52 @@ def choose_acceleration(
     return acceleration, host.clock or (Clock.INSTRUCTIONS if countable else Clock.TIME)
 
 
+def choose_instrument(host: QemuHostSpec, acceleration: Acceleration, job: Job) -> Instrument | Unavailable:
+    """The plugin for guests like this one. A campaign that wanted it and goes without is told why."""
+    if not job.instrument:
+        return NO_INSTRUMENT
+    countable = acceleration is Acceleration.TCG and host.cpus == 1
+    plugin = instrument.ensure() if countable else NOT_COUNTABLE
+    if isinstance(plugin, Unavailable):
+        job.progress.note(f"instructions are not counted: the instrument is {plugin}")
+    return plugin
+
+
 def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -> Machines:
     """Boots a new guest for each boot of the plan.
 
     Both kernels of a block get the same QEMU seed. The two boots of a control do not: under the instruction
     clock the same kernel with the same seed would repeat itself and hide how far boots vary.
     """
-    facts = {kernel: guest_facts(_guest(host, builds, seed=0)) for kernel, host in hosts.items()}
+    facts = {
+        kernel: {**guest_facts(_guest(host, builds, seed=0)), "instrument": str(builds.instrument)}
+        for kernel, host in hosts.items()
+    }
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
         drawn = (seed + planned.block + TWIN_SEED * planned.twin) % 2**31
         spec = _guest(hosts[planned.kernel], builds, seed=drawn)
-        with qemu.boot(spec, directory=directory) as host:
-            yield Booted(host=host, facts=facts[planned.kernel])
+        with _removing(directory / qemu.WINDOWS), qemu.boot(spec, directory=directory) as host:
+            yield Booted(host=host, facts=facts[planned.kernel], recording=_recording(spec, directory))
 
     return boot
+
+
+def _recording(spec: qemu.GuestSpec, directory: Path) -> Recording | None:
+    if spec.instrument is None:
+        return None
+    system_map = spec.kernel.image.with_name("System.map")
+    return Recording(windows=directory / qemu.WINDOWS, system_map=system_map, root=spec.image.root)
+
+
+@contextmanager
+def _removing(path: Path) -> Iterator[None]:
+    """Remove a file in the end: each trial has its part of it."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def guest_facts(spec: qemu.GuestSpec) -> Mapping[str, str]:
@@ -189,12 +228,14 @@ def _guest(host: QemuHostSpec, builds: Builds, *, seed: int) -> qemu.GuestSpec:
         clock=builds.clock,
         acceleration=builds.acceleration,
         seed=seed,
+        instrument=builds.instrument.plugin if isinstance(builds.instrument, Instrument) else None,
     )
 
 
 def _arguments(spec: qemu.GuestSpec) -> str:
-    """QEMU's arguments without the names of guest and kernel, the port, and the seed."""
-    arguments = list(qemu.qemu_argv(replace(spec, seed=0, name="guest"), port=0, console="console"))
+    """QEMU's arguments without the names of guest and kernel, the port, the seed, and the instrument."""
+    plain = replace(spec, seed=0, name="guest", instrument=None)
+    arguments = list(qemu.qemu_argv(plain, port=0, console="console"))
     kernel = arguments.index("-kernel")
     del arguments[kernel : kernel + 2]
     return " ".join(arguments).replace(str(spec.image.root), "root.img")

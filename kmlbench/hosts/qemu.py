@@ -24,6 +24,9 @@ BOOT_DEADLINE_S = 120.0
 
 LOGIN_DEADLINE_S = 60.0
 
+# What the instrument writes, in the directory of the boot.
+WINDOWS = "windows"
+
 # The stock kernel does not know kernel_mode_linux; it gets it because the command lines must be equal.
 KERNEL_COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=-1 quiet init=/usr/lib/kmlbench/init kernel_mode_linux=on"
@@ -34,7 +37,8 @@ KERNEL_COMMAND_LINE = (
 class GuestSpec:
     """A guest to start. `memory_mb` is in MiB; `seed` feeds QEMU's random numbers.
 
-    `command_line` is added to the kernel's. Clock.INSTRUCTIONS needs Acceleration.TCG and one CPU.
+    `command_line` is added to the kernel's. Clock.INSTRUCTIONS needs Acceleration.TCG and one CPU, and so
+    does `instrument`, the plugin that counts instructions; it writes to the file WINDOWS of the boot.
     """
 
     name: str
@@ -47,16 +51,19 @@ class GuestSpec:
     acceleration: Acceleration
     seed: int
     command_line: str = ""
+    instrument: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.clock is Clock.INSTRUCTIONS and (self.cpus, self.acceleration) != (1, Acceleration.TCG):
-            raise ValueError(f"guest {self.name}: the instruction clock needs TCG and one CPU")
+        counting = self.clock is Clock.INSTRUCTIONS or self.instrument is not None
+        if counting and (self.cpus, self.acceleration) != (1, Acceleration.TCG):
+            raise ValueError(f"guest {self.name}: counting instructions needs TCG and one CPU")
 
 
-def qemu_argv(spec: GuestSpec, *, port: int, console: str) -> tuple[str, ...]:
+def qemu_argv(spec: GuestSpec, *, port: int, console: str, windows: Path = Path(WINDOWS)) -> tuple[str, ...]:
     """QEMU's arguments: SSH on `port` of the loopback interface, the console on chardev `console`.
 
-    The disk is a throw-away overlay of the image, which is never written. Pure.
+    The disk is a throw-away overlay of the image, which is never written. The instrument writes to
+    `windows`. Pure.
     """
     return (
         QEMU,
@@ -71,6 +78,7 @@ def qemu_argv(spec: GuestSpec, *, port: int, console: str) -> tuple[str, ...]:
         *("-netdev", f"user,id=net0,ipv6=off,hostfwd=tcp:{ADDRESS}:{port}-:22"),
         *("-device", "virtio-net-pci,netdev=net0,romfile="),
         *("-chardev", console, "-serial", "chardev:console"),
+        *_plugin(spec.instrument, windows),
     )
 
 
@@ -85,6 +93,10 @@ def _clock(clock: Clock) -> tuple[str, ...]:
     if clock is Clock.INSTRUCTIONS:
         return ("-icount", "shift=0,sleep=on", "-rtc", "base=utc,clock=vm")
     return ("-rtc", "base=utc,clock=host")
+
+
+def _plugin(plugin: Path | None, windows: Path) -> tuple[str, ...]:
+    return () if plugin is None else ("-plugin", f"{_comma(plugin)},output={_comma(windows)}")
 
 
 def _comma(path: Path) -> str:
@@ -117,7 +129,7 @@ def power_on(spec: GuestSpec, *, directory: Path, argv_prefix: tuple[str, ...] =
     require(QEMU)
 
     def argv(port: int, console: str) -> tuple[str, ...]:
-        arguments = qemu_argv(spec, port=port, console=console)
+        arguments = qemu_argv(spec, port=port, console=console, windows=directory / WINDOWS)
         (directory / "qemu.txt").write_text(shlex.join(arguments) + "\n")
         return (*argv_prefix, *arguments)
 

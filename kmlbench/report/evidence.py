@@ -109,7 +109,8 @@ def command(campaign: PlannedCampaign) -> str:
     """The command line that runs the same campaign again."""
     words = ["run-benchmark"]
     for name, value in campaign.options.items():
-        words += [f"--{name.replace('_', '-')}", value]
+        # A flag has no value.
+        words += [f"--{name.replace('_', '-')}", *([value] if value else [])]
     return shlex.join(words)
 
 

@@ -14,7 +14,7 @@ from kmlbench.analysis.measurements import Source, level
 from kmlbench.model import Measure
 from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.report import plots
-from kmlbench.report.plots import Series, Theme
+from kmlbench.report.plots import Bar, Series, Theme
 from kmlbench.stats.intervals import Interval
 from kmlbench.workloads.base import Metric
 from kmlbench.workloads.registry import METRICS
@@ -33,6 +33,17 @@ class Plot:
     caption: str
     alternative: str
     series: Sequence[Series]
+    draw: Callable[[Theme], Figure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarPlot:
+    """The same for a figure of bars."""
+
+    name: str
+    caption: str
+    alternative: str
+    bars: Sequence[Bar]
     draw: Callable[[Theme], Figure]
 
 
@@ -148,13 +159,14 @@ class Picture:
     data: str
 
 
-def picture(plot: Plot, directory: Path) -> Picture:
+def picture(plot: Plot | BarPlot, directory: Path) -> Picture:
     """Draw a figure and store its drawings and its data in `directory`."""
     drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
     for suffix, text in drawn.items():
         (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
     data = f"{plot.name}.csv"
-    (directory / data).write_text(plots.plot_table(plot.series), encoding="utf-8")
+    shown = plots.plot_table(plot.series) if isinstance(plot, Plot) else plots.bar_table(plot.bars)
+    (directory / data).write_text(shown, encoding="utf-8")
     return Picture(
         caption=plot.caption,
         alternative=plot.alternative,

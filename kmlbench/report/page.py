@@ -15,7 +15,7 @@ from kmlbench.analysis.primary import primary_ratio
 from kmlbench.model import PlannedCampaign
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import planned_workloads
-from kmlbench.report import evidence, explanation, figures, latency_plot, sections
+from kmlbench.report import evidence, explanation, figures, latency_plot, sections, whereabouts, windows
 from kmlbench.report.answer import Answer, answer, false_alarms
 from kmlbench.report.evidence import Hole, ProofRow, TrialFiles
 from kmlbench.report.figures import Picture, Plot
@@ -94,6 +94,8 @@ def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: Cos
         main=figures.picture(main, drawings) if main else None,
         sections=(
             *sections.report_sections(source, others, drawings),
+            *whereabouts.whereabouts_sections(stored, source, drawings),
+            *windows.window_sections(stored),
             *explanation.explanation_sections(source, costs),
         ),
         folder=FIGURES,

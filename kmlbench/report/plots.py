@@ -20,7 +20,7 @@ from kmlbench.model import Variant
 from kmlbench.plan.comparisons import ARMS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
 from kmlbench.stats.intervals import Interval, Values
 
-WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.95
+WIDTH_INCHES, ROW_INCHES, BAR_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.24, 0.95
 
 FONT_POINTS = 10
 
@@ -89,6 +89,14 @@ class Series:
     marker: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A bar from zero, of a figure whose last one is the sum of the others."""
+
+    label: str
+    value: float
+
+
 def of_cell(cell: Variant, theme: Theme, *, label: str, values: Values, estimate: Interval) -> Series:
     """The values of a cell, or of an arm of a control, in its colour and with its marker."""
     twin, plain = cell.arm == ARMS[1], replace(cell, arm="")
@@ -130,11 +138,39 @@ def draw(
     return figure
 
 
+def draw_bars(bars: Sequence[Bar], *, title: str, axis: str, theme: Theme) -> Figure:
+    """Bars to both sides of zero, first on top; the last one, their sum, apart."""
+    rows = [-index - (index == len(bars) - 1) * 0.4 for index in range(len(bars))]
+    colours = [theme.comparison] * (len(bars) - 1) + [theme.ink]
+    with mpl.rc_context({"font.size": FONT_POINTS, "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(WIDTH_INCHES, MARGIN_INCHES + BAR_INCHES * len(bars)), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.barh(rows, [bar.value for bar in bars], height=0.7, color=colours, zorder=2)
+        axes.axvline(0, color=theme.ink, linewidth=1, zorder=3)
+        _frame(axes, len(bars), theme)
+        axes.set_ylim(rows[-1] - 0.6, 0.6)
+        axes.set_yticks(rows, [bar.label for bar in bars], color=theme.ink)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(axis, color=theme.ink)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=FONT_POINTS, fontweight="bold", color=theme.ink)
+    return figure
+
+
 def svg(figure: Figure) -> str:
     """The figure as SVG on a transparent background; the same figure gives the same text."""
     stream = io.StringIO()
     with style():
         figure.savefig(stream, format="svg", transparent=True, dpi=PICTURE_DPI, metadata={"Date": None})
+    return stream.getvalue()
+
+
+def bar_table(bars: Sequence[Bar]) -> str:
+    """What a figure of bars shows, as CSV."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("bar", "value"))
+    writer.writerows((bar.label, bar.value) for bar in bars)
     return stream.getvalue()
 
 

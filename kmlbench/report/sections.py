@@ -17,7 +17,7 @@ from kmlbench.report.figures import Picture, Plot, picture
 from kmlbench.report.tables import Table, make_table
 from kmlbench.stats.intervals import Interval
 from kmlbench.workloads.base import Section
-from kmlbench.workloads.metrics import CPU, TICKS
+from kmlbench.workloads.metrics import CPU, INSTRUCTIONS, TICKS
 from kmlbench.workloads.registry import SECTIONS
 from kmlbench.workloads.syscall_counts import is_counting
 from kmlbench.workloads.syscalls import CLOCK
@@ -114,6 +114,8 @@ def _tables(source: Source, workloads: Sequence[str], section: Section) -> tuple
 def _with_history(workload: str, section: Section, table: Table) -> Table:
     """The articles' figures, below the first group."""
     first, *rest = table.groups
+    if section == INSTRUCTIONS and is_wisconsin(workload):
+        return replace(table, groups=(layout.with_article(first, table.metrics), *rest))
     if section == CPU and is_wisconsin(workload):
         first = layout.with_article(first, table.metrics)
         return replace(table, groups=(first, layout.article(table.metrics), *rest))

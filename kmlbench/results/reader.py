@@ -34,6 +34,12 @@ CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "fact
 # In the directory of a trial: its commands, the report of workloads/measure, and the last step, the probe's.
 COMMANDS, MEASURED, PRIVILEGE = "commands.json", "measure.json", "privilege"
 
+# In the directory of a trial that the instrument recorded: its windows, and where the guest's kernel was.
+WINDOWS, GUEST = "windows.gz", "guest.json"
+
+# What the names of files with the functions of a kernel and of a guest's files begin with, below raw/.
+FUNCTIONS = "functions"
+
 NO_CAMPAIGN = "give the directory of a campaign, such as results/latest"
 
 COPY_AGAIN = "copy the whole campaign directory again"

@@ -149,6 +149,13 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file of the record. Raises MachineError."""
+    with storing(path.name, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
 @contextmanager
 def storing(what: str, path: Path, *, only: Container[int | None] | None = None) -> Iterator[None]:
     """Turn an OSError while `what` is stored into a MachineError; with `only`, other error numbers pass."""

@@ -22,8 +22,9 @@ from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
 from kmlbench.results import writer
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
-from kmlbench.run import inspect
+from kmlbench.run import inspect, recording
 from kmlbench.run.recorder import Recorder
+from kmlbench.run.recording import BootRecording
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench, perform, unserved_setting
 from kmlbench.servers.server import ServerHandle, running_server
@@ -51,6 +52,15 @@ class Experiment:
     releases: Mapping[Kernel, str]
     loops: int | None = None
     rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """A booted host, the kernel's release that its trials must prove, and what the instrument records."""
+
+    host: Host
+    release: str
+    recording: BootRecording | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,46 +153,52 @@ class CampaignRun:
     def _on(self, booted: Booted, boot: Boot) -> None:
         host = WaitedHost(host=booted.host, stopwatch=self._watches[boot.pair])
         try:
-            release = self._inspect(host, booted, boot)
+            inspected = self._inspect(host, booted, boot)
             for group in boot.groups:
                 if group.served:
                     self._begin(boot, Stage.SERVER, group.prefix)
-                self._group(host, self.experiment.releases.get(boot.kernel, release), group)
+                self._group(inspected, group)
         finally:
             self._begin(boot, Stage.CLOSE)
             with suppress(HostError):
                 log = host.run(("dmesg",), timeout_s=DMESG_TIMEOUT_S).stdout
                 writer.write_file(self.directory.boot(boot.index) / "dmesg", log)
 
-    def _inspect(self, host: Host, booted: Booted, boot: Boot) -> str:
-        """Store the facts of the boot and compare them with the boots before; the kernel's release."""
+    def _inspect(self, host: Host, booted: Booted, boot: Boot) -> Inspected:
+        """Store the facts of the boot and compare them with the boots before."""
         self._begin(boot, Stage.INSPECT)
         inspection = inspect.inspect(host, self.experiment.server)
-        facts = {**booted.facts, **inspection.facts}
+        recorded, counting = (
+            (None, {})
+            if booted.recording is None
+            else recording.begin(host, boot.kernel, booted.recording, self.directory)
+        )
+        facts = {**booted.facts, **inspection.facts, **counting}
         raw = self.directory.boot(boot.index)
         writer.write_file(raw / "config", inspection.config)
         writer.write_file(raw / "cpuinfo", inspection.cpuinfo)
         self._recorder.record_facts(boot, facts)
-        return facts["kernel_release"]
+        release = self.experiment.releases.get(boot.kernel, facts["kernel_release"])
+        return Inspected(host=host, release=release, recording=recorded)
 
-    def _group(self, host: Host, release: str, group: TrialGroup) -> None:
+    def _group(self, inspected: Inspected, group: TrialGroup) -> None:
         left = group.trials
         while left and not self._stop.is_set():
             served = self._served if group.served else self._unserved
-            left = served(host, release, left)
+            left = served(inspected, left)
 
-    def _served(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+    def _served(self, inspected: Inspected, left: Sequence[Trial]) -> tuple[Trial, ...]:
         """Run trials in one server until one fails; the remaining ones."""
         started = Moment()
         ended = 0
         try:
-            with running_server(host, left[0].variant.prefix, self.experiment.server) as handle:
+            with running_server(inspected.host, left[0].variant.prefix, self.experiment.server) as handle:
                 for trial in left:
                     if self._stop.is_set():
                         break
                     started = Moment()
                     setting = handle.setting(seed=self._seed, scale=self.experiment.scale)
-                    self._attempt(self._bench(host, release, handle), trial, setting)
+                    self._attempt(self._bench(inspected, handle), trial, setting)
                     ended += 1
         except (TrialError, CommandTimeout) as error:
             if ended == len(left):
@@ -190,28 +206,29 @@ class CampaignRun:
             else:
                 self._recorder.fail(left[ended], _stage(error), error, started)
                 ended += 1
-                _require_alive(host)
+                _require_alive(inspected.host)
         return tuple(left[ended:])
 
-    def _unserved(self, host: Host, release: str, left: Sequence[Trial]) -> tuple[Trial, ...]:
+    def _unserved(self, inspected: Inspected, left: Sequence[Trial]) -> tuple[Trial, ...]:
         """Run one trial without a server; the remaining ones."""
         started = Moment()
         trial = left[0]
         setting = unserved_setting(trial, seed=self._seed, scale=self.experiment.scale)
         try:
-            self._attempt(self._bench(host, release, None), trial, setting)
+            self._attempt(self._bench(inspected, None), trial, setting)
         except (TrialError, CommandTimeout) as error:
             self._recorder.fail(trial, _stage(error), error, started)
-            _require_alive(host)
+            _require_alive(inspected.host)
         return tuple(left[1:])
 
     def _begin(self, boot: Boot, stage: Stage, prefix: Prefix | None = None) -> None:
         self._recorder.tell(StageBegun(boot=boot, stage=stage, prefix=prefix))
 
-    def _bench(self, host: Host, release: str, handle: ServerHandle | None) -> Bench:
+    def _bench(self, inspected: Inspected, handle: ServerHandle | None) -> Bench:
         return Bench(
-            host=host,
-            release=release,
+            host=inspected.host,
+            release=inspected.release,
+            recording=inspected.recording,
             server=self.experiment.server,
             handle=handle,
             directory=self.directory,

@@ -20,7 +20,10 @@ from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
 
 # Options that a resumption takes from the campaign.
-FIXED = ("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at")
+FIXED = (
+    *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
+    "no_instrument",
+)
 
 # Options that hosts.yaml may set now, and that the campaign did not have.
 OPTIONAL = ("loops", "rate")
@@ -69,7 +72,8 @@ def settled(settings: Config, campaign: PlannedCampaign) -> Config:
         )
     without = {name: None for name in OPTIONAL if name not in campaign.options}
     # mypy: the names of fields that may be None.
-    return replace(settings, campaign=replace(settings.campaign, **without))  # type: ignore[arg-type]
+    spec = replace(settings.campaign, **without)  # type: ignore[arg-type]
+    return replace(settings, campaign=replace(spec, instrument="no_instrument" not in campaign.options))
 
 
 def remaining_trials(stored: StoredCampaign) -> tuple[Trial, ...]:

@@ -42,7 +42,8 @@ def prepare_machines(
 ) -> Ready:
     """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
     chosen = pairs(settings, booted(trials))
-    job = Job(server=settings.campaign.server, seed=seed, cache=cache, progress=progress)
+    spec = settings.campaign
+    job = Job(server=spec.server, seed=seed, cache=cache, progress=progress, instrument=spec.instrument)
     # The hosts of a campaign are of one kind.
     kind = type(next(iter(chosen[0].values())))
     ready = kind.prepare(chosen, job)

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench.errors import HostError, ProofError, TrialError
+from kmlbench.errors import HostError, InputError, ProofError, TrialError
 from kmlbench.model import CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
-from kmlbench.results import writer
+from kmlbench.results import profiles, recording, writer
 from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
 from kmlbench.results.writer import CampaignDirectory
+from kmlbench.run.recording import BootRecording
 from kmlbench.servers import dataset
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
@@ -45,13 +46,17 @@ EXECUTE analysis;
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What the trials of one group share: the host, its kernel's release, and the server, if there is one."""
+    """What the trials of one group share: the host, its kernel's release, and the server, if there is one.
+
+    `recording` is that of the instrument, where it is loaded.
+    """
 
     host: Host
     release: str
     server: Server
     handle: ServerHandle | None
     directory: CampaignDirectory
+    recording: BootRecording | None = None
 
 
 def perform(
@@ -74,8 +79,25 @@ def perform(
     text = (raw / MEASURED).read_text(errors="surrogateescape") if measured else None
     report = None if text is None else probe.parse_report(text)
     counted = adapter.samples(results)
+    recorded = _recorded(bench, trial, adapter, results)
     proof = _proof(bench, trial, len(steps), report)
-    return proof, (*counted, *probe.resources(report, counted))
+    return proof, (*counted, *probe.resources(report, counted), *recorded)
+
+
+def _recorded(
+    bench: Bench, trial: Trial, adapter: Adapter, results: Sequence[CommandResult]
+) -> tuple[Sample, ...]:
+    """The samples of the instrument's recording, if there is one; its tables are stored."""
+    try:
+        recorded = recording.read_trial(bench.directory.raw(trial), adapter, results)
+    except InputError as error:
+        raise TrialError(error.args[0], stage="parse") from error
+    if recorded is None:
+        return ()
+    with writer.storing("what was recorded", bench.directory.path):
+        for table in profiles.TABLES:
+            table.write(bench.directory.path, trial, table.of(trial, recorded))
+    return recording.samples(recorded, adapter.driver)
 
 
 def unserved_setting(trial: Trial, *, seed: int, scale: float) -> Setting:
@@ -141,8 +163,14 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
     if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         timeout_s += SETTLE_S
-    with _forgetting(bench.host) if step.measured else nullcontext():
+    if not step.measured:
         return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
+    before = bench.recording.length() if bench.recording else 0
+    with _forgetting(bench.host):
+        result = _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
+        if bench.recording:
+            bench.recording.keep(bench.directory.raw(trial), since=before)
+        return result
 
 
 def _stored(bench: Bench, trial: Trial, index: int, step: Step, result: CommandResult) -> CommandResult:

@@ -25,12 +25,13 @@ from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
 from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
-from kmlbench.model import BootFacts, Completed, Sample
+from kmlbench.model import BootFacts, Completed, Sample, Trial
 from kmlbench.progress import Progress
 from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
 from kmlbench.report.write import DATA, REPORT
-from kmlbench.results import facts, reader
+from kmlbench.results import facts, profiles, reader, recording
+from kmlbench.results.raw import read_results
 from kmlbench.results.reader import (
     COPY_AGAIN,
     OUTCOMES,
@@ -42,6 +43,7 @@ from kmlbench.results.reader import (
     raw_path,
 )
 from kmlbench.verify import page_diff, rederive
+from kmlbench.workloads.registry import ADAPTERS
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
 
@@ -116,6 +118,7 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         path = raw_path(stored.directory, trial)
         raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error
     _samples(stored, outcome.samples, derived.samples, f"{OUTCOMES}: {name}")
+    _tables(stored, trial)
     if derived.proof is not None and derived.proof != outcome.proof:
         raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
@@ -154,6 +157,18 @@ def _file_difference(path: Path, recorded: Mapping[str, str]) -> str:
             case before, now if before != now:
                 return f"{name}: was modified after the trial ended: its SHA-256 is {now}, not {before}"
     return ""
+
+
+def _tables(stored: StoredCampaign, trial: Trial) -> None:
+    """Compare the tables of a trial, if the instrument recorded it."""
+    adapter = ADAPTERS[trial.workload]
+    raw = raw_path(stored.directory, trial)
+    recorded = recording.read_trial(raw, adapter, read_results(raw))
+    for table in profiles.TABLES if recorded else ():
+        path = table.path(stored.directory, trial)
+        ours = table.read(stored.directory, trial, adapter)
+        if recorded and path.exists() and ours != table.of(trial, recorded):
+            raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
 
 
 def _samples(

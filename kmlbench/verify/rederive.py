@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from kmlbench.errors import InputError
-from kmlbench.model import CommandResult, Proof, Sample, Trial
-from kmlbench.results import codec, lines
-from kmlbench.results.reader import COMMANDS, COPY_AGAIN, MEASURED, PRIVILEGE, raw_path
+from kmlbench.model import Proof, Sample, Trial
+from kmlbench.results import recording
+from kmlbench.results.raw import read_results, read_step, read_text
+from kmlbench.results.reader import MEASURED, PRIVILEGE, raw_path
 from kmlbench.workloads import measure, probe
 from kmlbench.workloads.registry import ADAPTERS
 from kmlbench.workloads.syscall_counts import is_counting
-
-_COMMANDS = msgspec.json.Decoder(list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,51 +33,18 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     path = raw_path(directory, trial)
     if trial.workload not in ADAPTERS:
         raise InputError(f"{path}: this version of kmlbench has no workload {trial.workload!r}")
-    commands = len(_commands(path / COMMANDS))
     adapter = ADAPTERS[trial.workload]
-    report = None if is_counting(adapter.name) else probe.parse_report(_text(path / MEASURED))
-    counted = adapter.samples([_step(path, index) for index in range(commands)])
+    results = read_results(path)
+    report = None if is_counting(adapter.name) else probe.parse_report(read_text(path / MEASURED))
+    counted = adapter.samples(results)
+    recorded = recording.recorded_samples(path, adapter, results)
     return Rederived(
-        samples=(*counted, *probe.resources(report, counted)), proof=_proof(path, commands, report)
+        samples=(*counted, *probe.resources(report, counted), *recorded),
+        proof=_proof(path, len(results), report),
     )
 
 
 def _proof(path: Path, index: int, report: measure.MeasureReport | None) -> Proof | None:
     if not (path / f"{index:02d}-{PRIVILEGE}").exists():
         return None
-    return probe.proof_in(_step(path, index), report)
-
-
-def _step(path: Path, index: int) -> CommandResult:
-    """The step of this number, as `store.write_step` left it."""
-    directories = sorted(path.glob(f"{index:02d}-*"))
-    if len(directories) != 1:
-        raise InputError(
-            f"{path}: has {len(directories)} directories {index:02d}-*, not one", remedy=COPY_AGAIN
-        )
-    step = directories[0]
-    with _named(step / "argv.json"):
-        return codec.read_command(
-            _text(step / "argv.json"), stdout=_text(step / "stdout"), stderr=_text(step / "stderr")
-        )
-
-
-def _commands(path: Path) -> Sequence[object]:
-    """The commands of a trial; a list of lists, of which only the length matters here."""
-    with _named(path):
-        return lines.decode(_text(path), _COMMANDS)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise InputError(f"{path}: {error}", remedy=COPY_AGAIN) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode(errors="surrogateescape")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=COPY_AGAIN) from error
+    return probe.proof_in(read_step(path, index), report)

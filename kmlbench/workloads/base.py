@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+from enum import IntEnum, StrEnum
+from typing import Protocol, runtime_checkable
 
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 
@@ -73,3 +73,31 @@ class Adapter(Protocol):
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
         """The numbers in the steps' output, in the order of `steps`. Raises TrialError(stage="parse")."""
+
+
+class MarkKind(IntEnum):
+    """The marks that begin a window of the instrument, of those in instrument/mark.h."""
+
+    WARM_UP = 1
+    MEASURED = 2
+    STATEMENT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a program did in a window: how many times which thing."""
+
+    name: str
+    units: int
+
+
+# By the kind (a MarkKind) and the number of the mark.
+Marks = Mapping[tuple[int, int], Work]
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """A workload whose program marks windows. Pure."""
+
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        """The work in the windows of each mark; a mark may begin several. Empty if the run was too short."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import loops
-from kmlbench.workloads.base import Metric, Section
+from kmlbench.workloads.base import Marks, Metric, Section
 
 CALLS = 100_000
 
@@ -57,3 +57,6 @@ class Getpid:
 
     def samples(self, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
         return loops.loop_samples("getpid", loops.call_costs(results, KINDS), self.driver)
+
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        return loops.loop_marks(results, KINDS)

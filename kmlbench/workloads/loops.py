@@ -9,7 +9,7 @@ from statistics import median
 
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
-from kmlbench.workloads.base import Metric, Section
+from kmlbench.workloads.base import MarkKind, Marks, Metric, Section, Work
 
 EMPTY = "empty"
 
@@ -59,6 +59,15 @@ def call_costs(results: Sequence[CommandResult], kinds: Sequence[str]) -> dict[s
             for quantity, totals in readings[kind].items()
         }
         for kind in kinds
+    }
+
+
+def loop_marks(results: Sequence[CommandResult], kinds: Sequence[str]) -> Marks:
+    """The loops of each kind; that of nothing is left out."""
+    calls, _ = parse_loops(results[0], kinds)
+    return {
+        (MarkKind.MEASURED, number): Work(name=kind, units=calls)
+        for number, kind in enumerate(kinds, start=1)
     }
 
 

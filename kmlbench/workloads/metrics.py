@@ -43,6 +43,57 @@ def _counter(name: str) -> Metric:
     return Metric(name=name, unit="1", section=COUNTERS, heading=name.replace("_", " "), processes=parts)
 
 
+INSTRUCTIONS = Section(
+    identifier="instructions",
+    title="Instructions of a round, counted",
+    note="Every instruction between two marks, start-up and warm-up left out. A round is one unit of each "
+    "kind of work: one event of a mix, one execution of each statement, one call of each kind. "
+    "User and Kernel are the addresses that the instructions were at, which is exact for kernel-mode "
+    "programs, too; what interrupts execute is the interrupted process's.",
+    rank=2,
+)
+
+# The classes of costly instructions that the plugin counts, in its order.
+COSTLY = (
+    *("syscall", "sysret", "sysenter", "iret", "swapgs", "int", "far_branch", "wrmsr", "rdmsr"),
+    *("mov_to_cr0", "mov_to_cr3", "mov_to_cr4", "mov_to_cr_other", "mov_from_cr", "mov_dr", "clts"),
+    *("invlpg", "invpcid", "verw", "descriptor_table", "mov_to_segment", "rdfsgsbase", "wrfsgsbase"),
+    *("stac", "clac", "rdpkru", "wrpkru", "xgetbv", "xsetbv", "lfence", "mfence", "sfence", "cpuid"),
+    *("pause", "hlt", "monitor_mwait", "vmcall", "rdtsc", "rdtscp", "rdpmc", "rdrand", "rdseed", "lock"),
+    *("cli", "sti", "pushf", "popf", "in", "out", "wbinvd", "clflush", "fxsave", "fxrstor", "xsave"),
+    *("xrstor", "ldmxcsr", "rep_string", "div", "call_indirect", "jmp_indirect"),
+)
+
+
+def _counted(name: str, heading: str, *, figure: str = "") -> Metric:
+    return Metric(
+        name=name,
+        unit="instructions",
+        section=INSTRUCTIONS,
+        heading=heading,
+        processes=EVERY_PROCESS,
+        figure=figure,
+        compared=True,
+    )
+
+
+# What kmlbench.results.recording reads where the instrument recorded the guest.
+RECORDED = (
+    _counted("instructions", "all", figure="instructions of a round"),
+    _counted("instructions_user", "User"),
+    _counted("instructions_kernel", "Kernel"),
+    Metric(
+        name="instructions_other",
+        unit="instructions",
+        processes=(Process.TOGETHER,),
+        better=Better.NEITHER,
+    ),
+    *(
+        Metric(name=f"census_{name}", unit="1", processes=EVERY_PROCESS, better=Better.NEITHER)
+        for name in COSTLY
+    ),
+)
+
 # What kmlbench.workloads.probe adds to every measured step, and what clients of a server count.
 COMMON = (
     _cpu("cpu_total", "CPU", figure="CPU", compared=True),

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import files, latency, python_client, sysbench
-from kmlbench.workloads.base import Metric
+from kmlbench.workloads.base import MarkKind, Marks, Metric, Work
+
+# Of a run; what is left of its events, a sixth or more, comes before and warms up.
+WINDOWS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,12 @@ class Oltp:
         latencies = latency.latency_samples(results[1].stdout, driver=self.driver, events=statistics.events)
         return (*sysbench.sysbench_samples(statistics, self.driver), *latencies)
 
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        size = sysbench.option_value(results[1], "window")
+        if not size:
+            return {}
+        return {(MarkKind.MEASURED, number): Work(name="event", units=size) for number in range(WINDOWS)}
+
     @property
     def _script(self) -> str:
         return f"oltp/{self.mix_name}.lua"
@@ -84,9 +93,10 @@ class Oltp:
 
     def _run_argv(self, setting: Setting, events: int) -> tuple[str, ...]:
         pace = () if setting.rate_per_s is None else (f"--pace={setting.rate_per_s}",)
+        windows = _windows(events)
         if self.driver == sysbench.DRIVER:
-            return sysbench.run_argv(setting, self._script, events, *self._size, *pace)
-        asked = (f"--events={events}", f"--seed={setting.seed}", *pace)
+            return sysbench.run_argv(setting, self._script, events, *self._size, *pace, *windows)
+        asked = (f"--events={events}", f"--seed={setting.seed}", *pace, *windows)
         return python_client.argv(setting, "oltp", self.mix_name, *asked)
 
     def _require_the_mix(self, statistics: sysbench.Statistics) -> None:
@@ -100,3 +110,9 @@ class Oltp:
                 f"{expected[0]} of {expected[1]}: this client's mix is another one",
                 stage="parse",
             )
+
+
+def _windows(events: int) -> tuple[str, ...]:
+    """The options that divide a run into windows; none for a run of too few events."""
+    size = events * 5 // 6 // WINDOWS
+    return (f"--warm-up={events - WINDOWS * size}", f"--window={size}") if size else ()

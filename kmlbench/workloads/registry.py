@@ -7,7 +7,7 @@ from kmlbench.model import Prefix, Setting
 from kmlbench.workloads import python_client, sysbench
 from kmlbench.workloads.base import Adapter, Metric, Section
 from kmlbench.workloads.getpid import Getpid
-from kmlbench.workloads.metrics import COMMON
+from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import Oltp, mixes
 from kmlbench.workloads.syscall_counts import Calls
 from kmlbench.workloads.syscalls import Syscalls
@@ -29,7 +29,8 @@ ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_C
 
 # Every metric by its name, in the order of columns.
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*COMMON, *(own for adapter in _ALL for own in adapter.metrics))
+    metric.name: metric
+    for metric in (*COMMON, *RECORDED, *(own for adapter in _ALL for own in adapter.metrics))
 }
 
 # The sections that metrics are shown in, in the order of the report.

@@ -73,10 +73,16 @@ def run_argv(setting: Setting, script: str, events: int, *options: str) -> tuple
 
 def events_asked(result: CommandResult) -> int:
     """The events that a run's command line asks for."""
-    for argument in result.argv:
-        if argument.startswith("--events="):
-            return int(argument.removeprefix("--events="))
-    raise TrialError("the run's command line has no --events", stage="parse")
+    if (events := option_value(result, "events")) is None:
+        raise TrialError("the run's command line has no --events", stage="parse")
+    return events
+
+
+def option_value(result: CommandResult, name: str) -> int | None:
+    """The number that a run's command line gives for an option."""
+    start = f"--{name}="
+    values = (argument.removeprefix(start) for argument in result.argv if argument.startswith(start))
+    return next(map(int, values), None)
 
 
 def require_success(result: CommandResult) -> None:

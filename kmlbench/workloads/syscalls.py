@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 from kmlbench.workloads import loops
-from kmlbench.workloads.base import Metric, Section
+from kmlbench.workloads.base import Marks, Metric, Section
 
 CALLS = 10_000
 
@@ -93,6 +93,9 @@ class Syscalls:
             driver=self.driver,
         )
         return (*loops.loop_samples("call", costs, self.driver), ratio)
+
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        return loops.loop_marks(results, KINDS)
 
 
 def _ratio(costs: Mapping[str, Mapping[str, float]]) -> float:

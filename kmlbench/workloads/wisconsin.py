@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample, Setting, Step
 from kmlbench.workloads import python_client, sysbench, wisconsin_data
-from kmlbench.workloads.base import Better, Metric
+from kmlbench.workloads.base import Better, MarkKind, Marks, Metric, Work
 from kmlbench.workloads.metrics import CPU, EVERY_PROCESS
 from kmlbench.workloads.wisconsin_data import Form, Statement, StatementKind
 
@@ -75,6 +75,11 @@ class Wisconsin:
         _require_golden_end(check)
         return _samples(loops, statistics, self.driver)
 
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        del results
+        numbers = range(1, 1 + len(wisconsin_data.statements(self.form)))
+        return {(MarkKind.STATEMENT, n): Work(name=f"statement {n}", units=1) for n in numbers}
+
     def _run_argv(self, setting: Setting, loops: int) -> tuple[str, ...]:
         if self.driver == sysbench.DRIVER:
             form = () if self.form is Form.STATEMENTS_24 else (f"--statements={self.form}",)
@@ -88,10 +93,9 @@ def _check_argv(setting: Setting) -> tuple[str, ...]:
 
 
 def _loops(run: CommandResult) -> int:
-    for argument in run.argv:
-        if argument.startswith("--loops="):
-            return int(argument.removeprefix("--loops="))
-    raise TrialError("the run's command line has no --loops", stage="parse")
+    if (loops := sysbench.option_value(run, "loops")) is None:
+        raise TrialError("the run's command line has no --loops", stage="parse")
+    return loops
 
 
 def _require_rows(stdout: str, statements: Sequence[Statement]) -> None:

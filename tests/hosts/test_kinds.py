@@ -14,6 +14,7 @@ from support.fake_host import Exchange, FakeHost
 from kmlbench import model
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache
+from kmlbench.build.instrument import Instrument, Unavailable
 from kmlbench.errors import HostError
 from kmlbench.hosts import kind_qemu, kind_ssh, qemu, reboot
 from kmlbench.hosts.base import Job, Machines
@@ -103,6 +104,61 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
     }
     assert [spec.seed for spec in booted] == [9, 9, 10, 10]
     assert {spec.kernel.kernel for spec in booted[:2]} == set(Kernel)
+
+
+def test_the_instrument_is_a_fact_and_its_file_is_the_trials(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plugin = Instrument(plugin=tmp_path / "kmlbench,windows.so", format=1, interface=4)
+
+    @contextmanager
+    def boot(spec: qemu.GuestSpec, *, directory: Path) -> Iterator[FakeHost]:
+        (directory / qemu.WINDOWS).write_text("kmlbench-windows 1\n")
+        argv = qemu.qemu_argv(spec, port=1, console="c", windows=directory / qemu.WINDOWS)
+        if spec.instrument:
+            assert argv[-2:] == ("-plugin", f"{tmp_path}/kmlbench,,windows.so,output={directory}/windows")
+        assert ("-plugin" in argv) is (spec.instrument is not None)
+        yield FakeHost()
+
+    monkeypatch.setattr(qemu, "boot", boot)
+    (planned, *_) = schedule.boots(schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=9), WORKLOADS)
+    facts = {}
+    for one in (plugin, Unavailable(reason="QEMU has no plugins")):
+        with kind_qemu.guests(hosts(), replace(builds, instrument=one), seed=9)(planned, tmp_path) as found:
+            facts[found.recording is not None] = dict(found.facts)
+        assert not (tmp_path / qemu.WINDOWS).exists()
+    assert facts[True].pop("instrument") == "kmlbench-windows, format 1, QEMU's plugin interface 4"
+    assert facts[False].pop("instrument") == "not loaded: QEMU has no plugins"
+    assert facts[True] == facts[False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "cpus", "acceleration", "note"),
+    [
+        (False, 1, Acceleration.TCG, ""),
+        (True, 2, Acceleration.TCG, "one CPU"),
+        (True, 1, Acceleration.KVM, "under TCG only"),
+    ],
+)
+def test_a_campaign_without_the_instrument_says_so_unless_it_asked_for_none(
+    asked: bool, cpus: int, acceleration: Acceleration, note: str, tmp_path: Path
+) -> None:
+    job = Job(
+        server=Server.MYSQL, seed=1, cache=Cache(tmp_path), progress=(notes := Notes()), instrument=asked
+    )
+    host = replace(hosts()[Kernel.STOCK], cpus=cpus, clock=None)
+    assert isinstance(kind_qemu.choose_instrument(host, acceleration, job), Unavailable)
+    assert [note in text for text in notes.texts] == ([True] if note else [])
+
+
+class Notes(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
 
 
 def test_the_two_boots_of_a_control_do_not_share_their_random_numbers(

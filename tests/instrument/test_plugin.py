@@ -14,8 +14,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from read_windows import Recording, Window, census, read_file
 from support.instrument import BUILT
+
+from kmlbench.instrument.profile import census
+from kmlbench.instrument.reader import read_file
+from kmlbench.instrument.recording import Recording, Window
+from kmlbench.workloads.metrics import COSTLY
 
 QEMUS = os.environ.get("QEMU", "qemu-system-x86_64").split()
 CLOCKS = {
@@ -84,6 +88,11 @@ def test_counts_are_those_of_the_source(qemu: str, clock: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("qemu", QEMUS)
+def test_every_class_of_costly_instructions_is_a_metric(qemu: str, tmp_path: Path) -> None:
+    assert record(qemu, tmp_path / "windows").costly == COSTLY
+
+
+@pytest.mark.parametrize("qemu", QEMUS)
 def test_census(qemu: str, tmp_path: Path) -> None:
     counts = census(record(qemu, tmp_path / "windows").windows[1], {})
     assert counts == {
@@ -109,6 +118,23 @@ def test_recordings_repeat(qemu: str, tmp_path: Path) -> None:
         record(qemu, tmp_path / name, *CLOCKS["icount"])
     first, second = ((tmp_path / name).read_bytes().split(b"end 3")[0] for name in ("a", "b"))
     assert first == second
+
+
+@pytest.mark.parametrize("qemu", QEMUS)
+def test_the_guest_executes_the_same_with_and_without_the_plugin(qemu: str, tmp_path: Path) -> None:
+    said = []
+    for name in ("with", "without"):
+        messages = tmp_path / name
+        port = ("-chardev", f"file,id=m,path={messages}", "-device", "isa-debugcon,iobase=0xe9,chardev=m")
+        command = argv(qemu, f"output={tmp_path / 'windows'}", *EXIT, *CLOCKS["icount"], *port)
+        if name == "without":
+            at = command.index("-plugin")
+            del command[at : at + 2]
+        assert subprocess.run(command, timeout=DEADLINE_S, check=False).returncode == 1
+        said.append(int.from_bytes(messages.read_bytes(), "little"))
+    assert said[0] == said[1]
+    # It counts: the loops alone are thousands.
+    assert said[0] > 2000
 
 
 @pytest.mark.parametrize("qemu", QEMUS)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from support.synthetic_campaigns import Recipe, build, plan
+from support.synthetic_campaigns import Recipe, build, edit, plan
 
+import kmlbench
 from kmlbench.analysis import measurements
 from kmlbench.cli.main import main
 from kmlbench.errors import InputError
@@ -156,3 +158,20 @@ def test_an_unknown_platform_is_bad_input(tmp_path: Path) -> None:
 )
 def test_the_main_workload_is_wisconsin_where_there_is_one(workloads: tuple[str, ...], expected: str) -> None:
     assert main_workload(plan(Recipe(workloads=workloads))) == expected
+
+
+def test_counted_instructions_answer_where_there_are_any(tmp_path: Path) -> None:
+    """CPU says −3.3 % give or take; the instructions of a round say exactly what they say."""
+    directory = build(tmp_path, Recipe(workloads=("oltp_point_select",)))
+
+    def count(record: Any) -> None:
+        treated = (record["trial"]["kernel"], record["trial"]["prefix"]) == ("kml", "/trusted")
+        value = (800.0 if treated else 1000.0) + record["trial"]["block"]
+        counted = {"metric": "instructions", "unit": "instructions", "value": value}
+        record["samples"].append({**counted, "process": "together", "driver": "sysbench"})
+
+    edit(directory / "outcomes.jsonl", count)
+    campaign = kmlbench.read(directory)
+    assert "took 19.97 % fewer instructions" in campaign.answer().sentence
+    names = [drawing.name for drawing in campaign.figures()]
+    assert "oltp_point_select-instructions-change" in names

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,10 +88,36 @@ class Sleepy:
 
 def test_a_late_event_delays_the_intended_time_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     program = runpy.run_path(str(WORKLOADS / "client" / "__main__.py"))
-    program["oltp"](Sleepy(), Namespace(mix="point_select", seed=1, events=4, pace=20.0))
+    program["oltp"](Sleepy(), Namespace(mix="point_select", seed=1, events=4, pace=20.0, warm_up=0, window=0))
     lines = capsys.readouterr().out.splitlines()
     service = [int(line.split()[2]) for line in lines if line.startswith("pymysql: service ")]
     intended = [int(line.split()[2]) for line in lines if line.startswith("pymysql: intended ")]
     assert sum(nanoseconds > 100_000_000 for nanoseconds in service) == 1
     # The one that was slow, and the two that should have begun meanwhile: after 50 and 100 ms.
     assert sum(nanoseconds > 80_000_000 for nanoseconds in intended) == 3
+
+
+def test_windows_are_marked_back_to_back_and_the_last_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = runpy.run_path(str(WORKLOADS / "client" / "__main__.py"))
+    marked: list[tuple[int, int, int]] = []
+    at = 0
+
+    def mark(self: object, kind: int, number: int = 0) -> None:
+        del self
+        marked.append((at, int(kind), number))
+
+    monkeypatch.setattr(program["Marks"], "mark", mark)
+    monkeypatch.setenv("KMLBENCH_MAPS", str(tmp_path / "maps"))
+    windows = program["Windows"](2, 3, 9)
+    for at in range(10):
+        windows.at(at)
+    # The ninth event is in no window: one more does not fit.
+    assert marked == [(2, 2, 0), (5, 2, 1), (8, 0, 0)]
+    assert "python" in (tmp_path / "maps").read_text()
+
+
+def test_without_the_library_of_marks_nothing_happens() -> None:
+    marks = runpy.run_path(str(WORKLOADS / "client" / "marks.py"))
+    marks["Marks"]("/no/such/library.so").mark(marks["Kind"].MEASURED, 1)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from support.paths import DATA
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting
+from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting, Step
 from kmlbench.workloads import loops, probe, syscalls
-from kmlbench.workloads.metrics import COMMON
+from kmlbench.workloads.base import Marked, MarkKind
+from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.registry import ADAPTERS, METRICS, PROGRAMS
 from kmlbench.workloads.syscall_counts import is_counting
 
@@ -149,6 +150,8 @@ def test_point_selects_command_line() -> None:
         "--percentile=0",
         "--histogram=off",
         "--table-size=10000",
+        "--warm-up=1000",
+        "--window=500",
         "run",
     )
 
@@ -220,6 +223,8 @@ def test_the_second_clients_command_line() -> None:
         "--events=600",
         "--seed=7",
         "--pace=12.5",
+        "--warm-up=100",
+        "--window=50",
     )
     assert step.timeout_s == 600.0 + 600 / 12.5
     assert "--pace=12.5" in ADAPTERS["oltp_read_write"].steps(paced)[1].argv
@@ -367,7 +372,29 @@ def test_what_a_measured_step_used_is_in_registered_metrics() -> None:
 
 
 def test_no_two_metrics_share_a_name_or_a_column() -> None:
-    declared = {metric for adapter in ADAPTERS.values() for metric in adapter.metrics} | set(COMMON)
+    declared = {metric for adapter in ADAPTERS.values() for metric in adapter.metrics}
+    declared |= {*COMMON, *RECORDED}
     assert len({metric.name for metric in declared}) == len(declared) == len(METRICS)
     columns = [(metric.section, metric.rows, metric.heading) for metric in declared if metric.section]
     assert len(set(columns)) == len(columns)
+
+
+@pytest.mark.parametrize(("scale", "size"), [(1.0, 50), (0.1, 5), (0.01, 0)])
+def test_a_mix_has_ten_windows_and_a_run_of_few_events_has_none(scale: float, size: int) -> None:
+    adapter = ADAPTERS["oltp_read_write"]
+    assert isinstance(adapter, Marked)
+    marks = adapter.marks([played(step) for step in adapter.steps(setting(Prefix.USR, scale=scale))])
+    assert set(marks) == ({(MarkKind.MEASURED, number) for number in range(10)} if size else set())
+    assert all(work.units == size for work in marks.values())
+
+
+def test_every_execution_of_a_statement_is_a_window() -> None:
+    adapter = ADAPTERS["wisconsin"]
+    assert isinstance(adapter, Marked)
+    works = adapter.marks(())
+    assert {kind for kind, _ in works} == {MarkKind.STATEMENT}
+    assert sorted(number for _, number in works) == list(range(1, 25))
+
+
+def played(step: Step) -> CommandResult:
+    return CommandResult(argv=step.argv, returncode=0, stdout="", stderr="", elapsed_s=0)

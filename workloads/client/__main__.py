@@ -7,6 +7,9 @@ python3 client wisconsin  --statements FILE --loops N
 Lines "pymysql: NAME VALUE", times in seconds; then, of oltp, the latencies as histogram.py has them. With a
 pace event N is meant to start at N / pace, and a late start counts: `intended` begins when the event should
 have begun, `service` when it did.
+
+After --warm-up events every --window events are a window of the instrument, as many as fit; of wisconsin each
+execution of a statement is one, but the first of several.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 
 import pymysql
 from histogram import Histogram
+from marks import Kind, Marks
 from mixes import events
 from pymysql.cursors import Cursor
 
@@ -53,12 +57,34 @@ class Client:
             print(f"pymysql: {name} {value:.9f}")
 
 
+class Windows:
+    """Marks a window every `size` events after `warm_up` events, as many as fit; none for a size of 0."""
+
+    def __init__(self, warm_up: int, size: int, events: int) -> None:
+        self._warm_up, self._size, self._events = warm_up, size, events
+        self._marks = Marks()
+
+    def at(self, started: int) -> None:
+        """After so many events: begin the window of those that come next, and end the one before."""
+        past = started - self._warm_up
+        if not self._size or past < 0 or past % self._size:
+            return
+        if past == 0:
+            self._marks.write_maps()
+        if started + self._size <= self._events:
+            self._marks.mark(Kind.MEASURED, past // self._size)
+        else:
+            self._marks.mark(Kind.FINISH)
+
+
 def oltp(client: Client, options: argparse.Namespace) -> None:
     """Run the events of a mix, one after the other or at a pace."""
     histograms = [Histogram("service"), *([Histogram("intended")] if options.pace else [])]
     stream = events(MIXES.read_text(encoding="utf-8"), options.mix, options.seed, options.events)
+    windows = Windows(options.warm_up, options.window, options.events)
     start = time.monotonic_ns()
     for number, statements in enumerate(stream):
+        windows.at(number)
         intended = start + int(number * 1e9 / options.pace) if options.pace else start
         if options.pace:
             time.sleep(max(0, intended - time.monotonic_ns()) / 1e9)
@@ -68,6 +94,7 @@ def oltp(client: Client, options: argparse.Namespace) -> None:
         ended = time.monotonic_ns()
         for histogram, since in zip(histograms, (begun, intended), strict=False):
             histogram.record(ended - since)
+    windows.at(options.events)
     client.report(options.events, (time.monotonic_ns() - start) / 1e9)
     for line in (line for histogram in histograms for line in histogram.lines()):
         print(f"pymysql: {line}")
@@ -77,12 +104,21 @@ def wisconsin(client: Client, options: argparse.Namespace) -> None:
     """Each query `loops` times back to back, each modification once; the lines of wisconsin.lua."""
     start = time.monotonic_ns()
     found = STATEMENT.findall(options.statements.read_text(encoding="utf-8"))
+    marks = Marks()
+    marks.write_maps()
     for number, (kind, text) in enumerate(found, start=1):
         if kind == "modify":
+            marks.mark(Kind.STATEMENT, number)
             client.send(text)
+            marks.mark(Kind.FINISH)
             print(f"wisconsin: {number} modify -")
             continue
-        rows = {client.send(text) for _ in range(options.loops)}
+        rows = set()
+        for execution in range(options.loops):
+            if execution or options.loops == 1:
+                marks.mark(Kind.STATEMENT, number)
+            rows.add(client.send(text))
+        marks.mark(Kind.FINISH)
         assert len(rows) == 1, f"a query returned different numbers of rows: {text}"
         print(f"wisconsin: {number} query {rows.pop()}")
     client.report(1, (time.monotonic_ns() - start) / 1e9)
@@ -99,6 +135,8 @@ def parsed() -> argparse.Namespace:
     first.add_argument("--events", type=int, required=True)
     first.add_argument("--seed", type=int, required=True)
     first.add_argument("--pace", type=float, default=0.0)
+    first.add_argument("--warm-up", type=int, default=0)
+    first.add_argument("--window", type=int, default=0)
     first.set_defaults(run=oltp)
     second = workloads.add_parser("wisconsin")
     second.add_argument("--statements", type=Path, required=True)

@@ -20,6 +20,10 @@
  *
  * The server's context switches are summed over the threads alive at the end; threads that ended in between
  * take theirs with them and are counted in "threads_ended".
+ *
+ * Where the instrument records the guest, the client begins a section of it. "maps" are the executable mappings
+ * of both, to name what it counts: the server's as they are at the end, the client's as it wrote them itself to
+ * the file that $KMLBENCH_MAPS names, since they are gone when it has ended; null where it did not.
  */
 #define _GNU_SOURCE 1
 #include <ctype.h>
@@ -38,6 +42,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../../instrument/mark.h"
 
 enum { REST_SECONDS = 2, REST_NS = 20000000 };
 /* Idle threads of a server wake up a few hundred times a second, each with cold caches: far less than this. */
@@ -65,6 +71,7 @@ struct process {
 };
 
 static const char *report_path;
+static char client_maps[PATH_MAX];
 
 static void fail(const char *what)
 {
@@ -265,9 +272,8 @@ static struct switches switches_since(const struct process *after, const struct 
 	return sum;
 }
 
-static void print_string(FILE *out, const char *text, size_t length)
+static void print_escaped(FILE *out, const char *text, size_t length)
 {
-	fputc('"', out);
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
 
@@ -278,6 +284,12 @@ static void print_string(FILE *out, const char *text, size_t length)
 		else
 			fputc(c, out);
 	}
+}
+
+static void print_string(FILE *out, const char *text, size_t length)
+{
+	fputc('"', out);
+	print_escaped(out, text, length);
 	fputc('"', out);
 }
 
@@ -302,6 +314,24 @@ static void print_status(FILE *out, const char *name, const char *text)
 		separator = ", ";
 	}
 	fputc('}', out);
+}
+
+/* The executable mappings in a file like /proc/<pid>/maps, line by line; null without one. */
+static void print_maps(FILE *out, FILE *maps)
+{
+	char line[PATH_MAX + 128], permissions[5];
+
+	fputs(", \"maps\": ", out);
+	if (!maps) {
+		fputs("null", out);
+		return;
+	}
+	fputc('"', out);
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%*s %4s", permissions) == 1 && permissions[2] == 'x')
+			print_escaped(out, line, strlen(line));
+	fputc('"', out);
+	fclose(maps);
 }
 
 static void print_kernel_mode(FILE *out, const char *status)
@@ -335,6 +365,7 @@ static void print_server(FILE *out, pid_t pid, const struct process *before, con
 	print_kernel_mode(out, after->status);
 	print_status(out, "status_before", before->status);
 	print_status(out, "status", after->status);
+	print_maps(out, open_proc(pid, "maps"));
 	fputc('}', out);
 }
 
@@ -374,6 +405,8 @@ static void print_client(FILE *out, const struct client *client, const char *pro
 		     (uint64_t)client->usage.ru_majflt);
 	print_kernel_mode(out, client->kernel_status);
 	print_status(out, "status", client->kernel_status);
+	print_maps(out, fopen(client_maps, "r"));
+	unlink(client_maps);
 	fputc('}', out);
 }
 
@@ -457,6 +490,18 @@ static void write_report(const struct client *client, const char *program, pid_t
 		fail(report_path);
 }
 
+/* Where the client is to write its mappings: beside the report. */
+static void expect_maps(void)
+{
+	if (snprintf(client_maps, sizeof(client_maps), "%s.maps", report_path) >= (int)sizeof(client_maps)) {
+		errno = ENAMETOOLONG;
+		fail(report_path);
+	}
+	unlink(client_maps);
+	if (setenv("KMLBENCH_MAPS", client_maps, 1))
+		fail("setenv");
+}
+
 static int usage(void)
 {
 	fputs("usage: measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]\n", stderr);
@@ -496,10 +541,13 @@ int main(int argc, char **argv)
 		await_rest(server, settle_s);
 		observe_before(server, &before);
 	}
+	expect_maps();
+	KMLBENCH_MARK(KMLBENCH_SECTION, 0);
 	client.wall = nanoseconds(CLOCK_MONOTONIC);
 	client.pid = start_client(argv + program, &told);
 	await_client(client.pid);
 	client.wall = nanoseconds(CLOCK_MONOTONIC) - client.wall;
+	KMLBENCH_MARK(KMLBENCH_END, 0);
 	if (server)
 		observe_after(server, &after);
 	reap_client(&client);

@@ -5,6 +5,8 @@
 --
 -- --pace=N: event number i is meant to start at i / N seconds. What waits for a late event counts as
 -- waiting: `intended` begins when an event should have begun, `service` when it did.
+--
+-- --window=N: after --warm_up events every N events are a window of the instrument, as many as fit.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -16,9 +18,12 @@ local MONOTONIC, ABSOLUTE = 1, 1
 
 sysbench.cmdline.options = sysbench.cmdline.options or {}
 sysbench.cmdline.options.pace = {"Events to start in a second, 0: one after the other", 0.0}
+sysbench.cmdline.options.warm_up = {"Events before the first window", 0}
+sysbench.cmdline.options.window = {"Events in a window, 0: there is none", 0}
 
 local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
 dofile(directory .. "report.lua")
+local marks = dofile(directory .. "marks.lua")
 
 local time = ffi.new("kmlbench_time")
 local origin
@@ -62,7 +67,24 @@ local intend, show_intended = histogram()
 local run_event, end_thread = event, thread_done
 local start, started = nil, 0
 
+-- Begins the window of the event that comes next, and ends the one before.
+local function mark_window()
+   local past, size = started - sysbench.opt.warm_up, sysbench.opt.window
+   if size == 0 or past < 0 or past % size ~= 0 then
+      return
+   end
+   if past == 0 then
+      marks.write_maps()
+   end
+   if started + size <= sysbench.opt.events then
+      marks.mark(marks.MEASURED, past / size)
+   else
+      marks.mark(marks.FINISH, 0)
+   end
+end
+
 function event()
+   mark_window()
    local pace = sysbench.opt.pace
    start = start or now()
    local meant = pace > 0 and start + started * 1e9 / pace or nil
@@ -80,6 +102,7 @@ function event()
 end
 
 function thread_done()
+   mark_window()
    end_thread()
    show_service("service")
    if sysbench.opt.pace > 0 then

@@ -4,6 +4,7 @@
 -- back to back and all its rows are fetched, then every modification runs once. Prints one line a statement,
 -- "wisconsin: NUMBER KIND ROWS", ROWS being what each execution of a query returned; the rows that the
 -- modifications changed show in the closing count of writes (sysbench counts only those that changed one).
+-- Each execution is a window of the instrument, but the first of several, which warms up.
 
 sysbench.cmdline.options = {
    loops = {"How many times each query runs", 10},
@@ -20,19 +21,24 @@ local function fetch(result)
    return rows
 end
 
-local function run_query(text)
+local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
+local statements
+dofile(directory .. "../oltp/report.lua")
+local marks = dofile(directory .. "../oltp/marks.lua")
+
+local function run_query(number, text)
    local rows
-   for _ = 1, sysbench.opt.loops do
+   for execution = 1, sysbench.opt.loops do
+      if execution > 1 or sysbench.opt.loops == 1 then
+         marks.mark(marks.STATEMENT, number)
+      end
       local fetched = fetch(connection:query(text))
       assert(rows == nil or rows == fetched, "a query returned different numbers of rows: " .. text)
       rows = fetched
    end
+   marks.mark(marks.FINISH, 0)
    return rows
 end
-
-local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
-local statements
-dofile(directory .. "../oltp/report.lua")
 
 function thread_init()
    statements = dofile(directory .. sysbench.opt.statements)
@@ -40,11 +46,14 @@ function thread_init()
 end
 
 function event()
+   marks.write_maps()
    for number, statement in ipairs(statements) do
       if statement.kind == "query" then
-         print(string.format("wisconsin: %d query %d", number, run_query(statement.text)))
+         print(string.format("wisconsin: %d query %d", number, run_query(number, statement.text)))
       else
+         marks.mark(marks.STATEMENT, number)
          connection:query(statement.text)
+         marks.mark(marks.FINISH, 0)
          print(string.format("wisconsin: %d modify -", number))
       end
    end

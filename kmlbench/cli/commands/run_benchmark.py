@@ -34,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
+    add(
+        "--no-instrument",
+        action="store_const",
+        const="",
+        help="do not count the instructions of emulated guests",
+    )
     add("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
     add(

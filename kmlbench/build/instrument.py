@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The plugin that counts an emulated guest's instructions: built by make, and tried on the QEMU at hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kmlbench import process
+from kmlbench.errors import BuildError, CommandTimeout, MachineError
+from kmlbench.paths import INSTRUMENT, PROJECT
+from kmlbench.storage import locked
+
+BUILD = PROJECT / "build" / "instrument"
+
+PLUGIN = "kmlbench-windows.so"
+
+BUILD_TIMEOUT_S = 120.0
+
+PROBE_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A plugin that the QEMU at hand loads. `interface` is the version of QEMU's plugin interface."""
+
+    plugin: Path
+    format: int
+    interface: int
+
+    def __str__(self) -> str:
+        return f"kmlbench-windows, format {self.format}, QEMU's plugin interface {self.interface}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Why guests run without the plugin, in one line."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not loaded: {self.reason}"
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plugin answers to probe=on."""
+
+    format: int
+    api: int
+
+
+def ensure() -> Instrument | Unavailable:
+    """The plugin, compiled anew if its source has changed, if QEMU loads it for a guest of one CPU."""
+    try:
+        _make()
+        return probe(BUILD / PLUGIN)
+    except BuildError as error:
+        return Unavailable(reason=f"it could not be compiled: {_complaint(error.args[0])}")
+    except (MachineError, CommandTimeout) as error:
+        return Unavailable(reason=_last_line(str(error.args[0])))
+    except OSError as error:
+        return Unavailable(reason=f"{error.filename}: {error.strerror}")
+
+
+def probe(plugin: Path) -> Instrument | Unavailable:
+    """Ask QEMU whether it loads `plugin`. Raises MachineError without QEMU."""
+    option = f"{str(plugin).replace(',', ',,')},probe=on"
+    machine = ("-M", "none", "-nodefaults", "-display", "none")
+    result = process.run((process.QEMU, *machine, "-plugin", option), timeout_s=PROBE_TIMEOUT_S)
+    if result.returncode:
+        return Unavailable(reason=_last_line(result.stderr))
+    try:
+        answer = msgspec.json.decode(result.stdout, type=Probe)
+    except msgspec.DecodeError as error:
+        return Unavailable(reason=f"{plugin} did not answer QEMU's probe: {error}")
+    return Instrument(plugin=plugin, format=answer.format, interface=answer.api)
+
+
+def _make() -> None:
+    """Workers of the tests build at the same time: one waits for the other."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    argv = ("make", "--silent", f"--directory={INSTRUMENT}", f"OUT={BUILD}", str(BUILD / PLUGIN))
+    with locked(BUILD / ".lock"):
+        process.check(argv, timeout_s=BUILD_TIMEOUT_S)
+
+
+def _complaint(message: str) -> str:
+    """The line that says what is missing, of all that make and the compiler said."""
+    lines = message.splitlines()[1:] or [message]
+    return next((line for line in lines if re.search(r"error:|not found|No such file", line)), lines[-1])
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["QEMU gave no reason"])[-1]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Where the instructions went, as a section of the report: a bar chart and two tables for each workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kmlbench.analysis.measurements import Source
+from kmlbench.analysis.whereabouts import Part, Whereabouts, whereabouts
+from kmlbench.instrument.subsystems import UNKNOWN
+from kmlbench.report import plots
+from kmlbench.report.figures import BarPlot, Picture, picture
+from kmlbench.report.plots import Bar
+from kmlbench.report.sections import PageSection
+from kmlbench.report.tables import Table, TableGroup, TableRow
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.stats import format
+from kmlbench.stats.format import Cell
+
+FUNCTIONS = 20
+
+NOTE = (
+    "Every instruction of server and client between the marks, in a round, as means over the trials of a "
+    "cell. The parts add up to the whole: nothing is left over. Functions of the kernel are grouped by their "
+    f"names; “{UNKNOWN}” are those that no pattern knows."
+)
+
+
+def whereabouts_sections(stored: StoredCampaign, source: Source, directory: Path) -> tuple[PageSection, ...]:
+    """The section, where the instrument recorded both cells of the main comparison; a control has none."""
+    found = () if source.control else whereabouts(stored, source.primary)
+    if not found:
+        return ()
+    return (
+        PageSection(
+            identifier="whereabouts",
+            title="Where the instructions went",
+            note=NOTE,
+            tables=tuple(table for one in found for table in (_subsystems(one), _functions(one))),
+            pictures=tuple(_picture(one, directory) for one in found),
+        ),
+    )
+
+
+def _subsystems(found: Whereabouts) -> Table:
+    parts = (*found.subsystems, found.whole)
+    return _table(found, parts, caption=f"{found.workload}: by subsystem", heading="subsystem")
+
+
+def _functions(found: Whereabouts) -> Table:
+    shown, rest = found.functions[:FUNCTIONS], found.functions[FUNCTIONS:]
+    remaining = Part(
+        name=f"the other {len(rest)} functions",
+        control=sum(part.control for part in rest),
+        treated=sum(part.treated for part in rest),
+    )
+    caption = f"{found.workload}: the {len(shown)} functions that changed most"
+    return _table(
+        found, (*shown, *([remaining] if rest else ()), found.whole), caption=caption, heading="function"
+    )
+
+
+def _table(found: Whereabouts, parts: tuple[Part, ...], *, caption: str, heading: str) -> Table:
+    comparison = found.comparison
+    columns = (str(comparison.control), str(comparison.treated), "change", "of the control's whole")
+    rows = tuple(TableRow(label=part.name, kind="cell", cells=_cells(part, found.whole)) for part in parts)
+    return Table(
+        caption=caption,
+        columns=columns,
+        metrics=("instructions",) * len(columns),
+        groups=(TableGroup(title="instructions of a round", rows=rows),),
+        heading=heading,
+    )
+
+
+def _cells(part: Part, whole: Part) -> tuple[Cell, ...]:
+    places = 1
+    share = 1 + part.change / whole.control if whole.control else 1.0
+    return (
+        Cell(text=format.plain(part.control, places)),
+        Cell(text=format.plain(part.treated, places)),
+        Cell(text=_signed(part.change, places)),
+        Cell(text=f"{format.percent(share)} %"),
+    )
+
+
+def _signed(number: float, places: int) -> str:
+    text = format.plain(number, places)
+    return f"+{text}" if number > 0 else text
+
+
+def _picture(found: Whereabouts, directory: Path) -> Picture:
+    bars = [Bar(label=part.name, value=part.change) for part in (*found.subsystems, found.whole)]
+    title, axis = f"{found.workload}: where the instructions went", "instructions of a round"
+    in_words = "; ".join(f"{bar.label} {_signed(bar.value, 1)}" for bar in bars)
+    plot = BarPlot(
+        name=f"{found.workload}-whereabouts",
+        caption=f"Instructions of a round, {found.comparison}, by subsystem; below, the sum of all bars.",
+        alternative=f"{title}. {in_words}.",
+        bars=bars,
+        draw=lambda theme: plots.draw_bars(bars, title=title, axis=axis, theme=theme),
+    )
+    return picture(plot, directory)

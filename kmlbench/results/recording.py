@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""What the instrument recorded of a trial, read from its raw output: instructions of a round.
+
+A round is one unit of each kind of work that the workload has: one event of a mix, one execution of each
+statement, one call of each kind. The mean is over all windows of the trial, so that parts add up to sums.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import msgspec
+
+from kmlbench.errors import InputError
+from kmlbench.instrument.maps import MappedFile, parse_maps
+from kmlbench.instrument.naming import OTHER, Guest, Naming
+from kmlbench.instrument.reader import read_file
+from kmlbench.instrument.recording import Block, FormatError, Window
+from kmlbench.instrument.symbols import Symbols, kernel_symbols, read_functions
+from kmlbench.model import CommandResult, Process, Sample
+from kmlbench.results.reader import COPY_AGAIN, FUNCTIONS, GUEST, MEASURED, WINDOWS
+from kmlbench.workloads.base import Adapter, Marked, Marks, Work
+
+USER, KERNEL = "user", "kernel"
+
+Key = TypeVar("Key")
+
+Counted = defaultdict[tuple[Process, str], float]
+
+
+class GuestRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """guest.json: where the kernel was (hexadecimal), and the file of its functions below raw/."""
+
+    text: str
+    functions: str
+
+
+class Mapped(msgspec.Struct, frozen=True, kw_only=True):
+    """The mappings of a process in the report of workloads/measure."""
+
+    maps: str | None = None
+
+
+class Mappings(msgspec.Struct, frozen=True, kw_only=True):
+    """The report of workloads/measure, of which only the mappings matter here."""
+
+    client: Mapped
+    server: Mapped | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionRow:
+    """Instructions of a round. `object` is the kernel or a file's name, `process` one of two, or OTHER."""
+
+    process: str
+    side: str
+    object: str
+    function: str
+    instructions: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """Instructions of a window by process and side, for so much work."""
+
+    work: Work
+    instructions: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecording:
+    """The measured windows of a trial, each with its work."""
+
+    windows: Sequence[tuple[Work, Window]]
+    naming: Naming
+    processes: Mapping[int, str]
+
+    def rows(self) -> Iterator[WindowRow]:
+        """Each window, in order."""
+        for work, window in self.windows:
+            sums: Counter[tuple[str, str]] = Counter()
+            for process, block, count in self._executions(window):
+                sums[process, _side(block)] += count * len(block.lengths)
+            yield WindowRow(work=work, instructions=sums)
+
+    def sides(self) -> Mapping[tuple[str, str], float]:
+        """Instructions of a round by process and side."""
+        return self._of_a_round(lambda process, block: {(process, _side(block)): len(block.lengths)})
+
+    def census(self) -> Mapping[tuple[str, str], float]:
+        """Costly instructions of a round by process and name."""
+        return self._of_a_round(
+            lambda process, block: {(process, name): count for name, count in block.census.items()}
+        )
+
+    def functions(self) -> tuple[FunctionRow, ...]:
+        """Instructions of a round by function; they add up to `sides`."""
+        split = cache(self.naming.split)
+
+        def parts(process: str, block: Block) -> Mapping[tuple[str, str, str, str], int]:
+            side = _side(block)
+            return {
+                (process, side, _object(path), function): count
+                for (path, function), count in split(process, block).items()
+            }
+
+        return tuple(
+            FunctionRow(process=key[0], side=key[1], object=key[2], function=key[3], instructions=value)
+            for key, value in sorted(self._of_a_round(parts).items())
+        )
+
+    def _of_a_round(self, parts: Callable[[str, Block], Mapping[Key, int]]) -> dict[Key, float]:
+        """The sum over the kinds of work of what `parts` finds in one execution of a block."""
+        sums: defaultdict[Key, float] = defaultdict(float)
+        for units, executions in self._by_work():
+            of_work: Counter[Key] = Counter()
+            for (process, block), count in executions.items():
+                for key, number in parts(process, block).items():
+                    of_work[key] += count * number
+            for key, number in of_work.items():
+                sums[key] += number / units
+        return dict(sums)
+
+    def _by_work(self) -> Iterator[tuple[int, Counter[tuple[str, Block]]]]:
+        """Of each kind of work its units, and how often each process executed each block."""
+        for name in dict.fromkeys(work.name for work, _ in self.windows):
+            own = [(work, window) for work, window in self.windows if work.name == name]
+            executions: Counter[tuple[str, Block]] = Counter()
+            for _, window in own:
+                for process, block, count in self._executions(window):
+                    executions[process, block] += count
+            yield sum(work.units for work, _ in own), executions
+
+    def _executions(self, window: Window) -> Iterator[tuple[str, Block, int]]:
+        for task, blocks in window.executions.items():
+            process = self.processes.get(task, OTHER)
+            for block, count in blocks.items():
+                yield process, block, count
+
+
+def read_trial(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) -> TrialRecording | None:
+    """The recording in a trial's directory; None if it has none, or its program marked nothing.
+
+    Raises InputError for what is not a recording.
+    """
+    if (
+        not (raw / WINDOWS).exists()
+        or not isinstance(adapter, Marked)
+        or not (marks := adapter.marks(results))
+    ):
+        return None
+    try:
+        windows = tuple(_measured(read_file(raw / WINDOWS).windows, marks))
+        naming = Naming(_guest(raw))
+        return TrialRecording(windows, naming, naming.processes(window for _, window in windows))
+    except (FormatError, OSError, EOFError, msgspec.MsgspecError) as error:
+        raise InputError(
+            f"{raw}: the instrument's recording cannot be read: {error}", remedy=COPY_AGAIN
+        ) from error
+
+
+def _measured(windows: Iterable[Window], marks: Marks) -> Iterator[tuple[Work, Window]]:
+    for window in windows:
+        work = marks.get((window.kind, window.number))
+        if window.complete and work:
+            yield work, window
+
+
+def mapped_files(raw: Path) -> Sequence[str]:
+    """The files that the processes of a trial had mapped as code."""
+    paths = (mapping.path for maps in _all_maps(raw).values() for mapping in maps)
+    return sorted({path for path in paths if path.startswith("/")})
+
+
+def _all_maps(raw: Path) -> Mapping[str, Sequence[MappedFile]]:
+    report = msgspec.json.decode((raw / MEASURED).read_bytes(), type=Mappings)
+    processes = {Process.CLIENT: report.client, Process.SERVER: report.server}
+    return {
+        str(name): parse_maps(mapped.maps) for name, mapped in processes.items() if mapped and mapped.maps
+    }
+
+
+def _guest(raw: Path) -> Guest:
+    """What names the addresses of a trial, all of it below raw/."""
+    record = msgspec.json.decode((raw / GUEST).read_bytes(), type=GuestRecord)
+    return Guest(
+        kernel=_kernel(raw.parent / record.functions, int(record.text, 16)),
+        maps=_all_maps(raw),
+        files=lambda path: _functions(raw.parent / function_file(path)),
+    )
+
+
+@lru_cache(maxsize=4)
+def _kernel(path: Path, text: int) -> Symbols:
+    return kernel_symbols(_unpacked(path), text=text, name=str(path))
+
+
+@lru_cache(maxsize=64)
+def _functions(path: Path) -> Symbols | None:
+    return read_functions(_unpacked(path), name=str(path)) if path.exists() else None
+
+
+def _unpacked(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode(errors="surrogateescape")
+
+
+def recorded_samples(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
+    """The samples in the recording of a trial's directory; none where it has none. Raises InputError."""
+    recording = read_trial(raw, adapter, results)
+    return () if recording is None else samples(recording, adapter.driver)
+
+
+def samples(recording: TrialRecording, driver: str) -> tuple[Sample, ...]:
+    """The instructions of a round, and the costly ones among them, of the client, the server and both.
+
+    What neither of them executed (kernel threads, the login) is one sample, `instructions_other`.
+    """
+    counted: Counted = defaultdict(float)
+    for (process, side), value in recording.sides().items():
+        if process == OTHER:
+            counted[Process.TOGETHER, "instructions_other"] += value
+        else:
+            _count(counted, Process(process), ("instructions", f"instructions_{side}"), value)
+    for (process, name), value in recording.census().items():
+        if process != OTHER:
+            _count(counted, Process(process), (f"census_{name}",), value)
+    served = any(process is Process.SERVER for process, _ in counted)
+    kept = {key: value for key, value in counted.items() if served or key[0] is Process.CLIENT}
+    return tuple(
+        Sample(metric=metric, unit=unit(metric), value=value, process=process, driver=driver)
+        for (process, metric), value in sorted(kept.items())
+    )
+
+
+def _count(counted: Counted, process: Process, metrics: Iterable[str], value: float) -> None:
+    """Add to the metrics of a process, and of both together."""
+    for metric in metrics:
+        counted[process, metric] += value
+        counted[Process.TOGETHER, metric] += value
+
+
+def unit(metric: str) -> str:
+    """The unit of a sample of the instrument."""
+    return "instructions" if metric.startswith("instructions") else "1"
+
+
+def function_file(path: str) -> str:
+    """The file below raw/ with the functions of a guest's file. Both prefixes have the same bytes."""
+    return f"{FUNCTIONS}-{_object(path)}.gz"
+
+
+@cache
+def _object(path: str) -> str:
+    """The name of a mapped file, alike for both prefixes: /usr/bin/python3 is a link to its version."""
+    name = PurePosixPath(path).name
+    executable = PurePosixPath(path).parent.name in {"bin", "sbin"}
+    return name.rstrip("0123456789.") if executable and name.startswith("python") else name
+
+
+def _side(block: Block) -> str:
+    return KERNEL if block.kernel else USER

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The instrument in a campaign: one boot, from the marks of the programs to the functions of the kernel.
+
+A boot of its own, since it is QEMU that loads the plugin.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kmlbench
+from kmlbench.build import instrument
+from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.hosts import kind_qemu
+from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
+from kmlbench.model import Acceleration, Clock, Kernel, PlannedCampaign, Platform, Server
+from kmlbench.plan.comparisons import KML_TRUSTED, KML_USR
+from kmlbench.plan.schedule import make_schedule
+from kmlbench.progress import Silent
+from kmlbench.results import reader, writer
+from kmlbench.run.campaign import CampaignRun, Experiment
+from kmlbench.verify.rederive import rederive
+
+SERVED = {"getpid": False, "oltp_point_select": True}
+MOST_UNKNOWN = 0.03
+
+pytestmark = pytest.mark.guest
+
+
+@pytest.fixture(scope="module")
+def campaign(
+    kml_kernel: KernelArtifact, mysql_image: ImageArtifact, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    plan = make_schedule((KML_USR, KML_TRUSTED), SERVED, blocks=1, seed=3)
+    host = QemuHostSpec(name="kml", kernel=Kernel.KML, memory_mb=2048, cpus=1, cpu_model="max")
+    builds = Builds(
+        kernels={Kernel.KML: kml_kernel},
+        image=mysql_image,
+        acceleration=Acceleration.TCG,
+        clock=Clock.INSTRUCTIONS,
+        instrument=instrument.ensure(),
+    )
+    record = PlannedCampaign(
+        id="instrument",
+        started_utc="2026-11-29T00:00:00Z",
+        title="one boot",
+        platform=str(Platform.INSTRUCTIONS),
+        control=False,
+        seed=3,
+        options={},
+        plan=plan,
+        git_commit="unknown",
+        tools={},
+    )
+    with writer.create(tmp_path_factory.mktemp("instrument"), record) as directory:
+        run = CampaignRun(
+            experiment=Experiment(
+                plan=plan,
+                server=Server.MYSQL,
+                scale=0.02,
+                seed=3,
+                releases={Kernel.KML: kml_kernel.release},
+            ),
+            machines=kind_qemu.guests({Kernel.KML: host}, builds, seed=3),
+            directory=directory,
+            progress=Silent(),
+        )
+        assert run.run() == 0
+    return directory.path
+
+
+def functions(campaign: Path, workload: str) -> dict[tuple[str, str], float]:
+    """Instructions by cell and function."""
+    frame = kmlbench.profile(campaign)
+    chosen = frame[frame["workload"] == workload]
+    sums: dict[tuple[str, str], float] = (
+        chosen.groupby(["cell", "function"])["instructions"].sum().to_dict()  # type: ignore[assignment]
+    )  # pandas-stubs: keys of a grouped series are Hashable
+    return sums
+
+
+def test_a_direct_call_takes_the_place_of_the_way_through_the_entry(campaign: Path) -> None:
+    found = functions(campaign, "getpid")
+    usual, direct = str(KML_USR), str(KML_TRUSTED)
+    # Of SYSCALL, of libc and of an unknown call.
+    assert found[usual, "do_syscall_64"] > 100
+    assert found.get((direct, "do_syscall_64"), 0.0) < 1
+    assert found[direct, "kml_direct_call"] > 100
+    assert found.get((usual, "kml_direct_call"), 0.0) == 0
+
+
+def test_server_and_client_are_told_apart_and_their_functions_have_names(campaign: Path) -> None:
+    frame = kmlbench.profile(campaign)
+    oltp = frame[frame["workload"] == "oltp_point_select"]
+    user = oltp[oltp["side"] == "user"]
+    assert {"mysqld", "libc.so.6"} <= set(user.loc[user["process"] == "server", "object"])
+    assert "sysbench" in set(user.loc[user["process"] == "client", "object"])
+    kernel = oltp[oltp["side"] == "kernel"]
+    known = kernel.groupby("subsystem")["instructions"].sum()
+    assert known.get("other", 0.0) / known.sum() < MOST_UNKNOWN
+    assert not (kernel["function"] == "[unknown]").any()
+
+
+def test_the_parts_of_a_trial_are_its_samples_and_both_are_derived_again(campaign: Path) -> None:
+    parts = kmlbench.profile(campaign).groupby(["trial", "process", "side"])["instructions"].sum()
+    stored = reader.read_campaign(campaign)
+    for outcome in stored.completed:
+        assert rederive(campaign, outcome.trial).samples == tuple(outcome.samples)
+        samples = {(str(each.process), each.metric): each.value for each in outcome.samples}
+        for side in ("user", "kernel"):
+            part = parts[outcome.trial.id, "client", side]
+            assert samples["client", f"instructions_{side}"] == pytest.approx(part)
+
+
+def test_a_trial_has_ten_windows_of_its_events(campaign: Path) -> None:
+    windows = kmlbench.windows(campaign)
+    oltp = windows[windows["workload"] == "oltp_point_select"]
+    assert set(oltp.groupby("trial")["window"].nunique()) == {10}
+    assert not (campaign / "raw" / "boot-0000" / "windows").exists()
