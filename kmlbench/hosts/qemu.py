@@ -62,7 +62,7 @@ def qemu_argv(spec: GuestSpec, *, port: int, console: str) -> tuple[str, ...]:
         QEMU,
         *("-name", spec.name),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"),
-        *("-M", "pc", "-accel", spec.acceleration, "-cpu", spec.cpu_model),
+        *("-M", "pc", "-accel", _accelerator(spec), "-cpu", spec.cpu_model),
         *("-m", f"{spec.memory_mb}M", "-smp", str(spec.cpus), "-seed", str(spec.seed)),
         *_clock(spec.clock),
         *("-kernel", str(spec.kernel.image)),
@@ -72,6 +72,12 @@ def qemu_argv(spec: GuestSpec, *, port: int, console: str) -> tuple[str, ...]:
         *("-device", "virtio-net-pci,netdev=net0,romfile="),
         *("-chardev", console, "-serial", "chardev:console"),
     )
+
+
+def _accelerator(spec: GuestSpec) -> str:
+    """Several processors are emulated in turn: docs/decisions/0050-guests-on-one-thread.md."""
+    in_turn = spec.acceleration is Acceleration.TCG and spec.cpus > 1
+    return "tcg,thread=single" if in_turn else str(spec.acceleration)
 
 
 def _clock(clock: Clock) -> tuple[str, ...]:

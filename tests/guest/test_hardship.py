@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.guest_programs import check, install, require_mysql_serves, require_quiet, tap
-from support.watched_guest import Monitor, one_thread, watched
+from support.watched_guest import Monitor, watched
 
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.hosts.ssh import SshHost
@@ -49,7 +49,7 @@ def watched_guest(
     # Swapping on one emulated thread takes longer than the watchdog of the work queues waits.
     words = f"{kml_spec.command_line} workqueue.watchdog_thresh=0"
     spec = replace(kml_spec, cpus=CPUS, memory_mb=MEMORY_MB, command_line=words)
-    with watched(spec, directory=tmp_path_factory.mktemp("hardship"), changed=one_thread) as (host, monitor):
+    with watched(spec, directory=tmp_path_factory.mktemp("hardship")) as (host, monitor):
         install(host, kernel_programs, PROGRAMS)
         check(host, "cp", "/bin/bash", "/trusted/bin/bash")
         check(host, "sh", "-c", SWAP)

@@ -68,6 +68,18 @@ def test_real_time_and_kvm_change_the_clock_and_the_accelerator_only() -> None:
     assert set(in_time) - set(instructions) == {"kvm", "base=utc,clock=host"}
 
 
+@pytest.mark.parametrize(
+    ("cpus", "acceleration", "expected"),
+    [(1, Acceleration.TCG, "tcg"), (2, Acceleration.TCG, "tcg,thread=single"), (2, Acceleration.KVM, "kvm")],
+)
+def test_the_translator_emulates_several_processors_in_turn(
+    cpus: int, acceleration: Acceleration, expected: str
+) -> None:
+    spec = replace(SPEC, cpus=cpus, clock=Clock.TIME, acceleration=acceleration)
+    argv = qemu_argv(spec, port=2222, console="null,id=console")
+    assert argv[argv.index("-accel") + 1] == expected
+
+
 @pytest.mark.parametrize("change", [{"cpus": 2}, {"acceleration": Acceleration.KVM}])
 def test_a_clock_of_instructions_needs_tcg_and_one_cpu(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="needs TCG and one CPU"):

@@ -17,7 +17,6 @@ from typing import Any
 from kmlbench.hosts.qemu import BOOT_DEADLINE_S, READY, GuestSpec, login, qemu_argv
 from kmlbench.hosts.qemu_process import start_qemu, tied_to_parent
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import Acceleration
 
 ANSWER_TIMEOUT_S = 30.0
 POLL_S = 0.1
@@ -99,11 +98,6 @@ def without(unwanted: str) -> Argv:
         else argument
         for argument in argv
     )
-
-
-def one_thread(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Emulate all processors in turn: QEMU 7.2 lets parallel ones see text that jump labels half patched."""
-    return tuple("tcg,thread=single" if argument == Acceleration.TCG else argument for argument in argv)
 
 
 @contextmanager
