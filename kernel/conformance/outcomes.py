@@ -14,6 +14,9 @@ STRESS_SKIPPED = (3, 4)  # stress-ng: no resources, not implemented
 TIMED_OUT = (124, 137)
 TAP = re.compile(r"^(?:# *)?(not )?ok +\d+ *(?:- *)?(.*?)(?: *# *(SKIP|XFAIL|TODO)\b.*)?$", re.IGNORECASE)
 BRACKETS = re.compile(r"^\s*\[(OK|FAIL|SKIP|PASS)\]\s*(.*)$")
+# Tests that only print what they see, and exit with 0 whatever it is: prctl/disable-tsc-*.
+SIGNAL = re.compile(r"\[ (SIG_\w+) \]$")
+FATAL = re.compile(r"^FATAL ERROR\b,? *(.*)$")
 SHIFTING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{8,16}\b|(?<![A-Za-z_])\d+(?:\.\d+)?")
 
 
@@ -79,6 +82,10 @@ def _parts(suite: str, output: str) -> Iterator[Part]:
                 found[1]
             ]
             yield Part(name=steady(found[2]), result=result)
+        elif found := SIGNAL.search(line):
+            yield Part(name=found[1], result=Result.PASS)
+        elif found := FATAL.match(line):
+            yield Part(name=steady(found[1]), result=Result.FAIL)
 
 
 def _tap(negation: str | None, directive: str | None) -> Result:

@@ -270,7 +270,7 @@ static void look(int signal, siginfo_t *info, void *context)
 /* With two more instructions before the SYSCALL, which the stub has, too. */
 static site_fn make_long_site(uint8_t *code, uint32_t nr)
 {
-	EMIT(emit_mov_nr(code, nr), "\x48\x89\xf2\x31\xf6\x0f\x05\xc3");
+	end_code(code, EMIT(emit_mov_nr(code, nr), "\x48\x89\xf2\x31\xf6\x0f\x05\xc3") - code);
 	return (site_fn)(uintptr_t)code;
 }
 

@@ -473,7 +473,11 @@ static int run_program(uint64_t seed, uint64_t number)
 		exit_code = (unsigned char *)target;
 		return run_child(run_frame, handlers, on_alternate);
 	default:
+		CHECK(!mprotect((void *)CODE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
 		make_code();
+		/* Sites are patched where the program cannot write. */
+		if (one_in(2))
+			CHECK(!mprotect((void *)CODE, PAGE, PROT_READ | PROT_EXEC));
 		return run_child(run_code, handlers, on_alternate);
 	}
 }

@@ -112,6 +112,28 @@ static void rcx_and_r11(void)
 	CHECK((r11 & 0x202) == 0x202);
 }
 
+/* The same of a site that has been called before, whatever the call does. */
+static unsigned long r11_of(unsigned long number)
+{
+	unsigned long r11;
+
+	asm volatile("mov %1, -64(%%rsp)\n\t"
+		     "mov -64(%%rsp), %%rax\n\t"
+		     "syscall\n\t"
+		     "mov %%r11, %0"
+		     : "=r" (r11) : "r" (number), "D" (-1l), "S" (0l), "d" (0l) : "rax", "rcx", "r11", "memory");
+	return r11;
+}
+
+static void r11_of_many_calls(void)
+{
+	static const unsigned long numbers[] = { SYS_getpid, SYS_read, SYS_sched_yield, SYS_getppid, SYS_close, 100000 };
+	const unsigned long undefined = 0x8d5 /* arithmetic */ | 1 << 18 /* AC: set in kernel mode */;
+
+	for (int round = 0; round < 600; round++)
+		CHECK((r11_of(numbers[round % 6]) & ~undefined) == 0x202);
+}
+
 static unsigned long flags_after_getpid(unsigned long set)
 {
 	unsigned long flags, number = SYS_getpid;
@@ -192,6 +214,7 @@ int main(void)
 		{ "red zone under system calls", red_zone_under_system_calls },
 		{ "registers over system calls", callee_saved_over_system_calls },
 		{ "RCX and R11 after a system call", rcx_and_r11 },
+		{ "R11 after many system calls at one site", r11_of_many_calls },
 		{ "direction flag over a system call", direction_flag },
 		{ "nested task flag over a system call", nested_task_flag },
 		{ "alignment check flag cleared", alignment_check_flag },

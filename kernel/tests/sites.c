@@ -108,20 +108,69 @@ static void shared_page(void)
 	CHECK(code[0] == 0xb8);
 }
 
+/* A file with the code of a site, mapped shared and writable. */
+static uint8_t *file_site(int *fd)
+{
+	uint8_t *code;
+
+	*fd = memfd_create("code", 0);
+	CHECK(*fd >= 0 && !ftruncate(*fd, PAGE));
+	code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	CHECK(code != MAP_FAILED);
+	memcpy(code, "\xb8\x27\x00\x00\x00\x0f\x05\xc3", 8);
+
+	return code;
+}
+
+static uint8_t *map_private(int fd)
+{
+	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	CHECK(code != MAP_FAILED);
+	return code;
+}
+
 /* The file keeps its bytes, the process gets a page of its own; it may be as read-only as it likes. */
 static void file_page(void)
 {
-	int fd = memfd_create("code", 0);
-	uint8_t *code, *other;
+	uint8_t byte;
+	int fd;
 
-	CHECK(fd >= 0 && !ftruncate(fd, PAGE));
-	code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	CHECK(code != MAP_FAILED);
-	make_site(code, GETPID);
-	other = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	CHECK(other != MAP_FAILED);
-	check_site((site_fn)(uintptr_t)other, getpid(), true);
-	CHECK(code[0] == 0xb8);
+	CHECK(!munmap(file_site(&fd), PAGE));
+	check_site((site_fn)(uintptr_t)map_private(fd), getpid(), true);
+	CHECK(pread(fd, &byte, 1, 0) == 1 && byte == 0xb8);
+}
+
+/* What is written to the file by one mapping shows in the other, which is private but has written nothing. */
+static void file_written_elsewhere(void)
+{
+	uint8_t *code, *other;
+	int fd;
+
+	code = file_site(&fd);
+	other = map_private(fd);
+	check_site((site_fn)(uintptr_t)other, getpid(), false);
+	code[1] = GETPPID;
+	check_site((site_fn)(uintptr_t)other, getppid(), false);
+}
+
+/* The same where the process can write the code itself, at any time. */
+static void writable_page(void)
+{
+	uint8_t *code = code_pages(1);
+	site_fn site = make_site(code, GETPID);
+	const long pid = getpid();
+	int i;
+
+	begin_code(code, PAGE);
+	for (i = 0; i < CALLS; i++) {
+		CHECK(site(0, 0, 0) == getpid());
+		code[1] = GETPPID;
+		CHECK(site(0, 0, 0) == getppid());
+		code[1] = GETPID;
+	}
+	CHECK(!COUNT_DIRECT(CHECK(site(0, 0, 0) == pid)));
+	check_site(site, getpid(), true);
 }
 
 static void protected_and_unmapped(void)
@@ -133,6 +182,8 @@ static void protected_and_unmapped(void)
 		check_site(make_site(code, GETPID), getpid(), true);
 		CHECK(!mprotect(code, PAGE, PROT_READ));
 		CHECK(!mprotect(code, PAGE, PROT_READ | PROT_EXEC));
+		/* the site has its own bytes again, and is patched anew */
+		CHECK(((site_fn)(uintptr_t)code)(0, 0, 0) == getpid());
 		CHECK(COUNT_DIRECT(((site_fn)(uintptr_t)code)(0, 0, 0)) == direct_calls());
 		/* the same place, another program: what is known about the site is out of date */
 		CHECK(mmap(code, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -186,7 +237,7 @@ static void red_zone(void)
 	int round;
 
 	/* the site ends with jmp *%r12 instead of ret: a call would write there itself */
-	EMIT(emit_mov_nr(code, GETPID), "\x0f\x05\x41\xff\xe4");
+	end_code(code, EMIT(emit_mov_nr(code, GETPID), "\x0f\x05\x41\xff\xe4") - code);
 	for (round = 0; round < 200; round++) {
 		asm volatile("lea 2f(%%rip), %%r12\n\t"
 			     "mov $-128, %%rbx\n"
@@ -277,7 +328,7 @@ static void relative_address(void)
 			end = EMIT(end, "\x89\xff");		/* mov %edi, %edi */
 		end = EMIT(end, "\x48\x8d\x35");
 		end = emit(end, &sites[i].displacement, sizeof(sites[i].displacement));
-		EMIT(end, "\x0f\x05\xc3");
+		end_code(code, EMIT(end, "\x0f\x05\xc3") - code);
 		for (round = 0; round < CALLS; round++) {
 			call_with_registers(in, out, code, 0);
 			CHECK(out[2] == (uintptr_t)end + (int64_t)sites[i].displacement);
@@ -388,6 +439,8 @@ int main(void)
 		{ "a site at the start of a mapping", mapping_start },
 		{ "a shared page", shared_page },
 		{ "a page of a file", file_page },
+		{ "a page of a file that is written by another mapping", file_written_elsewhere },
+		{ "a page that the process can write", writable_page },
 		{ "a page protected, unmapped and mapped again", protected_and_unmapped },
 		{ "more sites than a region has stubs for, and one far away", many_sites },
 		{ "a jump to the SYSCALL of a patched site", jump_to_syscall },

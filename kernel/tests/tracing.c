@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ptrace of a process of the same kind: breakpoints, single steps, system calls, registers. */
+#include "direct.h"
 #include "traced.h"
 
 #include <stddef.h>
-#include <sys/syscall.h>
 
 static volatile long value;
 
@@ -112,7 +112,152 @@ static void forced_to_kernel_address(void)
 	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
 }
 
-int main(void)
+/* What a tracer writes while its tracee is stopped in the middle of a system call. */
+static uint8_t *event_code;
+unsigned long seen[6], flags_seen;		/* written by the assembler below */
+
+/* The work that rseq has at the end of a call, whenever the task was switched, hides what is lost. */
+static void run_without_rseq(char **arguments)
+{
+	if (getenv("GLIBC_TUNABLES"))
+		return;
+	CHECK(!setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1));
+	execv("/proc/self/exe", arguments);
+	CHECK(!"the program starts itself");
+}
+
+/* Make the call with the preserved registers 1 to 6, and see which they are afterwards. */
+static long call_event(long first, long second)
+{
+	long result;
+
+	asm volatile("push %%rbp\n\t"
+		     "mov $1, %%ebx\n\tmov $2, %%ebp\n\tmov $3, %%r12d\n\tmov $4, %%r13d\n\t"
+		     "mov $5, %%r14d\n\tmov $6, %%r15d\n\t"
+		     "call *%[code]\n\t"
+		     "pushf\n\tpop %%rdx\n\tcld\n\t"
+		     "lea seen(%%rip), %%rsi\n\t"
+		     "mov %%rbx, (%%rsi)\n\tmov %%rbp, 8(%%rsi)\n\tmov %%r12, 16(%%rsi)\n\t"
+		     "mov %%r13, 24(%%rsi)\n\tmov %%r14, 32(%%rsi)\n\tmov %%r15, 40(%%rsi)\n\t"
+		     "mov %%rdx, flags_seen(%%rip)\n\t"
+		     "pop %%rbp"
+		     : "=a" (result) : [code] "a" (event_code), "D" (first), "S" (second)
+		     : "rbx", "rcx", "rdx", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+	return result;
+}
+
+static void make_event_site(uint32_t number)
+{
+	event_code = code_pages(1);
+	/* the child of vfork shares the stack with the return address: pop it to RDX, and jump there */
+	emit(event_code, "\x5a", 1);
+	emit_mov_nr(event_code + 1, number);
+	emit(event_code + 6, "\x0f\x05\xff\xe2", 4);
+	end_code(event_code, 10);
+}
+
+static void check_seen(void)
+{
+	for (unsigned long i = 0; i < 6; i++)
+		CHECK(seen[i] == 0x1111 * (i + 1));
+	CHECK(flags_seen & 0x400);
+}
+
+static void fork_event(void)
+{
+	if (!call_event(0, 0))
+		_exit(0);
+	check_seen();
+}
+
+static void clone_event(void)
+{
+	if (!call_event(SIGCHLD, 0))
+		_exit(0);
+	check_seen();
+}
+
+static void entry_event(void)
+{
+	CHECK(call_event(0, 0) == getpid());
+	check_seen();
+}
+
+static void write_registers(pid_t child)
+{
+	struct user_regs_struct registers = registers_of(child);
+
+	registers.rbx = 0x1111;
+	registers.rbp = 0x2222;
+	registers.r12 = 0x3333;
+	registers.r13 = 0x4444;
+	registers.r14 = 0x5555;
+	registers.r15 = 0x6666;
+	registers.eflags |= 0x400;
+	CHECK(!ptrace(PTRACE_SETREGS, child, 0, &registers));
+}
+
+static void event_stop(uint32_t number, void (*body)(void), long option, int event)
+{
+	unsigned long other;
+	pid_t child;
+	int status;
+
+	make_event_site(number);
+	/* a call that has the site patched, if it may be */
+	child = fork();
+	if (!child)
+		_exit(0);
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	if (number != SYS_vfork && !call_event(number == SYS_clone ? SIGCHLD : 0, 0))
+		_exit(0);
+	child = traced(body);
+	CHECK(!ptrace(PTRACE_SETOPTIONS, child, 0, option));
+	status = resume(child, PTRACE_CONT);
+	CHECK(WIFSTOPPED(status) && status >> 16 == event);
+	CHECK(!ptrace(PTRACE_GETEVENTMSG, child, 0, &other));
+	write_registers(child);
+	CHECK(waitpid(other, &status, __WALL) == (pid_t)other);
+	CHECK(!ptrace(PTRACE_DETACH, other, 0, 0));
+	do
+		status = resume(child, PTRACE_CONT);
+	while (WIFSTOPPED(status));
+	ended_well(status);
+}
+
+static void registers_at_fork(void)
+{
+	event_stop(SYS_fork, fork_event, PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK);
+}
+
+static void registers_at_vfork(void)
+{
+	event_stop(SYS_vfork, fork_event, PTRACE_O_TRACEVFORK, PTRACE_EVENT_VFORK);
+}
+
+static void registers_at_clone(void)
+{
+	event_stop(SYS_clone, clone_event, PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK);
+}
+
+/* At the entry of a call, whose exit does not stop. */
+static void registers_at_entry(void)
+{
+	pid_t child;
+	int status;
+
+	make_event_site(SYS_getpid);
+	CHECK(call_event(0, 0) == getpid() && call_event(0, 0) == getpid());
+	child = traced(entry_event);
+	do {
+		status = resume(child, PTRACE_SYSCALL);
+		CHECK(WIFSTOPPED(status));
+	} while (registers_of(child).rip != (unsigned long)event_code + 8);
+	write_registers(child);
+	ended_well(resume(child, PTRACE_CONT));
+}
+
+int main(int count, char **arguments)
 {
 	const struct test_case cases[] = {
 		{ "software breakpoint", software_breakpoint },
@@ -120,7 +265,13 @@ int main(void)
 		{ "single steps", single_steps },
 		{ "system call stops", system_call_stops },
 		{ "tracer sets RIP to a kernel address", forced_to_kernel_address },
+		{ "registers written at the event of fork", registers_at_fork },
+		{ "registers written at the event of vfork", registers_at_vfork },
+		{ "registers written at the event of clone", registers_at_clone },
+		{ "registers written at the entry of a call", registers_at_entry },
 	};
 
+	(void)count;
+	run_without_rseq(arguments);
 	return RUN(cases);
 }

@@ -74,6 +74,17 @@ def test_names_of_parts_are_the_same_in_every_run() -> None:
     assert first == second
 
 
+def test_tests_that_end_with_0_either_way_are_read_by_what_they_print() -> None:
+    held = "rdtsc() == 71\nprctl(PR_SET_TSC, PR_TSC_SIGSEGV)\nrdtsc() == [ SIG_SEGV ]\n"
+    broken = "rdtsc() == 71\nprctl(PR_SET_TSC, PR_TSC_SIGSEGV)\nrdtsc() == 73\n"
+    assert outcomes.read("selftests", 0, held)[1] == (Part(name="SIG_SEGV", result=Result.PASS),)
+    assert outcomes.read("selftests", 0, broken)[1] == ()
+    result, parts = outcomes.read(
+        "selftests", 0, "[No further output means we're all set]\nFATAL ERROR, bad\n"
+    )
+    assert (result, parts) == (Result.FAIL, (Part(name="bad", result=Result.FAIL),))
+
+
 def test_pythons_report_gives_a_part_for_each_test() -> None:
     report = (
         "noise\n<testsuites><testsuite><testcase name='a.b' status='run' />"
