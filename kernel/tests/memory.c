@@ -12,7 +12,7 @@
 #define HUGE_PAGE	(2ul << 20)
 #define SLOW_LIMIT_S	900
 /* What the programs that use it up find: more would only take longer. */
-#define LEFT		(160ul << 20)
+#define LEFT		(224ul << 20)
 #define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
 
 static uint8_t *anonymous(size_t size, int flags)
@@ -29,6 +29,42 @@ static void write_to(const char *path, const char *text)
 
 	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 	close(fd);
+}
+
+/* A line of /proc/meminfo. */
+static size_t meminfo(const char *name)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	size_t value, length = strlen(name);
+	char line[128];
+
+	CHECK(file);
+	do
+		CHECK(fgets(line, sizeof(line), file));
+	while (strncmp(line, name, length) || sscanf(line + length, ": %zu", &value) != 1);
+	fclose(file);
+	return value;
+}
+
+/* Have so many huge pages more, if there is room for them. */
+static void reserve(size_t pages)
+{
+	char total[24];
+
+	snprintf(total, sizeof(total), "%zu", meminfo("HugePages_Total") + pages);
+	write_to(HUGE_PAGES, total);
+}
+
+/*
+ * Let huge pages take what is more than LEFT: nobody clears them. A machine that boots with hugepages=N has
+ * them at once, later the kernel has to make room first.
+ */
+static void make_scarce(void)
+{
+	size_t bytes = meminfo("MemAvailable") << 10;
+
+	if (bytes > LEFT)
+		reserve((bytes - LEFT) / HUGE_PAGE);
 }
 
 /* What /proc/self/pagemap says of the page. */
@@ -71,33 +107,6 @@ static void swapped_sites(void)
 	/* A site that is new when its page comes back. */
 	swap_out(code);
 	check_site(other, getppid(), true);
-}
-
-/* A line of /proc/meminfo. */
-static size_t meminfo(const char *name)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	size_t value, length = strlen(name);
-	char line[128];
-
-	CHECK(file);
-	do
-		CHECK(fgets(line, sizeof(line), file));
-	while (strncmp(line, name, length) || sscanf(line + length, ": %zu", &value) != 1);
-	fclose(file);
-	return value;
-}
-
-/* Let huge pages take what is more than LEFT. Nobody clears them, so that costs next to nothing. */
-static void make_scarce(void)
-{
-	size_t bytes = meminfo("MemAvailable") << 10;
-	char pages[24];
-
-	if (bytes <= LEFT)
-		return;
-	snprintf(pages, sizeof(pages), "%zu", meminfo("HugePages_Total") + (bytes - LEFT) / HUGE_PAGE);
-	write_to(HUGE_PAGES, pages);
 }
 
 /* All memory that is left and half of the swap, with system calls between the accesses. */
@@ -156,7 +165,8 @@ static uint8_t *huge_site(int protection)
 {
 	uint8_t *memory;
 
-	write_to(HUGE_PAGES, "2");
+	if (meminfo("HugePages_Free") < 2)
+		reserve(2);
 	memory = anonymous(HUGE_PAGE, MAP_HUGETLB);
 	memcpy(memory + 64, "\xb8\x6e\x00\x00\x00\x0f\x05\xc3", 8);
 	CHECK(!mprotect(memory, HUGE_PAGE, protection));
@@ -194,8 +204,11 @@ int main(void)
 		{ "memory without end, by page faults", without_end_by_faults, SIGKILL },
 		{ "memory without end, by system calls", without_end_by_calls, SIGKILL },
 	};
+	size_t huge_pages = meminfo("HugePages_Total");
+	char before[24];
 	int failed = RUN(cases);
 
-	write_to(HUGE_PAGES, "0");
+	snprintf(before, sizeof(before), "%zu", huge_pages);
+	write_to(HUGE_PAGES, before);
 	return failed;
 }

@@ -83,7 +83,7 @@ def qemu_argv(spec: GuestSpec, *, port: int, console: str, windows: Path = Path(
 
 
 def _accelerator(spec: GuestSpec) -> str:
-    """Several processors are emulated in turn: docs/decisions/0050-guests-on-one-thread.md."""
+    """Several processors are emulated in turn: docs/decisions/0042-guests-on-one-thread.md."""
     in_turn = spec.acceleration is Acceleration.TCG and spec.cpus > 1
     return "tcg,thread=single" if in_turn else str(spec.acceleration)
 

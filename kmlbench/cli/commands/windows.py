@@ -71,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--functions", type=int, default=0, metavar="N", help="the N largest functions")
     add("--census", action="store_true", help="the costly instructions")
     add("--kind", type=int, metavar="N", help="windows of that kind only")
+    parser.epilog = "example: kmlbench windows windows.gz --kind 2 --functions 20"
     parser.set_defaults(run=_windows)
 
 
