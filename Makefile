@@ -49,7 +49,7 @@ setup:
 lock:
 	@tools/lock
 
-## ask for known holes in the pinned dependencies; needs the vulnerability data of PyPI
+## check the pinned dependencies for known vulnerabilities; needs the vulnerability data of PyPI
 audit:
 	@tools/audit
 

@@ -31,10 +31,10 @@ def test_every_public_name_is_there_with_its_documentation() -> None:
 
 def test_the_import_of_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, kmlbench; print([name for name in {HEAVY!r} if name in sys.modules])"
-    said = subprocess.run(
+    text = subprocess.run(
         (sys.executable, "-c", code), cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert said.stdout == "[]\n"
+    assert text.stdout == "[]\n"
 
 
 def test_a_campaign_is_read_once_and_shown_as_frames(tmp_path: Path) -> None:

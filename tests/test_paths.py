@@ -50,9 +50,9 @@ def test_a_user_without_a_home_is_told_what_to_set(
 ) -> None:
     nobody(monkeypatch)
     assert main(STOP) == MACHINE
-    told = capsys.readouterr().err
-    assert "there is no home directory: HOME is not set, and user 54321 is not in passwd" in told
-    assert "remedy: set HOME" in told
+    printed = capsys.readouterr().err
+    assert "there is no home directory: HOME is not set, and user 54321 is not in passwd" in printed
+    assert "remedy: set HOME" in printed
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert main(STOP) == BAD_INPUT
 
@@ -75,9 +75,9 @@ def test_a_relative_directory_is_refused(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv(name, place)
     assert main(STOP) == MACHINE
-    told = capsys.readouterr().err
-    assert f"{name} is '{place}', which is not an absolute path" in told
-    assert "remedy: set " in told
+    printed = capsys.readouterr().err
+    assert f"{name} is '{place}', which is not an absolute path" in printed
+    assert "remedy: set " in printed
 
 
 @pytest.mark.parametrize("place", ["/proc/1", "run/user", "/nonexistent/user/1000"])
@@ -88,7 +88,7 @@ def test_another_users_runtime_directory_is_not_taken(
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     monkeypatch.setenv("XDG_RUNTIME_DIR", place)
     assert main(STOP) == BAD_INPUT
-    told = capsys.readouterr().err
-    assert f"XDG_RUNTIME_DIR is '{place}'" in told
-    assert f"{tmp_path}/kmlbench/guests is used instead" in told
-    assert "guest oak is not running" in told
+    printed = capsys.readouterr().err
+    assert f"XDG_RUNTIME_DIR is '{place}'" in printed
+    assert f"{tmp_path}/kmlbench/guests is used instead" in printed
+    assert "guest oak is not running" in printed

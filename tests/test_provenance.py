@@ -28,10 +28,10 @@ class Clone:
     path: Path
 
     def git(self, *words: str) -> str:
-        said = subprocess.run(
+        text = subprocess.run(
             ("git", "-C", str(self.path), *words), check=True, capture_output=True, text=True
         )
-        return said.stdout.strip()
+        return text.stdout.strip()
 
     def write(self, name: str, text: str) -> Path:
         path = self.path / name
@@ -135,9 +135,9 @@ def test_a_campaign_goes_on_after_its_hosts_file_was_edited(clone: Clone, benchm
 def test_a_changed_program_is_told_how_to_undo_it(clone: Clone, benchmark: Benchmark) -> None:
     benchmark.begin()
     clone.write("kmlbench/run.py", "second\n")
-    code, told = benchmark.resume()
+    code, text = benchmark.resume()
     assert code == 2
-    assert "remedy: undo or stash your changes (`git status` names them), or start a new campaign" in told
+    assert "remedy: undo or stash your changes (`git status` names them), or start a new campaign" in text
     clone.git("stash")
     assert benchmark.resume()[0] == 0
 
@@ -146,12 +146,12 @@ def test_two_changed_programs_are_not_one(clone: Clone, benchmark: Benchmark) ->
     clone.write("kmlbench/run.py", "second\n")
     benchmark.begin()
     clone.write("kmlbench/run.py", "third\n")
-    code, told = benchmark.resume()
+    code, text = benchmark.resume()
     assert code == 2
     checkout = f"git checkout {clone.git('rev-parse', 'HEAD')}"
     assert (
         f"remedy: undo or stash your changes (`git status` names them), then {checkout}, then redo the "
-        "changes that are not in that commit, or start a new campaign" in told
+        "changes that are not in that commit, or start a new campaign" in text
     )
     clone.write("kmlbench/run.py", "second\n")
     assert benchmark.resume()[0] == 0
@@ -173,10 +173,10 @@ def test_a_program_outside_of_git_has_no_commit_to_check_out(
     with monkeypatch.context() as outside:
         outside.setattr(provenance, "git_commit", lambda: "unknown")
         benchmark.begin()
-    code, told = benchmark.resume()
+    code, text = benchmark.resume()
     assert code == 2
-    assert "git checkout" not in told
-    assert "remedy: resume it with the copy of kmlbench that started it, or start a new campaign" in told
+    assert "git checkout" not in text
+    assert "remedy: resume it with the copy of kmlbench that started it, or start a new campaign" in text
 
 
 CHANGED, UNKNOWN = (
@@ -203,4 +203,4 @@ def test_the_report_says_how_to_have_the_program_again(
     assert main(["report", str(directory)]) == 0
     page = (directory / "report.html").read_text()
     assert shown in page
-    assert [one for one in (CHANGED, UNKNOWN) if one in page] == ([sentence] if sentence else [])
+    assert [each for each in (CHANGED, UNKNOWN) if each in page] == ([sentence] if sentence else [])

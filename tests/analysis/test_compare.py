@@ -28,16 +28,16 @@ EFFECT = "kml:/trusted against stock:/usr"
 
 def both(root: Path, first: Recipe = FIRST, second: Recipe = SECOND) -> Both:
     return compare.compare_campaigns(
-        *(reader.read_campaign(build(root / name, one)) for name, one in (("a", first), ("b", second)))
+        *(reader.read_campaign(build(root / name, each)) for name, each in (("a", first), ("b", second)))
     )
 
 
 def rows(
-    found: Both, workload: str = "wisconsin", process: str = "together"
+    actual: Both, workload: str = "wisconsin", process: str = "together"
 ) -> dict[str, compare.ComparedRow]:
     (group,) = (
         group
-        for group in found.groups
+        for group in actual.groups
         if (group.measure.workload, group.measure.metric, group.measure.process)
         == (workload, "cpu_total", process)
     )
@@ -46,19 +46,19 @@ def rows(
 
 def test_effects_and_cells_are_compared(tmp_path: Path) -> None:
     """0.967 and 0.95: the second effect is 1.76 % below the first; the other cells are alike."""
-    found = rows(both(tmp_path))
-    assert list(found) == [
+    result = rows(both(tmp_path))
+    assert list(result) == [
         EFFECT,
         "kml:/trusted against kml:/usr",
         "kml:/usr against stock:/usr",
         "stock:/trusted against stock:/usr",
         *("stock:/usr", "stock:/trusted", "kml:/usr", "kml:/trusted"),
     ]
-    assert found[EFFECT].first.text.startswith("−3.")
-    assert found[EFFECT].second.text.startswith(("−4.9", "−5."))
-    assert found[EFFECT].change.text.startswith("−1.")
-    assert found[EFFECT].verdict == found["kml:/trusted"].verdict == "they differ"
-    assert found["stock:/usr"].verdict == "no difference larger than 1 %"
+    assert result[EFFECT].first.text.startswith("−3.")
+    assert result[EFFECT].second.text.startswith(("−4.9", "−5."))
+    assert result[EFFECT].change.text.startswith("−1.")
+    assert result[EFFECT].verdict == result["kml:/trusted"].verdict == "they differ"
+    assert result["stock:/usr"].verdict == "no difference larger than 1 %"
 
 
 def test_equal_effects_in_1000_pairs_of_campaigns_differ_in_5_percent() -> None:
@@ -66,11 +66,11 @@ def test_equal_effects_in_1000_pairs_of_campaigns_differ_in_5_percent() -> None:
     for _ in range(1000):
         arms = [{block: [math.exp(log)] for block, log in enumerate(random.normal(-0.03, 0.01, size))}
                 for size in (3, 8)]  # fmt: skip
-        found = ratio_of_effects(*arms)
-        assert isinstance(found, Interval)
-        assert found.low is not None
-        assert found.high is not None
-        alarms += not found.low <= 1 <= found.high
+        result = ratio_of_effects(*arms)
+        assert isinstance(result, Interval)
+        assert result.low is not None
+        assert result.high is not None
+        alarms += not result.low <= 1 <= result.high
     assert 30 <= alarms <= 67
 
 
@@ -95,12 +95,12 @@ def test_an_effect_that_does_not_exist_says_why(blocks: dict[int, list[float]]) 
 def test_what_cannot_be_compared_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], other: Recipe, cause: str
 ) -> None:
-    paths = [build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", other))]
+    paths = [build(tmp_path / name, each) for name, each in (("a", FIRST), ("b", other))]
     assert main(["compare", *map(str, paths)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert cause in told.err
-    assert "remedy: " in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert cause in printed.err
+    assert "remedy: " in printed.err
 
 
 @pytest.mark.parametrize(
@@ -114,29 +114,29 @@ def test_what_cannot_be_compared_is_refused(
 def test_other_work_leaves_the_effects(tmp_path: Path, options: dict[str, str], note: str) -> None:
     server = {"server": "mysql"}
     first = replace(FIRST, options=server if "scale" in options else {**server, "loops": "8"})
-    found = both(tmp_path, first, replace(SECOND, options={**server, **options}))
-    assert all("against" in row for row in rows(found))
-    assert note in found.notes
+    result = both(tmp_path, first, replace(SECOND, options={**server, **options}))
+    assert all("against" in row for row in rows(result))
+    assert note in result.notes
 
 
 def test_other_facts_are_told(tmp_path: Path) -> None:
-    found = both(tmp_path, second=replace(SECOND, cpu_model="i486"))
-    assert found.notes == (
+    result = both(tmp_path, second=replace(SECOND, cpu_model="i486"))
+    assert result.notes == (
         "stock: cpu_model: QEMU TCG CPU version 2.5+ against i486",
         "kml: cpu_model: QEMU TCG CPU version 2.5+ against i486",
     )
 
 
 def test_facts_that_one_campaign_alone_has_are_told_in_one_line(tmp_path: Path) -> None:
-    first, second = (build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", SECOND)))
+    first, second = (build(tmp_path / name, each) for name, each in (("a", FIRST), ("b", SECOND)))
     forget(first, "cpus")
     forget(second, "command_line", "memory_kib")
     assert compare.compare_campaigns(
         reader.read_campaign(first), reader.read_campaign(second)
     ).notes == tuple(
-        f"{kernel}: recorded by {one.name} alone: {facts}"
+        f"{kernel}: recorded by {each.name} alone: {facts}"
         for kernel in ("stock", "kml")
-        for one, facts in ((first, "command_line, memory_kib"), (second, "cpus"))
+        for each, facts in ((first, "command_line, memory_kib"), (second, "cpus"))
     )
 
 
@@ -164,16 +164,16 @@ def forget(campaign: Path, *names: str) -> None:
     ],
 )
 def test_what_has_no_interval_is_undecided(tmp_path: Path, other: Recipe, aside: str) -> None:
-    found = rows(both(tmp_path, second=other))
+    result = rows(both(tmp_path, second=other))
     if aside:
-        assert any(aside in row.change.aside and row.verdict == "undecided" for row in found.values())
+        assert any(aside in row.change.aside and row.verdict == "undecided" for row in result.values())
     else:
-        assert list(found) == ["stock:/trusted against stock:/usr", "stock:/usr", "stock:/trusted"]
+        assert list(result) == ["stock:/trusted against stock:/usr", "stock:/usr", "stock:/trusted"]
 
 
 def test_no_variance_anywhere_is_undecided(tmp_path: Path) -> None:
-    found = rows(both(tmp_path, replace(FIRST, noise=0), replace(SECOND, noise=0)))
-    assert {row.verdict for row in found.values()} == {"undecided"}
+    result = rows(both(tmp_path, replace(FIRST, noise=0), replace(SECOND, noise=0)))
+    assert {row.verdict for row in result.values()} == {"undecided"}
 
 
 def test_two_controls_are_compared_by_their_arms(tmp_path: Path) -> None:
@@ -189,22 +189,22 @@ def test_the_command_prints_both_and_believes_no_host(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hostile = replace(SECOND, title="\x1b[31mred \udcff", cpu_model="i486\x07")
-    paths = [build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", hostile))]
+    paths = [build(tmp_path / name, each) for name, each in (("a", FIRST), ("b", hostile))]
     assert main(["compare", *map(str, paths)]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("A: 20251123T010203Z-5e7, the default campaign, 48 completed trials\nB: ")
-    assert r"\x1b[31mred \udcff" in told
-    assert "\x1b" not in told
-    assert "it is not a speed-up" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("A: 20251123T010203Z-5e7, the default campaign, 48 completed trials\nB: ")
+    assert r"\x1b[31mred \udcff" in printed
+    assert "\x1b" not in printed
+    assert "it is not a speed-up" in printed
     assert re.search(
         r"wisconsin: cpu_total of together, 10⁹ instructions\n  kml:/trusted against stock:/usr\n"
         r"    A −3\.\d\d % \[[^]]*\]   B −[45]\.\d\d % \[[^]]*\]   B against A −1\.\d\d % \[.*\]: they",
-        told,
+        printed,
     )
 
 
 def test_units_are_never_mixed(tmp_path: Path) -> None:
-    paths = [build(tmp_path / name, one) for name, one in (("a", FIRST), ("b", SECOND))]
+    paths = [build(tmp_path / name, each) for name, each in (("a", FIRST), ("b", SECOND))]
 
     def rename(record: Any) -> None:
         for sample in record["samples"]:

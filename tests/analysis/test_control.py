@@ -67,18 +67,18 @@ def test_the_boots_of_an_experiment_have_no_twin() -> None:
 def test_the_report_of_a_control_says_what_this_machine_can_see(tmp_path: Path) -> None:
     stored = reader.read_campaign(build(tmp_path, CONTROL))
     source = measurements.source(stored)
-    found = answer(source, stored.campaign.platform)
-    assert found.sentence == "A/A control, wisconsin of stock:/usr against itself: no false alarm."
+    reply = answer(source, stored.campaign.platform)
+    assert reply.sentence == "A/A control, wisconsin of stock:/usr against itself: no false alarm."
     assert re.search(
         r"With 6 blocks this machine cannot tell an effect within ±0\.\d\d % from none; the smallest that it "
         r"detects in four of five campaigns is ±0\.\d\d %\. Of \d+ measures that vary, \d+ differ",
-        found.figures,
+        reply.figures,
     )
     page = text(write.write_report(stored.directory))
     for words in ("A/A control.", "stock:/usr A", "stock:/usr B against stock:/usr A", "nothing but chance"):
         assert words in page
     assert "kml:/" not in page
-    assert "is no" not in found.sentence
+    assert "is no" not in reply.sentence
 
 
 def test_the_proofs_of_a_control_are_those_of_its_cell(tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
 def test_a_control_that_shows_no_spread_is_undecided(tmp_path: Path, recipe: Recipe) -> None:
     path = build(tmp_path, recipe)
     stored = reader.read_campaign(path)
-    found = answer(measurements.source(stored), stored.campaign.platform)
-    assert "undecided" in found.sentence
-    assert "smallest" not in found.figures
+    reply = answer(measurements.source(stored), stored.campaign.platform)
+    assert "undecided" in reply.sentence
+    assert "smallest" not in reply.figures
     assert control.noise(stored, stored).half_widths == {}
     assert main(["report", str(path)]) == 0
 
@@ -122,7 +122,7 @@ def test_the_control_of_the_same_machine_stands_beside_every_effect(tmp_path: Pa
     page = text(write.write_report(stored.directory))
     assert f"{of_control.name}, 6 blocks: its half-width" in page
     widths = control.noise(reader.read_campaign(of_control), stored).half_widths
-    measure = next(one for one in widths if (one.metric, one.process) == ("cpu_total", "together"))
+    measure = next(row for row in widths if (row.metric, row.process) == ("cpu_total", "together"))
     assert page.count(f"A/A ±{widths[measure] * 100:.2f} %") >= 4
     of_getpid = page[page.rindex("getpid: mean and") :]
     assert "kml:/trusted against" in of_getpid
@@ -134,9 +134,9 @@ def test_the_newest_control_counts(tmp_path: Path) -> None:
     newer = build(tmp_path, replace(CONTROL, seed=13, started_utc="2025-11-23T02:00:00Z"))
     (damaged := tmp_path / "20991231-damaged").mkdir()
     (damaged / "campaign.json").write_text("{")
-    found = control.find_control(reader.read_campaign(build(tmp_path, SERIOUS)))
-    assert found is not None
-    assert found.name == newer.name
+    stored = control.find_control(reader.read_campaign(build(tmp_path, SERIOUS)))
+    assert stored is not None
+    assert stored.name == newer.name
 
 
 @pytest.mark.parametrize("empty", [{"missing": range(1, 12)}, {"failing": range(12)}, {"noise": 0.0}])
@@ -144,9 +144,9 @@ def test_a_control_without_any_interval_hides_no_older_one(tmp_path: Path, empty
     older = build(tmp_path, replace(CONTROL, seed=12))
     build(tmp_path, replace(CONTROL, seed=13, started_utc="2025-11-23T02:00:00Z", **empty))
     path = build(tmp_path, SERIOUS)
-    found = control.find_control(reader.read_campaign(path))
-    assert found is not None
-    assert found.name == older.name
+    stored = control.find_control(reader.read_campaign(path))
+    assert stored is not None
+    assert stored.name == older.name
     assert "A/A ±" in text(write.write_report(path))
 
 

@@ -55,10 +55,16 @@ def test_what_a_campaign_measured_is_what_the_file_says(tmp_path: Path, costs: P
 
 def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path, costs: Path) -> None:
     source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
-    found = projection.projected(source, cost_model.read_cost_model(costs))
-    assert {one.comparison.control for one in found} == {STOCK_USR, CELLS[2]}
-    together = next(one for one in found if one.process is Process.TOGETHER and one.comparison == PRIMARY)
-    numbers = {name: one.estimate for name, one in together.estimates.items() if isinstance(one, Interval)}
+    projections = projection.projected(source, cost_model.read_cost_model(costs))
+    assert {each.comparison.control for each in projections} == {STOCK_USR, CELLS[2]}
+    together = next(
+        each for each in projections if each.process is Process.TOGETHER and each.comparison == PRIMARY
+    )
+    numbers = {
+        name: estimate.estimate
+        for name, estimate in together.estimates.items()
+        if isinstance(estimate, Interval)
+    }
     assert numbers == pytest.approx(
         {
             Quantity.CALLS: 8,
@@ -74,8 +80,8 @@ def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, noise=0.01)))
     )
     source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
-    found = projection.projected(source, noisy)[0].estimates
-    saved, predicted = found[Quantity.SAVED], found[Quantity.PREDICTED]
+    projections = projection.projected(source, noisy)[0].estimates
+    saved, predicted = projections[Quantity.SAVED], projections[Quantity.PREDICTED]
     assert isinstance(saved, Interval)
     assert isinstance(predicted, Interval)
     assert saved.low is not None
@@ -85,8 +91,8 @@ def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
 
 def test_without_counted_calls_nothing_is_projected(tmp_path: Path, costs: Path) -> None:
     source = measurements.source(reader.read_campaign(build(tmp_path, replace(HERE, direct=(0, 0)))))
-    for one in projection.projected(source, cost_model.read_cost_model(costs)):
-        assert set(one.estimates.values()) == {Absent(reason=NO_COUNTERS)}
+    for result in projection.projected(source, cost_model.read_cost_model(costs)):
+        assert set(result.estimates.values()) == {Absent(reason=NO_COUNTERS)}
 
 
 def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
@@ -94,8 +100,8 @@ def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, saved_ns=-1.0)))
     )
     source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
-    found = projection.projected(source, model)[0].estimates
-    assert found[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
+    projections = projection.projected(source, model)[0].estimates
+    assert projections[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
 
 
 @pytest.mark.slow
@@ -193,7 +199,7 @@ def too_much_a_call(record: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (without_name, 'field "name" is missing'),
         (another_file, 'not a file of "kmlbench costs", format 1'),
@@ -212,7 +218,11 @@ def too_much_a_call(record: Any) -> None:
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(
-    tmp_path: Path, costs: Path, damage: Callable[[Any], None], told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    costs: Path,
+    damage: Callable[[Any], None],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     record = json.loads(costs.read_text())
     del record["crc32"]
@@ -220,10 +230,10 @@ def test_what_is_wrong_with_a_file_is_named(
     costs.write_text(json.dumps(record))
     path = build(tmp_path, HERE)
     assert main(["report", str(path), "--cost-model", str(costs)]) == BAD_INPUT
-    said = capsys.readouterr().err
-    assert f"{costs}: " in said
-    assert told in said
-    assert "remedy: make the file with `kmlbench costs DIR`" in said
+    printed = capsys.readouterr().err
+    assert f"{costs}: " in printed
+    assert message in printed
+    assert "remedy: make the file with `kmlbench costs DIR`" in printed
     assert not (path / "report.html").exists()
 
 
@@ -244,7 +254,7 @@ def test_a_bit_of_a_sealed_file_is_seen(costs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "message"),
     [
         (replace(ELSEWHERE, workloads=("getpid",)), "no block has the costs"),
         (replace(ELSEWHERE, cells=CELLS[:2]), "no block has the costs"),
@@ -253,13 +263,13 @@ def test_a_bit_of_a_sealed_file_is_seen(costs: Path) -> None:
     ],
 )
 def test_a_campaign_without_costs_has_no_file(
-    tmp_path: Path, recipe: Recipe, told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, recipe: Recipe, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["costs", str(build(tmp_path, recipe))]) == BAD_INPUT
-    said = capsys.readouterr()
-    assert told in said.err
-    assert "remedy" in said.err
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert "remedy" in printed.err
+    assert printed.out == ""
 
 
 def test_a_block_without_a_cell_is_left_out(tmp_path: Path) -> None:

@@ -34,16 +34,16 @@ def explained(root: Path, recipe: Recipe, process: Process = Process.TOGETHER) -
     return explanation.explain_comparison(source_of(root, recipe), WORKLOAD, PRIMARY, process)
 
 
-def numbers(found: Mapping[Quantity, Estimate]) -> dict[Quantity, float]:
-    return {name: one.estimate for name, one in found.items() if isinstance(one, Interval)}
+def numbers(actual: Mapping[Quantity, Estimate]) -> dict[Quantity, float]:
+    return {name: each.estimate for name, each in actual.items() if isinstance(each, Interval)}
 
 
 def test_the_books_balance(tmp_path: Path) -> None:
     """2,000 queries, 16,000 direct calls, 100 ns each; 3.3 % of 1.3 s were saved."""
-    found = numbers(explained(tmp_path, EXACT).estimates)
+    explained_rows = numbers(explained(tmp_path, EXACT).estimates)
     measured = 0.033 * 1.3e9 / 2000
     loss = (measured - 800) * 2000 / 1.3e9
-    assert found == {
+    assert explained_rows == {
         Quantity.CALLS: pytest.approx(8),
         Quantity.SAVED: pytest.approx(100),
         Quantity.PREDICTED: pytest.approx(800),
@@ -73,21 +73,21 @@ def test_what_is_lost_elsewhere_takes_a_rate_of_calls_to_pay(tmp_path: Path) -> 
     """2 % lost elsewhere at 100 ns a call: at 200,000 calls in a second kernel mode pays."""
     lost = 0.02
     share = 16000 * 100e-9 / 1.3
-    found = numbers(explained(tmp_path, replace(EXACT, effect=1 + lost - share)).estimates)
-    assert found[Quantity.RESIDUE_SHARE] == pytest.approx(-lost)
-    assert found[Quantity.BREAK_EVEN] == pytest.approx(lost / 100e-9)
-    assert found[Quantity.FOR_WORTH] == pytest.approx((lost + 0.1) / 100e-9)
+    explained_rows = numbers(explained(tmp_path, replace(EXACT, effect=1 + lost - share)).estimates)
+    assert explained_rows[Quantity.RESIDUE_SHARE] == pytest.approx(-lost)
+    assert explained_rows[Quantity.BREAK_EVEN] == pytest.approx(lost / 100e-9)
+    assert explained_rows[Quantity.FOR_WORTH] == pytest.approx((lost + 0.1) / 100e-9)
 
 
 def test_at_the_break_even_rate_nothing_is_saved(tmp_path: Path) -> None:
-    found = numbers(explained(tmp_path, replace(EXACT, effect=1.0)).estimates)
-    assert found[Quantity.MEASURED] == pytest.approx(0, abs=1e-6)
-    assert found[Quantity.BREAK_EVEN] == pytest.approx(found[Quantity.RATE])
+    explained_rows = numbers(explained(tmp_path, replace(EXACT, effect=1.0)).estimates)
+    assert explained_rows[Quantity.MEASURED] == pytest.approx(0, abs=1e-6)
+    assert explained_rows[Quantity.BREAK_EVEN] == pytest.approx(explained_rows[Quantity.RATE])
 
 
 def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
     source = source_of(tmp_path, NOISY)
-    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.CLIENT)
+    explained_rows = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.CLIENT)
     cpu = next(
         measure
         for measure, _ in source.values
@@ -109,7 +109,7 @@ def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
     by_hand = intervals.mean_interval(
         {block: ((before[block] - after[block]) * 1e9 - 9000 * saved[block]) / 2000 for block in before}
     )
-    residue = found.estimates[Quantity.RESIDUE]
+    residue = explained_rows.estimates[Quantity.RESIDUE]
     assert isinstance(residue, Interval)
     assert isinstance(by_hand, Interval)
     assert residue.low is not None
@@ -121,21 +121,21 @@ def test_the_interval_is_that_of_the_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lacking", ["syscalls", WORKLOAD])
 def test_the_books_balance_where_a_block_lacks_a_part(tmp_path: Path, lacking: str) -> None:
     recipe = replace(NOISY, blocks=4)
-    failing = [one.position for one in plan(recipe) if (one.workload, one.block) == (lacking, 1)]
+    failing = [trial.position for trial in plan(recipe) if (trial.workload, trial.block) == (lacking, 1)]
     frame = kmlbench.explain(build(tmp_path, replace(recipe, failing=failing)))
     for _, rows in frame.groupby(["comparison", "process"]):
-        found = rows.set_index("quantity")
-        assert set(found["blocks"]) == {3}
+        result = rows.set_index("quantity")
+        assert set(result["blocks"]) == {3}
         for quantity in ("{}_per_query", "{}_share"):
             measured, predicted, residue = (
-                found["estimate"][quantity.format(part)] for part in ("measured", "predicted", "residue")
+                result["estimate"][quantity.format(part)] for part in ("measured", "predicted", "residue")
             )
             assert measured - predicted == pytest.approx(residue)
 
 
 def test_exact_blocks_have_no_interval(tmp_path: Path) -> None:
-    found = explained(tmp_path, EXACT).estimates
-    assert {one.unbounded for one in found.values() if isinstance(one, Interval)} == {
+    explained_rows = explained(tmp_path, EXACT).estimates
+    assert {estimate.unbounded for estimate in explained_rows.values() if isinstance(estimate, Interval)} == {
         "no variance: no interval"
     }
 
@@ -163,9 +163,9 @@ def test_the_kinds_of_calls_are_listed_by_how_many_they_are(tmp_path: Path) -> N
     ]
     first = kinds[0]
     values = [
-        one.estimate
-        for one in (first.calls, first.control, first.treated, first.saved, first.saved_per_query)
-        if isinstance(one, Interval)
+        each.estimate
+        for each in (first.calls, first.control, first.treated, first.saved, first.saved_per_query)
+        if isinstance(each, Interval)
     ]
     assert values == pytest.approx([2, 1787, 1687, 100, 200])
 
@@ -175,7 +175,7 @@ def test_a_kind_that_a_block_did_not_see_was_called_no_time_in_it(tmp_path: Path
 
     def drop(record: Any) -> None:
         if record["trial"]["block"] % 2:
-            record["samples"] = [one for one in record["samples"] if one["metric"] != "calls_futex"]
+            record["samples"] = [sample for sample in record["samples"] if sample["metric"] != "calls_futex"]
 
     edit(path / "outcomes.jsonl", drop)
     kinds = explanation.kinds(
@@ -203,15 +203,15 @@ def test_what_was_not_measured_is_no_number(
     if quantity is None:
         assert explanation.explained(source) == ()
         return
-    found = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.TOGETHER).estimates
-    assert found[quantity] == Absent(reason=reason)
-    assert isinstance(found[Quantity.MEASURED], Interval)
+    explained_rows = explanation.explain_comparison(source, WORKLOAD, PRIMARY, Process.TOGETHER).estimates
+    assert explained_rows[quantity] == Absent(reason=reason)
+    assert isinstance(explained_rows[Quantity.MEASURED], Interval)
 
 
 def test_without_counted_kinds_all_calls_are_priced_as_getpid(tmp_path: Path) -> None:
     recipe = replace(EXACT, workloads=(WORKLOAD, "syscalls"))
-    found = explained(tmp_path, recipe).estimates
-    assert numbers(found)[Quantity.SAVED] == pytest.approx(100)
+    explained_rows = explained(tmp_path, recipe).estimates
+    assert numbers(explained_rows)[Quantity.SAVED] == pytest.approx(100)
     source = measurements.source(reader.read_campaign(tmp_path / "latest"))
     assert explanation.kinds(source, WORKLOAD, PRIMARY, Process.SERVER) == ()
 
@@ -225,6 +225,6 @@ def test_a_control_and_a_workload_without_queries_explain_nothing(tmp_path: Path
 def test_a_campaign_that_really_ran(tmp_path: Path) -> None:
     """It had no syscalls: its calls are counted, and nothing is predicted."""
     source = measurements.source(reader.read_campaign(stored_campaign(tmp_path)))
-    found = explanation.explain_comparison(source, "wisconsin", PRIMARY, Process.TOGETHER).estimates
-    assert numbers(found)[Quantity.CALLS] == pytest.approx(58.6, abs=0.1)
-    assert found[Quantity.RESIDUE] == Absent(reason=syscall_costs.NO_PRICES)
+    explained_rows = explanation.explain_comparison(source, "wisconsin", PRIMARY, Process.TOGETHER).estimates
+    assert numbers(explained_rows)[Quantity.CALLS] == pytest.approx(58.6, abs=0.1)
+    assert explained_rows[Quantity.RESIDUE] == Absent(reason=syscall_costs.NO_PRICES)

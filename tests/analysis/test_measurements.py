@@ -38,18 +38,19 @@ def test_every_sample_stands_once_in_its_cell_and_block(tmp_path: Path, control:
             measure = Measure(workload=outcome.trial.workload, metric=sample.metric, process=sample.process)
             place = (measure, cell_of(outcome.trial, control=control), outcome.trial.block)
             expected.setdefault(place, []).append(sample.value)
-    found = {
+    result = {
         (*cell, block): list(values)
         for cell, blocks in measurements.source(stored).values.items()
         for block, values in blocks.items()
     }
-    assert found == expected
+    assert result == expected
 
 
 def test_samples_that_are_no_columns_yet_give_the_same(tmp_path: Path) -> None:
     stored = reader.read_campaign(build(tmp_path))
     objects = replace(
-        stored, outcomes=tuple(replace(one, samples=tuple(one.samples)) for one in stored.completed)
+        stored,
+        outcomes=tuple(replace(outcome, samples=tuple(outcome.samples)) for outcome in stored.completed),
     )
     assert measurements.source(objects) == measurements.source(stored)
 
@@ -62,7 +63,7 @@ def test_mixed_units_are_never_compared(tmp_path: Path) -> None:
 
 def test_a_unit_that_is_no_text_is_shown_as_such(tmp_path: Path) -> None:
     stored = reader.read_campaign(build(tmp_path))
-    first = next(one for one in stored.completed if one.trial.workload == "wisconsin")
+    first = next(outcome for outcome in stored.completed if outcome.trial.workload == "wisconsin")
     alone = replace(stored, outcomes=(first,))
     units = measurements.source(with_unit(alone, "x\udcff")).stored_units
     assert units[replace(CPU, metric="wall")] == "x\\udcff"
@@ -70,10 +71,12 @@ def test_a_unit_that_is_no_text_is_shown_as_such(tmp_path: Path) -> None:
 
 def with_unit(stored: StoredCampaign, unit: str) -> StoredCampaign:
     """The campaign whose first trial of wisconsin has its wall time in another unit."""
-    first = next(one for one in stored.completed if one.trial.workload == "wisconsin")
+    first = next(outcome for outcome in stored.completed if outcome.trial.workload == "wisconsin")
 
     def changed(sample: Sample) -> Sample:
         return replace(sample, unit=unit) if sample.metric == "wall" else sample
 
     other: Completed = replace(first, samples=tuple(map(changed, first.samples)))
-    return replace(stored, outcomes=(other, *(one for one in stored.outcomes if one is not first)))
+    return replace(
+        stored, outcomes=(other, *(outcome for outcome in stored.outcomes if outcome is not first))
+    )

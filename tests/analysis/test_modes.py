@@ -11,9 +11,9 @@ from kmlbench.analysis import modes
 
 def test_windows_of_a_second_mode_are_found_with_their_distance() -> None:
     values = [80_750.0 + step for step in range(-20, 20)] + [94_000.0, 94_200.0]
-    found = modes.distances(values)
-    assert [round(distance, 2) for distance in found if distance] == [0.16, 0.17]
-    assert found.index(next(filter(None, found))) == 40
+    result = modes.distances(values)
+    assert [round(distance, 2) for distance in result if distance] == [0.16, 0.17]
+    assert result.index(next(filter(None, result))) == 40
 
 
 @pytest.mark.parametrize("spread", [0.0005, 0.003, 0.02])

@@ -23,14 +23,14 @@ from kmlbench.stats.intervals import Absent, Interval, ratio_interval
 def test_a_real_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stored campaign: 3 blocks in 640 s."""
     assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "0.5%"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "pilot: 20261123T052014Z-1370b77d, QEMU TCG, instruction clock, 4 minutes a block"
-    assert told[1] == "kml:/trusted against stock:/usr, cpu_total, for ±0.50 %:"
-    assert told[3] == (
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "pilot: 20261123T052014Z-1370b77d, QEMU TCG, instruction clock, 4 minutes a block"
+    assert printed[1] == "kml:/trusted against stock:/usr, cpu_total, for ±0.50 %:"
+    assert printed[3] == (
         "  oltp_point_select (together): 4 blocks, 14 minutes; 6 blocks, 22 minutes to reach it with 80 % "
         "probability; now ±0.48 % with 3 blocks"
     )
-    assert len(told) == 6
+    assert len(printed) == 6
 
 
 def later(path: Path, hours: float, boots: range) -> None:
@@ -51,9 +51,9 @@ def test_a_clock_that_jumps_is_not_planned_with(
     path = stored_campaign(tmp_path)
     later(path, hours, range(2, 6))
     assert main(["plan", str(path), "--half-width", "0.5%"]) == 0
-    told = capsys.readouterr().out
-    assert "4 minutes a block" in told
-    assert "4 blocks, 14 minutes; 6 blocks" in told
+    printed = capsys.readouterr().out
+    assert "4 minutes a block" in printed
+    assert "4 blocks, 14 minutes; 6 blocks" in printed
 
 
 def test_a_night_between_a_campaign_and_its_resumption_is_not_planned_with(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
     for trial in campaign["plan"]:
         trial["pair"] = trial["block"] % 2
     (path / "campaign.json").write_text(json.dumps(campaign))
-    edit(path / "outcomes.jsonl", lambda one: one["trial"].update(pair=one["trial"]["block"] % 2))
+    edit(path / "outcomes.jsonl", lambda record: record["trial"].update(pair=record["trial"]["block"] % 2))
     for facts in path.glob("raw/boot-*/facts.json"):
         boot = json.loads(facts.read_text())
         facts.write_text(json.dumps({**boot, "pair": boot["boot"] // 2 % 2}))
@@ -99,24 +99,24 @@ def test_a_block_is_the_time_of_all_pairs_of_hosts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "told"),
+    ("metric", "message"),
     [("wal", "'wal'; did you mean 'wall'?"), ("nope", "'nope'; known: cpu_system, cpu_total, cpu_user,")],
 )
 def test_a_metric_that_no_workload_has(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str, told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str, message: str
 ) -> None:
     assert main(["plan", str(stored_campaign(tmp_path)), "--half-width", "1%", "--metric", metric]) == 2
-    said = capsys.readouterr()
-    assert f"--metric: no workload of this campaign has {told}" in said.err
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert f"--metric: no workload of this campaign has {message}" in printed.err
+    assert printed.out == ""
 
 
 def test_any_metric_of_any_process_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--half-width", "1%", "--metric", "pass_cpu", "--process", "server"]
     assert main(["plan", str(stored_campaign(tmp_path)), *options]) == 0
-    told = capsys.readouterr().out
-    assert "getpid (server): undecided: kml:/trusted: not measured" in told
-    assert re.search(r"wisconsin \(server\): \d+ blocks, .*; now ±\d\.\d\d % with 3 blocks", told)
+    printed = capsys.readouterr().out
+    assert "getpid (server): undecided: kml:/trusted: not measured" in printed
+    assert re.search(r"wisconsin \(server\): \d+ blocks, .*; now ±\d\.\d\d % with 3 blocks", printed)
 
 
 def test_a_process_that_nobody_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,13 +138,13 @@ def test_the_planned_blocks_reach_the_half_width_more_often_than_not(tmp_path: P
     )
     source = measurements.source(stored)
     measure = main_measure(source, "wisconsin")
-    found = pilot.plan(source.ratio(measure, source.primary), half_width=0.005)
-    assert isinstance(found, pilot.Plan)
-    assert found.likely is not None
-    assert found.assured is not None
-    assert found.likely % 2 == 0
-    assert found.likely <= found.assured
-    reached = [width(tmp_path / str(seed), found.assured, noise, seed) <= 0.005 for seed in range(20, 28)]
+    planned = pilot.plan(source.ratio(measure, source.primary), half_width=0.005)
+    assert isinstance(planned, pilot.Plan)
+    assert planned.likely is not None
+    assert planned.assured is not None
+    assert planned.likely % 2 == 0
+    assert planned.likely <= planned.assured
+    reached = [width(tmp_path / str(seed), planned.assured, noise, seed) <= 0.005 for seed in range(20, 28)]
     assert sum(reached) >= 5
 
 
@@ -208,6 +208,6 @@ def test_what_is_absent_has_its_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize("confidence", [0.95, 0.97])
 def test_a_plan_is_made_at_the_level_of_its_pilot(confidence: float) -> None:
     ratio = Interval(estimate=1.0, low=0.99, high=1 / 0.99, blocks=20, confidence=confidence)
-    found = pilot.plan(ratio, half_width=1 / 0.989999 - 1)
-    assert isinstance(found, pilot.Plan)
-    assert found.likely == 20
+    planned = pilot.plan(ratio, half_width=1 / 0.989999 - 1)
+    assert isinstance(planned, pilot.Plan)
+    assert planned.likely == 20

@@ -48,9 +48,9 @@ def violations(driver: Chrome) -> dict[str, str]:
         " !rule.tags.includes('experimental') && !rule.tags.includes('deprecated')).map(rule => rule.ruleId)",
         WCAG_22_AA,
     )
-    found = axe.run(options={"runOnly": {"type": "rule", "values": rules}})
-    assert {"image-alt", "target-size", "scrollable-region-focusable"} <= ruled(found)
-    return {**first_places(found["violations"]), **poor_contrasts(driver, axe)}
+    result = axe.run(options={"runOnly": {"type": "rule", "values": rules}})
+    assert {"image-alt", "target-size", "scrollable-region-focusable"} <= ruled(result)
+    return {**first_places(result["violations"]), **poor_contrasts(driver, axe)}
 
 
 def injected(driver: Chrome) -> Axe:
@@ -69,14 +69,14 @@ def poor_contrasts(driver: Chrome, axe: Axe) -> dict[str, str]:
         "document.body.style.maxWidth = 'none';"
         "for (const one of document.querySelectorAll('.scroll')) one.style.overflow = 'visible'"
     )
-    found = axe.run(options={"runOnly": {"type": "rule", "values": ["color-contrast"]}})
-    assert ruled(found) == {"color-contrast"}
-    return first_places((*found["violations"], *found["incomplete"]))
+    result = axe.run(options={"runOnly": {"type": "rule", "values": ["color-contrast"]}})
+    assert ruled(result) == {"color-contrast"}
+    return first_places((*result["violations"], *result["incomplete"]))
 
 
-def ruled(found: Mapping[str, Any]) -> set[str]:
+def ruled(actual: Mapping[str, Any]) -> set[str]:
     """The rules that were applied to something."""
-    return {rule["id"] for kind in ("passes", "violations", "incomplete") for rule in found[kind]}
+    return {rule["id"] for kind in ("passes", "violations", "incomplete") for rule in actual[kind]}
 
 
 def first_places(rules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -122,9 +122,11 @@ def test_the_first_screen_is_the_answer(chrome: Chrome, pages: dict[str, Path], 
 
 def test_sections_stand_in_the_order_of_a_reader(chrome: Chrome, pages: dict[str, Path]) -> None:
     with browser(chrome, pages["holes"], width=1280) as driver:
-        found = [one.get_attribute("id") for one in driver.find_elements(By.CSS_SELECTOR, "main > section")]
-        levels = [int(one.tag_name[1]) for one in driver.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
-    assert found == [
+        result = [
+            element.get_attribute("id") for element in driver.find_elements(By.CSS_SELECTOR, "main > section")
+        ]
+        levels = [int(element.tag_name[1]) for element in driver.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
+    assert result == [
         *("answer", "table-2", "getpid", "calls", "throughput", "latency", "cpu", "counters", "explanation"),
         *("what", "facts", "proofs", "holes", "again", "files"),
     ]
@@ -200,8 +202,8 @@ def test_no_script_and_no_address_but_the_pages_own_is_used(chrome: Chrome, page
             "document.body.click()"
         )
         assert driver.execute_script("return window.ran") is None
-        said = " ".join(one["message"] for one in driver.get_log("browser"))
-        assert said.count("Content Security Policy") >= 2
+        text = " ".join(row["message"] for row in driver.get_log("browser"))
+        assert text.count("Content Security Policy") >= 2
 
 
 def test_every_link_leads_somewhere(chrome: Chrome, pages: dict[str, Path]) -> None:
@@ -229,11 +231,13 @@ def test_printed_no_table_is_cut_off(chrome: Chrome, pages: dict[str, Path], nam
         )
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
         printed = driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
-    found = PdfReader(io.BytesIO(b64decode(printed["data"])))
-    assert 3 <= len(found.pages) <= 40
-    assert {(round(page.mediabox.width), round(page.mediabox.height)) for page in found.pages} == {(842, 595)}
-    told = _letters("".join(page.extract_text() for page in found.pages))
-    assert [cell for cell in cells if _letters(cell) not in told] == []
+    result = PdfReader(io.BytesIO(b64decode(printed["data"])))
+    assert 3 <= len(result.pages) <= 40
+    assert {(round(page.mediabox.width), round(page.mediabox.height)) for page in result.pages} == {
+        (842, 595)
+    }
+    text = _letters("".join(page.extract_text() for page in result.pages))
+    assert [cell for cell in cells if _letters(cell) not in text] == []
 
 
 def test_printed_a_table_has_its_headings_on_every_page(chrome: Chrome, pages: dict[str, Path]) -> None:

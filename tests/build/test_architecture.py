@@ -41,9 +41,9 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_nothing_is_built(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words.split()) == MACHINE
-    told = capsys.readouterr().err
-    assert "this machine is aarch64, and kernels, images and programs are built on x86_64" in told
-    assert "stored campaigns can be read anywhere" in told
+    printed = capsys.readouterr().err
+    assert "this machine is aarch64, and kernels, images and programs are built on x86_64" in printed
+    assert "stored campaigns can be read anywhere" in printed
 
 
 def test_no_campaign_on_guests_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_what_a_killed_build_left_goes_with_the_next_of_another_entry(tmp_path: 
     child.kill()
     child.wait()
     Cache(tmp_path).ensure("thing", {"content": "3"}, build, need_gib=0)
-    assert entries(tmp_path) == sorted(content_key({"content": one}) for one in "23")
+    assert entries(tmp_path) == sorted(content_key({"content": each}) for each in "23")
 
 
 def test_two_builds_at_once_build_once(tmp_path: Path) -> None:
@@ -135,15 +135,15 @@ def test_the_key_does_not_depend_on_the_order_of_its_parts() -> None:
 
 
 def test_the_hash_of_files_covers_names_and_contents(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_text("1")
+    item, two = tmp_path / "one", tmp_path / "two"
+    item.write_text("1")
     two.write_text("2")
-    before = hash_files([one, two])
-    assert hash_files([two, one]) == before
+    before = hash_files([item, two])
+    assert hash_files([two, item]) == before
     two.write_text("3")
-    assert hash_files([one, two]) != before
+    assert hash_files([item, two]) != before
     two.write_text("2")
-    assert hash_files([one, two.rename(tmp_path / "three")]) != before
+    assert hash_files([item, two.rename(tmp_path / "three")]) != before
 
 
 def test_the_default_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

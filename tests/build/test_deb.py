@@ -60,7 +60,7 @@ def test_a_configuration_is_read_plain_or_compressed(tmp_path: Path, pack: Calla
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "not the configuration of an x86-64 kernel"),
         (b"CONFIG_ARM64=y\n", "not the configuration of an x86-64 kernel"),
@@ -68,18 +68,18 @@ def test_a_configuration_is_read_plain_or_compressed(tmp_path: Path, pack: Calla
         (gzip.compress(USER.encode())[:-9], "cannot be read"),
     ],
 )
-def test_what_is_no_configuration_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_configuration_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "config"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         deb.request(str(file))
 
 
 def test_a_configuration_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["kernel", "deb", "/nowhere/config"]) == 2
-    said = capsys.readouterr().err
-    assert "/nowhere/config cannot be read" in said
-    assert "remedy: " in said
+    printed = capsys.readouterr().err
+    assert "/nowhere/config cannot be read" in printed
+    assert "remedy: " in printed
 
 
 def test_the_word_lean_is_the_configuration_of_the_guests() -> None:

@@ -24,9 +24,9 @@ def test_a_machine_without_a_compiler_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(instrument, "BUILD", tmp_path / "build")
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("MAKEFLAGS", "-e")
-    found = instrument.ensure()
-    assert isinstance(found, Unavailable)
-    assert "no-such-compiler" in found.reason
+    result = instrument.ensure()
+    assert isinstance(result, Unavailable)
+    assert "no-such-compiler" in result.reason
 
 
 def qemu_that_refuses(directory: Path, words: str) -> str:
@@ -45,9 +45,9 @@ def test_a_qemu_without_plugins_is_quoted(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_answer_that_is_none_is_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", qemu_that_refuses(tmp_path, ""))
     (tmp_path / QEMU).write_text("#!/bin/sh\necho welcome\n")
-    found = instrument.probe(tmp_path / "plugin.so")
-    assert isinstance(found, Unavailable)
-    assert "did not answer" in found.reason
+    result = instrument.probe(tmp_path / "plugin.so")
+    assert isinstance(result, Unavailable)
+    assert "did not answer" in result.reason
 
 
 def test_a_tree_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

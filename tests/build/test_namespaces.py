@@ -64,27 +64,28 @@ def test_a_command_has_mounts_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_a_chroot_whose_root_is_no_mount_point_builds_another_way(tmp_path: Path) -> None:
-    said = in_chroot(tmp_path, "unshare", "--mount", "true", propagation="private")
-    assert "cannot change root filesystem propagation" in said
+    text = in_chroot(tmp_path, "unshare", "--mount", "true", propagation="private")
+    assert "cannot change root filesystem propagation" in text
     (tmp_path / "root").rename(tmp_path / "before")
-    said = in_chroot(tmp_path, sys.executable, "-c", CODE, propagation="private")
-    assert said.startswith("unshare --propagation unchanged --mount --pid ")
+    text = in_chroot(tmp_path, sys.executable, "-c", CODE, propagation="private")
+    assert text.startswith("unshare --propagation unchanged --mount --pid ")
 
 
 @pytest.mark.slow
 def test_a_chroot_out_of_which_mounts_are_seen_is_refused_with_the_reason(tmp_path: Path) -> None:
-    said = in_chroot(tmp_path, sys.executable, "-c", CODE, propagation="shared")
-    assert "does not let a guest image be built: unshare: cannot change root filesystem propagation" in said
-    assert "what is mounted in a namespace of its own is seen outside" in said
-    assert "mount --bind DIR DIR" in said
+    text = in_chroot(tmp_path, sys.executable, "-c", CODE, propagation="shared")
+    assert "does not let a guest image be built: unshare: cannot change root filesystem propagation" in text
+    assert "what is mounted in a namespace of its own is seen outside" in text
+    assert "mount --bind DIR DIR" in text
     assert "kmlbench-probe" not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_without_the_capability_it_is_refused_with_the_reason_or_done_as_a_user() -> None:
     argv = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", sys.executable, "-c", CODE)
-    said = check(argv, timeout_s=60).stdout
+    printed = check(argv, timeout_s=60).stdout
     assert (
-        said.startswith("unshare --map-root-user ") or "does not let a guest image be built: unshare" in said
+        printed.startswith("unshare --map-root-user ")
+        or "does not let a guest image be built: unshare" in printed
     )
 
 

@@ -74,8 +74,8 @@ def test_every_fault_of_options_and_file_is_told_at_once(
         "x",
     ]
     assert run_benchmark(["--hosts", str(hosts), *options, "--server", "postgres"]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert printed.out == ""
     for fault in (
         "--bloks: unknown option; did you mean --blocks?",
         "--blocks: campaign: blocks: 0 is not between 1 and 1000",
@@ -86,8 +86,8 @@ def test_every_fault_of_options_and_file_is_told_at_once(
         "host 'stock': the key 'cpu_model' is missing",
         "unknown key; did you mean 'cpu_model'?",
     ):
-        assert fault in told.err
-    assert "Traceback" not in told.err
+        assert fault in printed.err
+    assert "Traceback" not in printed.err
 
 
 @pytest.mark.parametrize("arguments", [["--blocks"], ["extra"], ["--block", "3"]])
@@ -113,7 +113,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert run_benchmark(["--hosts", HOSTS, *options]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
     assert [line[:5] for line in lines[:8]] == [f"{position:04d}-" for position in range(8)]
-    told = "\n".join(lines[8:])
+    text = "\n".join(lines[8:])
     for sentence in (
         "pair 1: the stock kernel on the guest stock (2048 MiB, processors: 1), the kml kernel on the",
         "built first, since not in the cache: the stock kernel, the kml kernel, the image with mysql",
@@ -121,9 +121,9 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
         "results: a new directory below results",
         "the time is a guess",
     ):
-        assert sentence in told
-    assert "it may end" not in told
-    assert "draws its own" not in told
+        assert sentence in text
+    assert "it may end" not in text
+    assert "draws its own" not in text
     assert summary.startswith("8 trials in 2 boots, about ")
     assert summary.endswith("; seed 5")
 
@@ -157,12 +157,12 @@ def test_a_control_plans_one_cell_twice(
 def test_a_dry_run_names_real_hosts_and_the_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hosts = real_hosts(tmp_path)
     assert run_benchmark(["--hosts", str(hosts), "--dry-run", "--stop-at", "0.5%", "--control"]) == 0
-    told = capsys.readouterr().out
-    assert "pair 1: the stock kernel on stock (192.0.2.1)\n" in told
-    assert "cache" not in told
-    assert "built" not in told
-    assert "the question: stock:/usr B against stock:/usr A, by cpu_total of getpid" in told
-    assert "it may end after 6 blocks, and every 2 more, once the interval is within ±0.5 %" in told
+    printed = capsys.readouterr().out
+    assert "pair 1: the stock kernel on stock (192.0.2.1)\n" in printed
+    assert "cache" not in printed
+    assert "built" not in printed
+    assert "the question: stock:/usr B against stock:/usr A, by cpu_total of getpid" in printed
+    assert "it may end after 6 blocks, and every 2 more, once the interval is within ±0.5 %" in printed
 
 
 def real_hosts(directory: Path, *, reboot: bool = False) -> Path:
@@ -202,7 +202,7 @@ def test_a_control_needs_no_login_of_the_kernel_that_it_does_not_boot(
 def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {
+    text = {
         True: "the hosts are rebooted for each boot of the plan",
         False: "the hosts are not rebooted: a boot of the plan is a connection to the running kernel",
     }
@@ -210,8 +210,8 @@ def test_a_dry_run_says_what_a_boot_of_a_real_host_is(
         (directory := tmp_path / str(reboot)).mkdir()
         assert run_benchmark(["--hosts", str(real_hosts(directory, reboot=reboot)), "--dry-run"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert told[reboot] in lines
-        assert told[not reboot] not in lines
+        assert text[reboot] in lines
+        assert text[not reboot] not in lines
 
 
 def test_a_control_on_real_hosts_asks_the_one_that_it_needs(
@@ -297,9 +297,9 @@ def test_errors_become_exit_codes_without_a_traceback(
 
     monkeypatch.setattr(write, "write_report", fail)
     assert main(["report", "anywhere"]) == code
-    told = capsys.readouterr().err
-    assert str(error) in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert str(error) in printed
+    assert "Traceback" not in printed
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,9 +317,9 @@ def test_no_qemu_is_told_with_a_remedy_before_anything_starts(
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name, **more: None if "qemu" in name else which(name, **more))
     assert run_benchmark(["--hosts", HOSTS, "--results", str(tmp_path / "results")]) == 3
-    told = capsys.readouterr().err
-    assert "qemu-system-x86_64 is not installed on this machine" in told
-    assert "remedy: run `make setup`" in told
+    printed = capsys.readouterr().err
+    assert "qemu-system-x86_64 is not installed on this machine" in printed
+    assert "remedy: run `make setup`" in printed
     assert not (tmp_path / "results").exists()
 
 
@@ -389,8 +389,10 @@ def test_the_version_of_package_and_source(
     program = {"kmlbench": main, "run-benchmark": run_benchmark}[parser.prog]
     with pytest.raises(SystemExit, match="0"):
         program(["--version"])
-    found = rf"{parser.prog} {version('kmlbench')}, source ([0-9a-f]{{40}}(-dirty-[0-9a-f]{{12}})?|unknown)\n"
-    assert re.fullmatch(found, capsys.readouterr().out)
+    result = (
+        rf"{parser.prog} {version('kmlbench')}, source ([0-9a-f]{{40}}(-dirty-[0-9a-f]{{12}})?|unknown)\n"
+    )
+    assert re.fullmatch(result, capsys.readouterr().out)
 
 
 @pytest.mark.slow

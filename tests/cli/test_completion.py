@@ -33,7 +33,7 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
-                below = [f"{name} {one}" for one in verbs(inner)]
+                below = [f"{name} {verb}" for verb in verbs(inner)]
                 yield from below or [name]
 
 
@@ -41,7 +41,7 @@ PARSERS = {"run-benchmark": benchmark_parser(), "kmlbench": kmlbench_parser()}
 ANSWER_S = 60.0
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def script_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     assert main(words) == 0
     return capsys.readouterr().out
@@ -51,7 +51,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_the_manual_has_every_option_verb_and_exit_code(
     capsys: pytest.CaptureFixture[str], program: str
 ) -> None:
-    page = said(capsys, "manual", program).replace(r"\-", "-")
+    page = script_of(capsys, "manual", program).replace(r"\-", "-")
     # What prints this very text is in the synopsis, by its short name.
     for option in set(option_names(PARSERS[program])) - {"--help"}:
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", page), option
@@ -65,7 +65,7 @@ def test_the_manual_has_every_option_verb_and_exit_code(
 def test_the_manual_is_what_troff_understands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for program in PARSERS:
         path = tmp_path / f"{program}.1"
-        path.write_text(said(capsys, "manual", program))
+        path.write_text(script_of(capsys, "manual", program))
         lines = [line for line in path.read_text().splitlines() if line.startswith(".")]
         assert {line.split()[0] for line in lines} <= {".TH", ".SH", ".B", ".TP", ".PP"}
 
@@ -92,8 +92,8 @@ def test_the_page_of_commands_has_every_workload(workload: str) -> None:
 def test_every_error_has_its_exit_code() -> None:
     def below(kind: type[errors.KmlbenchError]) -> Iterator[type[errors.KmlbenchError]]:
         yield kind
-        for one in kind.__subclasses__():
-            yield from below(one)
+        for subclass in kind.__subclasses__():
+            yield from below(subclass)
 
     raised = {kind.exit_code for kind in below(errors.KmlbenchError)}
     assert {0, INTERRUPTED, HUNG_UP, *raised} == set(errors.MEANINGS)
@@ -128,7 +128,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "actual"),
     [
         ("run-benchmark --re", ["--results", "--resume"]),
         ("run-benchmark --js", ["--json"]),
@@ -153,7 +153,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         ("kmlbench completion z", ["zsh"]),
     ],
 )
-def test_bash_completes(place: Path, line: str, found: list[str]) -> None:
+def test_bash_completes(place: Path, line: str, actual: list[str]) -> None:
     ran = subprocess.run(
         ("bash", "--norc", "-c", BASH, "bash", *line.split(" ")),
         cwd=place,
@@ -162,7 +162,7 @@ def test_bash_completes(place: Path, line: str, found: list[str]) -> None:
         check=True,
     )
     assert ran.stderr == ""
-    assert sorted(ran.stdout.split()) == sorted(found)
+    assert sorted(ran.stdout.split()) == sorted(actual)
     assert not (place / "owned").exists()
 
 

@@ -36,15 +36,15 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         del directory
         release = RELEASES[planned.kernel]
         factor = drawn.gauss(1, 0.01)
-        exchanges = [one for trial in planned.trials for one in getpid(trial.variant, release=release)]
-        script = [*inspecting(release=release), *(slower(one, factor) for one in exchanges)]
+        exchanges = [each for trial in planned.trials for each in getpid(trial.variant, release=release)]
+        script = [*inspecting(release=release), *(slower(exchange, factor) for exchange in exchanges)]
         played = [*script, Exchange(argv=("dmesg",))]
         with FakeHost(name=planned.kernel, script=played, anytime=(FORGET,)) as host:
             yield Booted(host=host, facts={})
 
     def started(*options: str) -> StoredCampaign:
-        told = ["--hosts", HOSTS, "--results", str(tmp_path), "--workloads", "getpid", "--scale", "1"]
-        assert run_benchmark([*told, *options]) == 0
+        text = ["--hosts", HOSTS, "--results", str(tmp_path), "--workloads", "getpid", "--scale", "1"]
+        assert run_benchmark([*text, *options]) == 0
         return reader.read_campaign(tmp_path / "latest")
 
     ready = Ready(machines=boot, platform=Platform.INSTRUCTIONS, clock=Clock.INSTRUCTIONS, releases=RELEASES)

@@ -51,9 +51,9 @@ def test_a_rule_holds_with_its_whole_interval(
     pair: tuple[str, str], rule: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *pair, "--fail-if", rule]) == code
-    told = capsys.readouterr()
-    assert f"rule: {rule}: {'holds' if code else 'does not hold'}: " in told.out
-    assert (f"kmlbench: {rule}: holds: " in told.err) is (code == HOLDS)
+    printed = capsys.readouterr()
+    assert f"rule: {rule}: {'holds' if code else 'does not hold'}: " in printed.out
+    assert (f"kmlbench: {rule}: holds: " in printed.err) is (code == HOLDS)
 
 
 def test_of_several_rules_all_that_hold_are_named(
@@ -62,16 +62,16 @@ def test_of_several_rules_all_that_hold_are_named(
     rules = ("wisconsin.cpu_total > +3%", "wisconsin.cpu_total > +1%", "getpid.cpu_total > 1%")
     given = [word for rule in rules for word in ("--fail-if", rule)]
     assert main(["compare", *pair, *given]) == HOLDS
-    told = capsys.readouterr().err
-    assert [rule in told for rule in rules] == [False, True, True]
-    assert "remedy: look for what changed" in told
+    printed = capsys.readouterr().err
+    assert [rule in printed for rule in rules] == [False, True, True]
+    assert "remedy: look for what changed" in printed
 
 
 def test_without_an_interval_a_rule_is_undecided_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = replace(FIRST, blocks=1)
-    paths = [str(build(tmp_path / name, each)) for name, each in (("a", one), ("b", replace(one, seed=8)))]
+    item = replace(FIRST, blocks=1)
+    paths = [str(build(tmp_path / name, each)) for name, each in (("a", item), ("b", replace(item, seed=8)))]
     assert main(["compare", *paths, "--fail-if", "wisconsin.cpu_total > -50%"]) == 0
     assert "wisconsin.cpu_total > -50%: undecided: " in capsys.readouterr().err
 
@@ -94,9 +94,9 @@ def test_a_rule_about_nothing_is_bad_input(
     pair: tuple[str, str], rule: str, cause: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", *pair, "--fail-if", rule]) == BAD_INPUT
-    told = capsys.readouterr()
-    assert cause in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert cause in printed.err
+    assert printed.out == ""
 
 
 def test_json_and_csv_have_the_numbers_of_the_effects(

@@ -82,11 +82,11 @@ def test_once_ends_in_good_order_and_says_how_to_go_on(
     with campaign(tmp_path) as child:
         assert len(guests_below(tmp_path)) == 1
         child.send_signal(number)
-        _, told = child.communicate(timeout=GONE_S)
+        _, printed = child.communicate(timeout=GONE_S)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert child.returncode == 130
-    assert f"`run-benchmark --resume {directory}` resumes it" in told
-    assert "Traceback" not in told
+    assert f"`run-benchmark --resume {directory}` resumes it" in printed
+    assert "Traceback" not in printed
     require_nothing_left(tmp_path)
     assert (directory / "raw" / "boot-0000" / "dmesg").exists()
     assert len(reader.read_campaign(directory).completed) == 1
@@ -101,9 +101,9 @@ def test_once_ends_in_good_order_and_says_how_to_go_on(
 def test_pairs_end_the_trials_that_run(tmp_path: Path) -> None:
     with campaign(tmp_path, pairs=2, trial_s=1.0) as child:
         child.send_signal(signal.SIGTERM)
-        _, told = child.communicate(timeout=GONE_S)
+        _, printed = child.communicate(timeout=GONE_S)
     assert child.returncode == 130
-    assert "stopping once the running trials have ended" in told
+    assert "stopping once the running trials have ended" in printed
     require_nothing_left(tmp_path)
     (directory,) = (path.parent for path in (tmp_path / "results").glob("2*/campaign.json"))
     assert len(reader.read_campaign(directory).completed) == 4
@@ -144,9 +144,9 @@ def test_a_build_that_is_told_to_end_ends_its_compilers(tmp_path: Path) -> None:
     ) as child:
         compiler = os.pidfd_open(int(pid_file.read_text()))
         child.send_signal(signal.SIGTERM)
-        _, told = child.communicate(timeout=GONE_S)
+        _, printed = child.communicate(timeout=GONE_S)
     assert child.returncode == 130
-    assert "kmlbench: interrupted" in told
+    assert "kmlbench: interrupted" in printed
     with os.fdopen(compiler) as process:
         assert select.select([process], [], [], GONE_S)[0]
 

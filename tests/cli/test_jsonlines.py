@@ -33,12 +33,12 @@ Line = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports take seconds, and these tests are about what is told."""
+    """Reports take seconds, and these tests are about what is benchmark."""
     monkeypatch.setattr(write, "write_report", lambda directory, **_: directory / "report.html")
 
 
-class Told:
-    """Runs `run-benchmark --json` on played hosts; what it told."""
+class Benchmark:
+    """Runs `run-benchmark --json` on played hosts; what it benchmark."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         self.directory, self.results = directory, directory / "results"
@@ -52,28 +52,30 @@ class Told:
     def benchmark(self, *options: str) -> list[Line]:
         self._capsys.readouterr()
         code = run_benchmark(["--results", str(self.results), "--json", *options])
-        said = self._capsys.readouterr()
-        lines = [json.loads(line) for line in said.out.splitlines()]
+        printed = self._capsys.readouterr()
+        lines = [json.loads(line) for line in printed.out.splitlines()]
         for line in lines:
             jsonschema.validate(line, SCHEMA)
         assert [line["event"] for line in lines].index("end") == len(lines) - 1
         assert lines[-1]["exit_code"] == code
-        assert lines[-1]["error"] is None or lines[-1]["error"] in said.err
-        assert said.out.isascii()
+        assert lines[-1]["error"] is None or lines[-1]["error"] in printed.err
+        assert printed.out.isascii()
         return lines
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    return Told(tmp_path, monkeypatch, capsys)
+def benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Benchmark:
+    return Benchmark(tmp_path, monkeypatch, capsys)
 
 
 def events(lines: Sequence[Line]) -> list[str]:
     return [line["event"] for line in lines]
 
 
-def test_a_campaign_from_its_plan_to_its_end(told: Told) -> None:
-    lines = told.run(blocks=1)
+def test_a_campaign_from_its_plan_to_its_end(benchmark: Benchmark) -> None:
+    lines = benchmark.run(blocks=1)
     trial = ["trial_begun", "trial_ended", "progress"]
     boot = ["boot", "stage", *trial, *trial, "stage"]
     assert events(lines) == ["plan", "begin", *boot, *boot, "end"]
@@ -88,11 +90,11 @@ def test_a_campaign_from_its_plan_to_its_end(told: Told) -> None:
     assert lines[-3]["left_s"] == 0
 
 
-def test_the_running_ratio_is_never_final(told: Told) -> None:
+def test_the_running_ratio_is_never_final(benchmark: Benchmark) -> None:
     def noisy(boot: Boot) -> list[Exchange]:
         return [slower(exchange, 1 + boot.index / 100) for exchange in whole(boot)]
 
-    ratios = [line["running_ratio"] for line in told.run(script=noisy) if line["event"] == "progress"]
+    ratios = [line["running_ratio"] for line in benchmark.run(script=noisy) if line["event"] == "progress"]
     assert {ratio["final"] for ratio in ratios} == {False}
     assert [ratio["blocks"] for ratio in ratios][-1] == 2
     assert ratios[0]["estimate"] is None
@@ -100,34 +102,34 @@ def test_the_running_ratio_is_never_final(told: Told) -> None:
     assert ratios[-1]["low"] < ratios[-1]["estimate"] < ratios[-1]["high"]
 
 
-def test_pairs_write_whole_lines(told: Told) -> None:
-    lines = told.run(blocks=4, pairs=2)
+def test_pairs_write_whole_lines(benchmark: Benchmark) -> None:
+    lines = benchmark.run(blocks=4, pairs=2)
     assert {line["pair"] for line in lines if line["event"] == "boot"} == {0, 1}
     assert lines[-1]["completed"] == 16
 
 
-def test_looking_at_the_ratio_does_not_change_when_a_rule_ends_the_campaign(told: Told) -> None:
+def test_looking_at_the_ratio_does_not_change_when_a_rule_ends_the_campaign(benchmark: Benchmark) -> None:
     def noisy(boot: Boot) -> list[Exchange]:
         factor = 1 + (boot.index * 7 % 5) / 500
         return [slower(exchange, factor) for exchange in whole(boot)]
 
     options = ("--stop-at", "1%", "--seed", "3")
-    watched = told.run(*options, script=noisy, blocks=10)[-1]
+    watched = benchmark.run(*options, script=noisy, blocks=10)[-1]
     stored = reader.read_campaign(Path(watched["directory"]))
-    hosts = str(told.directory / "hosts.yaml")
-    assert run_benchmark(["--results", str(told.results), "--hosts", hosts, *options]) == 0
-    unseen = reader.read_campaign((told.results / "latest").resolve())
+    hosts = str(benchmark.directory / "hosts.yaml")
+    assert run_benchmark(["--results", str(benchmark.results), "--hosts", hosts, *options]) == 0
+    unseen = reader.read_campaign((benchmark.results / "latest").resolve())
     assert unseen.directory != stored.directory
-    assert [one.trial for one in unseen.outcomes] == [one.trial for one in stored.outcomes]
+    assert [outcome.trial for outcome in unseen.outcomes] == [outcome.trial for outcome in stored.outcomes]
     assert len(stored.missing) > 0
 
 
-def test_a_dry_run_is_its_plan(told: Told) -> None:
-    lines = told.run("--dry-run", "--seed", "5")
+def test_a_dry_run_is_its_plan(benchmark: Benchmark) -> None:
+    lines = benchmark.run("--dry-run", "--seed", "5")
     assert events(lines) == ["plan", "end"]
     assert lines[0]["seed"] == 5
     assert lines[-1]["directory"] is None
-    assert not told.results.exists()
+    assert not benchmark.results.exists()
 
 
 def wrong_level(boot: Boot) -> list[Exchange]:
@@ -148,8 +150,8 @@ ENDS: dict[int, Script] = {
 
 
 @pytest.mark.parametrize("code", ENDS)
-def test_the_end_of_a_campaign_that_ends_otherwise(told: Told, code: int) -> None:
-    end = told.run(script=ENDS[code], blocks=1)[-1]
+def test_the_end_of_a_campaign_that_ends_otherwise(benchmark: Benchmark, code: int) -> None:
+    end = benchmark.run(script=ENDS[code], blocks=1)[-1]
     assert end["exit_code"] == code
     assert Path(end["directory"]).is_dir()
     assert (end["error"] is None) is (code == 5)
@@ -158,64 +160,66 @@ def test_the_end_of_a_campaign_that_ends_otherwise(told: Told, code: int) -> Non
 
 @pytest.mark.parametrize(("error", "code"), [(MachineError("no space"), 3), (HostError("no answer"), 4)])
 def test_the_end_of_a_campaign_that_never_began(
-    told: Told, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("kmlbench.run.session.claimed_machines", fail)
-    lines = told.run(blocks=1)
+    lines = benchmark.run(blocks=1)
     assert events(lines) == ["plan", "end"]
     assert (lines[-1]["exit_code"], lines[-1]["directory"]) == (code, None)
 
 
 def test_a_bug_is_an_end_too_and_keeps_its_traceback(
-    told: Told, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def buggy(boot: Boot) -> list[Exchange]:
         return whole(boot) * (1 // (1 - boot.index))
 
     with pytest.raises(ZeroDivisionError):
-        told.run(script=buggy, blocks=1)
+        benchmark.run(script=buggy, blocks=1)
     end = json.loads(capsys.readouterr().out.splitlines()[-1])
     jsonschema.validate(end, SCHEMA)
     assert (end["event"], end["exit_code"], end["completed"]) == ("end", 1, 2)
     assert end["error"].startswith("ZeroDivisionError: ")
     stage(monkeypatch, Playing())
-    assert told.benchmark("--resume", end["directory"])[-1]["completed"] == 4
+    assert benchmark.benchmark("--resume", end["directory"])[-1]["completed"] == 4
 
 
 @pytest.mark.parametrize("options", [["--bloks", "3"], ["--blocks"], ["extra"], ["--resume", "nothing"]])
-def test_bad_input_is_an_end_too(told: Told, options: list[str]) -> None:
-    lines = told.benchmark(*options)
+def test_bad_input_is_an_end_too(benchmark: Benchmark, options: list[str]) -> None:
+    lines = benchmark.benchmark(*options)
     assert events(lines) == ["end"]
     assert lines[0]["exit_code"] == 2
 
 
-def test_a_campaign_that_goes_on_tells_what_is_left(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    began = told.run(script=ENDS[5], blocks=1)
+def test_a_campaign_that_goes_on_tells_what_is_left(
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = benchmark.run(script=ENDS[5], blocks=1)
     stage(monkeypatch, Playing())
-    lines = told.benchmark("--resume", began[-1]["directory"])
+    lines = benchmark.benchmark("--resume", began[-1]["directory"])
     failed = {line["trial"] for line in began if line.get("status") == "failed"}
     assert {trial["trial"] for trial in lines[0]["trials"]} == failed
     assert lines[1]["completed_before"] == 4 - len(failed)
     assert (lines[-1]["exit_code"], lines[-1]["completed"]) == (0, 4)
 
 
-def test_what_a_host_says_stays_inside_its_line(told: Told) -> None:
+def test_what_a_host_says_stays_inside_its_line(benchmark: Benchmark) -> None:
     hostile = '\x1b[2J"}\n{"event": "end"}\u202e\x00'
     failing = Exchange(argv=("*",) * 7, returncode=1, stderr=hostile)
-    lines = told.run(script=lambda boot: breaking(boot, 1, failing, ALIVE, DMESG), blocks=1)
+    lines = benchmark.run(script=lambda boot: breaking(boot, 1, failing, ALIVE, DMESG), blocks=1)
     causes = [line["cause"] for line in lines if line.get("status") == "failed"]
     assert causes
     assert hostile.strip() in causes[0]
 
 
 def test_a_reader_that_goes_away_ends_the_campaign_which_can_go_on(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with subprocess.Popen(
-        (sys.executable, SUPPORT / "interrupt_child.py", str(told.directory), "1", "0", "0", "--json"),
+        (sys.executable, SUPPORT / "interrupt_child.py", str(benchmark.directory), "1", "0", "0", "--json"),
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -228,5 +232,5 @@ def test_a_reader_that_goes_away_ends_the_campaign_which_can_go_on(
         assert child.stderr is not None
         assert b"Traceback" not in child.stderr.read()
     stage(monkeypatch, Playing())
-    lines = told.benchmark("--resume", "latest")
+    lines = benchmark.benchmark("--resume", "latest")
     assert lines[-1]["exit_code"] == 0

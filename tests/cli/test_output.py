@@ -124,5 +124,5 @@ def test_a_campaign_whose_output_fills_a_disk_keeps_its_trials_and_goes_on(
     stage(monkeypatch, Playing())
     assert run_benchmark(["--results", str(directory.parent), "--resume", str(directory)]) == 0
     stored = reader.read_campaign(directory)
-    assert {one.trial for one in stored.completed} == set(stored.campaign.plan)
+    assert {outcome.trial for outcome in stored.completed} == set(stored.campaign.plan)
     assert main(["verify", str(directory)]) == 0

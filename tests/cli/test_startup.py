@@ -65,8 +65,8 @@ def test_what_reads_no_hosts_yaml_does_not_load_pydantic(words: str) -> None:
 
 
 def test_what_draws_nothing_loads_no_frames() -> None:
-    found = loaded("kmlbench plan tests/data/campaign --half-width 1%")
-    assert not found & {"pandas", "pyarrow", "matplotlib", "sqlalchemy"}
+    result = loaded("kmlbench plan tests/data/campaign --half-width 1%")
+    assert not result & {"pandas", "pyarrow", "matplotlib", "sqlalchemy"}
 
 
 def test_the_package_loads_nothing() -> None:

@@ -38,10 +38,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stored(tmp_path: Path) -> StoredCampaign:
     """Eight blocks of which 40 trials of 128 have ended, on two pairs of hosts."""
-    found = reader.read_campaign(build(tmp_path, Recipe(blocks=8, failing={5})))
-    planned = schedule.distribute(found.campaign.plan, pairs=2)
-    outcomes = tuple(replace(one, trial=planned[one.trial.position]) for one in found.outcomes[:40])
-    return replace(found, campaign=replace(found.campaign, plan=planned), outcomes=outcomes)
+    result = reader.read_campaign(build(tmp_path, Recipe(blocks=8, failing={5})))
+    planned = schedule.distribute(result.campaign.plan, pairs=2)
+    outcomes = tuple(
+        replace(outcome, trial=planned[outcome.trial.position]) for outcome in result.outcomes[:40]
+    )
+    return replace(result, campaign=replace(result.campaign, plan=planned), outcomes=outcomes)
 
 
 def walk(progress: Progress, stored: StoredCampaign) -> None:
@@ -63,9 +65,9 @@ def drawn(screen: Screen, width: int) -> list[str]:
 
 @pytest.fixture
 def screen(stored: StoredCampaign) -> Iterator[Screen]:
-    with Screen(Terminal(), Interruption()) as found:
-        walk(Bar(found), stored)
-        yield found
+    with Screen(Terminal(), Interruption()) as result:
+        walk(Bar(result), stored)
+        yield result
 
 
 def test_each_pair_has_its_step_and_time_and_all_have_a_ratio(screen: Screen) -> None:
@@ -82,8 +84,8 @@ def test_each_pair_has_its_step_and_time_and_all_have_a_ratio(screen: Screen) ->
 def test_a_narrow_terminal_has_all_of_it_in_more_lines(screen: Screen, width: int) -> None:
     lines = drawn(screen, width)
     assert max(map(len, lines)) <= width
-    told, wide = (" ".join(" ".join(one).replace("━", "").split()) for one in (lines, drawn(screen, 300)))
-    assert told == wide
+    text, wide = (" ".join(" ".join(line).replace("━", "").split()) for line in (lines, drawn(screen, 300)))
+    assert text == wide
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -142,10 +144,10 @@ def test_what_a_host_says_cannot_move_the_cursor(stored: StoredCampaign) -> None
         bar = Bar(screen)
         bar.tell(Begun(record=replace(stored.campaign, plan=planned), directory=stored.directory))
         bar.tell(TrialBegun(trial=planned[0]))
-        told = "\n".join(drawn(screen, 140))
-    assert "\x1b" not in told
-    assert "\x9b" not in told
-    assert r"\x1b[2J\x9b31mwisconsin" in told
+        text = "\n".join(drawn(screen, 140))
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert r"\x1b[2J\x9b31mwisconsin" in text
 
 
 def test_lines_have_the_ratio_and_the_time_left_too(stored: StoredCampaign) -> None:

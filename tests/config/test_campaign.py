@@ -139,9 +139,9 @@ TWO = f"hosts:\n  a:\n{OTHER}  b:\n{MACHINE}" + GOOD[GOOD.index("campaign:") :].
 
 def test_the_machines_of_a_campaign_are_all_rebooted_or_none(tmp_path: Path) -> None:
     assert load(tmp_path, TWO).campaign.kml == ("b",)
-    told = "hosts.yaml:21: campaign: kml: hosts 'a' and 'b' differ in reboot: "
+    text = "hosts.yaml:21: campaign: kml: hosts 'a' and 'b' differ in reboot: "
     assert faults(tmp_path, TWO.replace("    port: 22", "    port: 22\n    reboot: true", 1)) == [
-        f"{told}a boot must mean the same on both"
+        f"{text}a boot must mean the same on both"
     ]
 
 
@@ -187,10 +187,10 @@ BEHIND = "    jump: {{address: gate{}, user: root, key: k, known_hosts: h}}\n   
 
 
 def test_two_hosts_on_one_machine_are_refused(tmp_path: Path) -> None:
-    told = (
+    text = (
         "campaign: kml: hosts 'a' and 'b' are one machine (192.0.2.7, port 22): it runs one kernel, and one"
     )
-    assert faults(tmp_path, ONE) == [f"hosts.yaml:20: {told} trial, at a time"]
+    assert faults(tmp_path, ONE) == [f"hosts.yaml:20: {text} trial, at a time"]
     other_user = ONE.replace("user: root", "user: bench\n    sudo: true", 1)
     assert len(faults(tmp_path, other_user)) == 1
     assert load(tmp_path, ONE.replace("port: 22", "port: 23", 1)).campaign.stock == ("a",)
@@ -250,7 +250,7 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "messages"),
     [
         ("kind: ssh", "kind: shh", ["10: host 'far': kind: unknown: 'shh'; did you mean 'ssh'?"]),
         ("    kind: ssh\n", "", ["9: host 'far': the key 'kind' is missing"]),
@@ -265,11 +265,11 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         (GOOD[GOOD.index("  stock: plain") :], "  3\n", ["24: campaign must be a mapping of names"]),
     ],
 )
-def test_a_fault_brings_no_others_with_it(tmp_path: Path, old: str, new: str, told: list[str]) -> None:
+def test_a_fault_brings_no_others_with_it(tmp_path: Path, old: str, new: str, messages: list[str]) -> None:
     assert old in GOOD
-    found = faults(tmp_path, GOOD.replace(old, new))
-    assert len(found) == len(told)
-    for fault, begin in zip(found, told, strict=True):
+    result = faults(tmp_path, GOOD.replace(old, new))
+    assert len(result) == len(messages)
+    for fault, begin in zip(result, messages, strict=True):
         assert fault.startswith(f"hosts.yaml:{begin}")
 
 
@@ -285,23 +285,23 @@ def test_faults_come_in_the_order_of_the_file_each_time(tmp_path: Path) -> None:
         "--hosts",
         str(path),
     ]
-    said = [
+    printed = [
         subprocess.run(
             argv, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
         ).stderr
         for seed in "123"
     ]
-    assert [line.split(": ")[-3] for line in said[0].splitlines() if ": unknown key" in line] == [
+    assert [line.split(": ")[-3] for line in printed[0].splitlines() if ": unknown key" in line] == [
         f"x{number}" for number in range(20)
     ]
-    assert len(set(said)) == 1
+    assert len(set(printed)) == 1
 
 
 def test_merging_is_not_supported_and_says_what_to_do(tmp_path: Path) -> None:
     text = GOOD.replace("  plain:\n", "  plain: &guest\n")
     text = text.replace(text[text.index("  near:") : text.index("campaign:")], "  near: {<<: *guest}\n")
-    told = "hosts.yaml:17: host 'near': merge keys (<<) are not supported; write the fields out"
-    assert faults(tmp_path, text) == [told]
+    result = "hosts.yaml:17: host 'near': merge keys (<<) are not supported; write the fields out"
+    assert faults(tmp_path, text) == [result]
 
 
 def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
     ],
 )
 def test_one_fault(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    assert any(found.startswith(fault) for found in faults(tmp_path, GOOD.replace(old, new)))
+    assert any(each.startswith(fault) for each in faults(tmp_path, GOOD.replace(old, new)))
 
 
 def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path: Path) -> None:
@@ -362,8 +362,8 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
     guest += "    cpu_model: max\n    clock: time\n"
     text = "hosts:\n  a:\n" + guest.format("stock", 1024) + "  b:\n" + guest.format("kml", 2048)
     text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
-    told = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may differ"
-    assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {told}"]
+    result = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may differ"
+    assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {result}"]
     assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == ("b",)
 
 
@@ -397,7 +397,7 @@ def test_several_pairs_of_hosts(tmp_path: Path) -> None:
 def test_faults_of_several_pairs(tmp_path: Path, old: str, new: str, fault: str) -> None:
     text = FOUR.replace(old, new, 1)
     assert text != FOUR
-    assert any(fault in found for found in faults(tmp_path, text)), faults(tmp_path, text)
+    assert any(fault in each for each in faults(tmp_path, text)), faults(tmp_path, text)
 
 
 def test_options_of_the_command_line_replace_the_file_and_are_checked_with_it(tmp_path: Path) -> None:
@@ -438,10 +438,10 @@ def test_every_command_says_where_the_fields_are_described(
     path = tmp_path / "hosts.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert run(command, path) == 2
-    told = capsys.readouterr().err
-    assert told.count("remedy: ") == 1
-    assert "remedy: docs/hosts.md explains every field; `kmlbench host schema` prints a schema" in told
-    assert "--help" not in told
+    printed = capsys.readouterr().err
+    assert printed.count("remedy: ") == 1
+    assert "remedy: docs/hosts.md explains every field; `kmlbench host schema` prints a schema" in printed
+    assert "--help" not in printed
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -449,9 +449,10 @@ def test_a_file_that_is_not_there(
     tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(command, tmp_path / "none.yaml") == 2
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert (
-        "none.yaml: cannot be read: No such file or directory\n  remedy: name a file with --hosts, or" in told
+        "none.yaml: cannot be read: No such file or directory\n  remedy: name a file with --hosts, or"
+        in printed
     )
 
 

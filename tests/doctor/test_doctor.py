@@ -48,10 +48,10 @@ QUIET = {
 }
 
 
-def found(name: str, **changed: str | None) -> Finding:
-    said = {key: value for key, value in {**QUIET, **changed}.items() if value is not None}
-    (one,) = [finding for finding in host_checks.host_findings(said, Kernel.KML) if finding.name == name]
-    return one
+def finding_of(name: str, **changed: str | None) -> Finding:
+    text = {key: value for key, value in {**QUIET, **changed}.items() if value is not None}
+    (item,) = [finding for finding in host_checks.host_findings(text, Kernel.KML) if finding.name == name]
+    return item
 
 
 def test_a_machine_made_quiet_has_nothing_that_matters() -> None:
@@ -83,10 +83,10 @@ def test_a_machine_made_quiet_has_nothing_that_matters() -> None:
 def test_what_changes_figures_is_told_with_what_changes_it(
     name: str, changed: dict[str, str | None], value: str, change: str
 ) -> None:
-    one = found(name, **changed)
-    assert one.state is FindingState.MATTERS
-    assert one.value.startswith(value)
-    assert change in one.change
+    item = finding_of(name, **changed)
+    assert item.state is FindingState.MATTERS
+    assert item.value.startswith(value)
+    assert change in item.change
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_what_changes_figures_is_told_with_what_changes_it(
 def test_a_host_with_another_kernel_or_unarmed_prevents(
     kernel: Kernel, kml: str | None, state: FindingState, change: str
 ) -> None:
-    said = {**QUIET, **({} if kml is None else {"kml": kml})}
+    text = {**QUIET, **({} if kml is None else {"kml": kml})}
     if kml is None:
-        del said["kml"]
-    (one,) = [finding for finding in host_checks.host_findings(said, kernel) if finding.name == "kml"]
-    assert one.state is state
-    assert change in one.change
+        del text["kml"]
+    (item,) = [finding for finding in host_checks.host_findings(text, kernel) if finding.name == "kml"]
+    assert item.state is state
+    assert change in item.change
 
 
 def test_the_kernels_own_reason_is_told() -> None:
-    one = found("kml", kml="0", kml_log="kml: not armed: page table isolation is on")
-    assert "page table isolation is on" in one.value
+    item = finding_of("kml", kml="0", kml_log="kml: not armed: page table isolation is on")
+    assert "page table isolation is on" in item.value
 
 
 def test_what_nobody_answers_is_unknown_and_no_verdict() -> None:
@@ -121,8 +121,8 @@ def test_what_nobody_answers_is_unknown_and_no_verdict() -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*QUIET, "busiest", "boost", "kml_log", "hypervisor"]), st.text()))
-def test_a_host_may_say_anything(said: dict[str, str]) -> None:
-    assert len(host_checks.host_findings(said, Kernel.STOCK)) == len(
+def test_a_host_may_say_anything(message: dict[str, str]) -> None:
+    assert len(host_checks.host_findings(message, Kernel.STOCK)) == len(
         host_checks.host_findings(QUIET, Kernel.KML)
     )
 
@@ -135,8 +135,8 @@ def test_any_text_is_answers_or_none(text: str) -> None:
 
 
 def test_this_machine_answers_what_it_can() -> None:
-    said = questions.ask_this_machine()
-    assert {"release", "ticks", "processors", "memory", "swaps", "version_python3"} <= said.keys()
+    text = questions.ask_this_machine()
+    assert {"release", "ticks", "processors", "memory", "swaps", "version_python3"} <= text.keys()
 
 
 def test_the_script_only_reads() -> None:
@@ -173,8 +173,8 @@ def connection(spec: SshHostSpec, deadline_s: float) -> Iterator[FakeHost]:
         raise HostError(
             "root@stock.example.org:22 did not answer within 15 s: \x1b[2J", remedy="see whether it runs"
         )
-    said = "".join(f"{name}={value}\n" for name, value in {**QUIET, "busiest": "\x1b[2J"}.items())
-    yield FakeHost(script=[Exchange(argv=("sh", "-c", questions.SCRIPT), stdout=said)])
+    text = "".join(f"{name}={value}\n" for name, value in {**QUIET, "busiest": "\x1b[2J"}.items())
+    yield FakeHost(script=[Exchange(argv=("sh", "-c", questions.SCRIPT), stdout=text)])
 
 
 def test_each_machine_is_told_and_one_that_does_not_answer_is_the_exit_code(
@@ -182,16 +182,16 @@ def test_each_machine_is_told_and_one_that_does_not_answer_is_the_exit_code(
 ) -> None:
     monkeypatch.setattr(SshHostSpec, "connection", connection)
     assert main(["doctor", "--hosts", str(hosts)]) == 4
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
         "stock\n  root@stock.example.org:22 did not answer within 15 s: \\x1b[2J\n    remedy: see whether"
-        in told
+        in printed
     )
-    assert "  good      governor: performance\n" in told
-    assert "\x1b" not in told
+    assert "  good      governor: performance\n" in printed
+    assert "\x1b" not in printed
     assert main(["doctor", "--hosts", str(hosts), "--json"]) == 4
     listed = json.loads(capsys.readouterr().out)["machines"]
-    assert [one["name"] for one in listed] == ["this machine", "stock", "kml"]
+    assert [each["name"] for each in listed] == ["this machine", "stock", "kml"]
     assert listed[1]["error"].startswith("root@stock.example.org:22 did not answer")
     assert listed[2]["error"] is None
     assert set(listed[2]["findings"][0]) == {"name", "value", "state", "meaning", "change"}
@@ -237,9 +237,9 @@ def test_a_machine_without_qemu_or_memory_for_the_guests_prevents(
     monkeypatch.setattr(kvm, "refused", lambda: KvmAnswer(acceleration=Acceleration.TCG, reason="no"))
     monkeypatch.setattr(questions, "ask_this_machine", lambda: {**QUIET, "memory": "1000000"})
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
-    told = capsys.readouterr().out
-    assert "  prevents  qemu: missing\n" in told
-    assert "  prevents  guest: 2048 MiB, 1 processors\n" in told
+    printed = capsys.readouterr().out
+    assert "  prevents  qemu: missing\n" in printed
+    assert "  prevents  guest: 2048 MiB, 1 processors\n" in printed
 
 
 def rooms(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -260,9 +260,9 @@ def test_the_rooms_of_this_machine_are_those_that_a_campaign_asks_for(
     monkeypatch.chdir(tmp_path)
     full = shutil.disk_usage(tmp_path)._replace(free=255 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    told = rooms(capsys)
-    assert told["results"] == f"  prevents  results: 255 MiB free in {tmp_path}"
-    assert told["cache"] == f"  prevents  cache: 255 MiB free in {tmp_path}"
+    text = rooms(capsys)
+    assert text["results"] == f"  prevents  results: 255 MiB free in {tmp_path}"
+    assert text["cache"] == f"  prevents  cache: 255 MiB free in {tmp_path}"
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
 
 

@@ -165,8 +165,8 @@ FILES: dict[str, tuple[str, str | None]] = {
 @pytest.mark.parametrize("attack", FILES)
 def test_a_file_that_is_not_roots_alone_stays_in_user_mode(guest: SshHost, attack: str) -> None:
     script, why = FILES[attack]
-    said = shell(guest, f"{CAT} {STATUS}; {script}; {CAT} {STATUS}")
-    assert kernel_modes(said) == [True, False]
+    text = shell(guest, f"{CAT} {STATUS}; {script}; {CAT} {STATUS}")
+    assert kernel_modes(text) == [True, False]
     assert why is None or len(refusals(guest, why)) == 1
 
 
@@ -175,8 +175,8 @@ def test_directories_above_count_up_to_the_root(guest: SshHost) -> None:
     script = f"mkdir -p {HERE}/one/two; cp {CAT} {deep}; {deep} {STATUS};"
     for directory in (f"{HERE}/one", "/trusted", "/"):
         script += f"chmod o+w {directory}; {deep} {STATUS}; chmod o-w {directory};"
-    said = shell(guest, f"{script} {deep} {STATUS}")
-    assert kernel_modes(said) == [True, False, False, False, True]
+    text = shell(guest, f"{script} {deep} {STATUS}")
+    assert kernel_modes(text) == [True, False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_capabilities_of_a_file_keep_it_in_user_mode(guest: SshHost) -> None:
     shell(guest, f"mount -t tmpfs -o mode=755 tmpfs {HERE}; cp /bin/cat {CAT}")
     assert kernel_mode(guest, *as_user(), CAT, STATUS)
     shell(guest, set_attribute("security.capability", capabilities))
-    said = check(guest, *as_user(), CAT, STATUS)
-    assert "KernelMode:\t0" in said
-    assert "CapPrm:\t0000000000002000" in said
+    text = check(guest, *as_user(), CAT, STATUS)
+    assert "KernelMode:\t0" in text
+    assert "CapPrm:\t0000000000002000" in text
     assert len(refusals(guest, CREDENTIALS)) == 1
 
 

@@ -120,8 +120,8 @@ def test_page_table_isolation_refuses_to_be_armed(
     isolated = replace(kml_spec, command_line="pti=on")
     with boot(isolated, directory=tmp_path_factory.mktemp("isolated")) as guest:
         assert "kml: not armed: page table isolation is on" in log(guest)
-        said = run(guest, "sh", "-c", f"echo 1 > {SWITCH}")
-        assert said.returncode != 0
+        text = run(guest, "sh", "-c", f"echo 1 > {SWITCH}")
+        assert text.returncode != 0
         assert not kernel_mode(guest)
 
 

@@ -117,11 +117,11 @@ def _require_proofs(stored: reader.StoredCampaign) -> None:
 
 
 def test_an_interrupted_campaign_leaves_no_guest_and_says_what_it_kept(tmp_path: Path) -> None:
-    with controller(*OPTIONS, "--results", str(tmp_path), "--workloads", "getpid") as (child, said):
-        read_until(said, ", getpid: ")
+    with controller(*OPTIONS, "--results", str(tmp_path), "--workloads", "getpid") as (child, output):
+        read_until(output, ", getpid: ")
         assert guests(tmp_path)
         child.send_signal(signal.SIGINT)
-        rest = said.read()
+        rest = output.read()
         assert child.wait(timeout=END_S) == 130
     assert "`kmlbench report" in rest
     assert "Traceback" not in rest

@@ -35,31 +35,35 @@ def trusted(kml_guest: SshHost) -> SshHost:
 
 def test_a_forking_shell_calls_directly(trusted: SshHost) -> None:
     """What only children execute is patched for all of them, by the shell that forks."""
-    found = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..600}; do (exit 0); done")
-    share = found["KernelModeCallsDirect"] / (found["KernelModeCallsDirect"] + found["KernelModeCallsTrap"])
-    assert share >= 0.95, found
+    result = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..600}; do (exit 0); done")
+    share = result["KernelModeCallsDirect"] / (
+        result["KernelModeCallsDirect"] + result["KernelModeCallsTrap"]
+    )
+    assert share >= 0.95, result
 
 
 def test_a_program_of_one_process_calls_directly(trusted: SshHost) -> None:
-    found = calls(trusted, "/trusted/bin/sha256sum", "/usr/bin/bash", *["/usr/bin/cat"] * 200)
-    share = found["KernelModeCallsDirect"] / (found["KernelModeCallsDirect"] + found["KernelModeCallsTrap"])
-    assert share >= 0.9, found
+    result = calls(trusted, "/trusted/bin/sha256sum", "/usr/bin/bash", *["/usr/bin/cat"] * 200)
+    share = result["KernelModeCallsDirect"] / (
+        result["KernelModeCallsDirect"] + result["KernelModeCallsTrap"]
+    )
+    assert share >= 0.9, result
 
 
 def test_the_reasons_add_up_to_the_calls_by_syscall(trusted: SshHost) -> None:
-    found = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
-    reasons = [value for name, value in found.items() if name.startswith("KernelModeTrap")]
-    assert sum(reasons) == found["KernelModeCallsTrap"]
+    result = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
+    reasons = [value for name, value in result.items() if name.startswith("KernelModeTrap")]
+    assert sum(reasons) == result["KernelModeCallsTrap"]
 
 
 def test_switched_off_no_new_program_calls_directly(trusted: SshHost) -> None:
     check(trusted, "sh", "-c", f"echo 0 > {SWITCH}")
     try:
-        found = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
+        result = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
     finally:
         check(trusted, "sh", "-c", f"echo 1 > {SWITCH}")
-    assert found["KernelModeCallsDirect"] == 0
-    assert found["KernelModeTrapOff"] == found["KernelModeCallsTrap"] > 0
+    assert result["KernelModeCallsDirect"] == 0
+    assert result["KernelModeTrapOff"] == result["KernelModeCallsTrap"] > 0
 
 
 def test_an_ordinary_program_has_no_such_counters(trusted: SshHost) -> None:

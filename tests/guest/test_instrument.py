@@ -82,13 +82,13 @@ def functions(campaign: Path, workload: str) -> dict[tuple[str, str], float]:
 
 
 def test_a_direct_call_takes_the_place_of_the_way_through_the_entry(campaign: Path) -> None:
-    found = functions(campaign, "getpid")
+    result = functions(campaign, "getpid")
     usual, direct = str(KML_USR), str(KML_TRUSTED)
     # Of SYSCALL, of libc and of an unknown call.
-    assert found[usual, "do_syscall_64"] > 100
-    assert found.get((direct, "do_syscall_64"), 0.0) < 1
-    assert found[direct, "kml_direct_call"] > 100
-    assert found.get((usual, "kml_direct_call"), 0.0) == 0
+    assert result[usual, "do_syscall_64"] > 100
+    assert result.get((direct, "do_syscall_64"), 0.0) < 1
+    assert result[direct, "kml_direct_call"] > 100
+    assert result.get((usual, "kml_direct_call"), 0.0) == 0
 
 
 def test_server_and_client_are_told_apart_and_their_functions_have_names(campaign: Path) -> None:

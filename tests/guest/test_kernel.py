@@ -81,9 +81,9 @@ def test_gdb_stops_a_kernel_mode_program_at_a_breakpoint(kml: SshHost) -> None:
     argv = ["gdb", "-batch", "-nx", "-ex", "set follow-fork-mode child"]
     for order in orders:
         argv += ["-ex", order]
-    said = check(kml, *argv, program)
-    assert "Breakpoint 1, here" in said
-    assert "run_cases" in said
+    text = check(kml, *argv, program)
+    assert "Breakpoint 1, here" in text
+    assert "run_cases" in text
 
 
 def test_a_guest_that_took_it_all_still_serves_mysql(kml: SshHost) -> None:

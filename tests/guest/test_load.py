@@ -126,12 +126,12 @@ def test_a_pace_is_kept_and_intended_time_begins_with_it(
 ) -> None:
     emptied(stock_guest, stock_mysql)
     setting = replace(stock_mysql.setting(seed=SEED, scale=PACED_EVENTS / 6000), rate_per_s=20.0)
-    found = {
+    result = {
         sample.metric: sample.value for sample in samples(stock_guest, f"oltp_point_select{client}", setting)
     }
-    assert found["throughput"] == pytest.approx(20.0, rel=0.15)
-    assert found["intended_latency_mean"] >= found["latency_mean"]
-    assert found["intended_latency_p95"] >= found["latency_p95"] * 0.999
+    assert result["throughput"] == pytest.approx(20.0, rel=0.15)
+    assert result["intended_latency_mean"] >= result["latency_mean"]
+    assert result["intended_latency_p95"] >= result["latency_p95"] * 0.999
 
 
 def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> list[str]:
@@ -151,8 +151,8 @@ def judge(guest: SshHost, handle: ServerHandle, server: Server) -> None:
         # A pass after the first finds what that left.
         loops = 2 if server is Server.MYSQL else 1
         asked = replace(handle.setting(seed=SEED, scale=1.0), loops=loops)
-        found = {sample.metric: sample.value for sample in samples(guest, workload, asked)}
-        assert found["passes"] == loops, workload
+        result = {sample.metric: sample.value for sample in samples(guest, workload, asked)}
+        assert result["passes"] == loops, workload
 
 
 def copy_tables(guest: SshHost, handle: ServerHandle, server: Server, source: str, target: str) -> None:
@@ -201,10 +201,10 @@ def test_the_second_client_is_in_kernel_mode_below_trusted(
     check(kml_guest, *prepare.argv)
     report = "/run/test-second-client.json"
     check(kml_guest, MEASURE, "--report", report, "--server", str(kml_mysql.pid), "--", *measured.argv)
-    found = probe.parse_report(check(kml_guest, "cat", report))
-    assert found.client.kernel_mode is True
-    assert found.executable == "/trusted/bin/python3"
-    assert {Process.CLIENT, Process.SERVER} <= {one.process for one in probe.resources(found)}
+    result = probe.parse_report(check(kml_guest, "cat", report))
+    assert result.client.kernel_mode is True
+    assert result.executable == "/trusted/bin/python3"
+    assert {Process.CLIENT, Process.SERVER} <= {each.process for each in probe.resources(result)}
 
 
 def test_calls_are_counted_by_name_and_the_server_is_let_go(
@@ -215,9 +215,9 @@ def test_calls_are_counted_by_name_and_the_server_is_let_go(
     counted = samples(kml_guest, "calls_oltp_point_select", kml_mysql.setting(seed=SEED, scale=0.05))
     tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{kml_mysql.pid}/task/*/status")
     assert set(tracers.split()) == {"TracerPid:", "0"}
-    found = {(sample.process, sample.metric): sample.value for sample in counted}
-    queries = found[Process.CLIENT, "queries"]
+    result = {(sample.process, sample.metric): sample.value for sample in counted}
+    queries = result[Process.CLIENT, "queries"]
     assert queries == 300
     for process in (Process.CLIENT, Process.SERVER):
-        assert queries <= found[process, "calls_sendto"] < 1.2 * queries
-        assert queries <= found[process, "calls_recvfrom"]
+        assert queries <= result[process, "calls_sendto"] < 1.2 * queries
+        assert queries <= result[process, "calls_recvfrom"]

@@ -41,6 +41,12 @@ def test_two_pairs_of_guests_run_one_campaign(tmp_path: Path, capsys: pytest.Cap
 
 def _overlapped(stored: reader.StoredCampaign) -> bool:
     """Whether the second pair began before the first one ended."""
-    begun = [min(one.started_utc for one in stored.outcomes if one.trial.pair == pair) for pair in (0, 1)]
-    last = [max(one.started_utc for one in stored.outcomes if one.trial.pair == pair) for pair in (0, 1)]
+    begun = [
+        min(outcome.started_utc for outcome in stored.outcomes if outcome.trial.pair == pair)
+        for pair in (0, 1)
+    ]
+    last = [
+        max(outcome.started_utc for outcome in stored.outcomes if outcome.trial.pair == pair)
+        for pair in (0, 1)
+    ]
     return max(begun) < min(last)

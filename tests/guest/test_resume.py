@@ -38,18 +38,18 @@ def test_a_campaign_survives_its_controller_its_guest_and_its_kernel(
     hosts.write_text("hosts:\n" + "".join(GUEST.format(kernel) for kernel in Kernel) + CAMPAIGN)
     results = tmp_path / "results"
 
-    with controller("--hosts", str(hosts), "--results", str(results)) as (child, said):
-        read_until(said, ", getpid: ")
+    with controller("--hosts", str(hosts), "--results", str(results)) as (child, output):
+        read_until(output, ", getpid: ")
         assert len(guests(results)) == 1
         child.send_signal(signal.SIGKILL)
     require_no_guest(results)
     assert len(stored(results).completed) == 1
 
-    with controller("--resume", "latest", "--results", str(results)) as (child, said):
-        read_until(said, "booting the")
+    with controller("--resume", "latest", "--results", str(results)) as (child, output):
+        read_until(output, "booting the")
         wait_for_console(results / "latest" / "raw" / "boot-0000-r1" / "console.log")
         os.kill(guests(results)[0], signal.SIGKILL)
-        read_until(said, "was lost, and 1 trials with it")
+        read_until(output, "was lost, and 1 trials with it")
         assert child.wait(timeout=120) == 5
     require_no_guest(results)
     assert len(stored(results).completed) == 3
@@ -69,14 +69,14 @@ def test_a_campaign_survives_its_controller_its_guest_and_its_kernel(
 
 
 def require_whole(results: Path) -> None:
-    found = stored(results)
-    assert Counter(one.trial for one in found.completed) == Counter(found.campaign.plan)
-    assert Counter(one.resumption for one in found.completed) == {0: 1, 1: 2, 3: 1}
-    assert [len(resumption.boots) for resumption in found.resumptions] == [1, 0, 0]
-    assert [(failed.stage, failed.resumption) for failed in found.superseded] == [("boot", 1), ("boot", 2)]
+    result = stored(results)
+    assert Counter(outcome.trial for outcome in result.completed) == Counter(result.campaign.plan)
+    assert Counter(outcome.resumption for outcome in result.completed) == {0: 1, 1: 2, 3: 1}
+    assert [len(resumption.boots) for resumption in result.resumptions] == [1, 0, 0]
+    assert [(failed.stage, failed.resumption) for failed in result.superseded] == [("boot", 1), ("boot", 2)]
     # Or later, when the guest had said that it is ready.
     assert any(
-        f"QEMU {end}" in found.superseded[0].cause for end in ("ended with -9 during boot", "has ended")
+        f"QEMU {end}" in result.superseded[0].cause for end in ("ended with -9 during boot", "has ended")
     )
 
 

@@ -115,9 +115,9 @@ def house(
             roots[name] = stack.enter_context(
                 boot(replace(spec, image=mariadb_image), directory=directory / name)
             )
-            found = FORWARDED.search((directory / name / "qemu.txt").read_text())
-            assert found
-            ports[name] = int(found[1])
+            match = FORWARDED.search((directory / name / "qemu.txt").read_text())
+            assert match
+            ports[name] = int(match[1])
             check(roots[name], "sh", "-c", USERS)
         check(roots["elm"], "sh", "-c", BARE)
         known = (f"[127.0.0.1]:{port} {mariadb_image.host_key}\n" for port in ports.values())
@@ -168,11 +168,11 @@ def test_a_sudo_that_asks_for_a_password_is_said_with_the_remedy(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["host", "check", "oak", "--hosts", str(house.hosts("asked"))]) == 4
-    said = capsys.readouterr().err
-    assert "asked@127.0.0.1:22 through root@127.0.0.1:" in said
-    assert "does not become root by sudo: " in said
-    assert "sudo: a password is required" in said
-    assert "NOPASSWD" in said
+    printed = capsys.readouterr().err
+    assert "asked@127.0.0.1:22 through root@127.0.0.1:" in printed
+    assert "does not become root by sudo: " in printed
+    assert "sudo: a password is required" in printed
+    assert "NOPASSWD" in printed
 
 
 def door(house: House, name: str) -> AbstractContextManager[Host]:

@@ -52,13 +52,13 @@ pytestmark = pytest.mark.guest
 
 def blocks() -> list[str]:
     """The indented blocks of the tutorial."""
-    found: list[list[str]] = [[]]
+    result: list[list[str]] = [[]]
     for line in TUTORIAL.read_text().splitlines():
         if line.startswith("    "):
-            found[-1].append(line[4:])
-        elif found[-1]:
-            found.append([])
-    return ["\n".join(block) for block in found if block]
+            result[-1].append(line[4:])
+        elif result[-1]:
+            result.append([])
+    return ["\n".join(block) for block in result if block]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def small(text: str, desk: Desk) -> str:
 def test_the_tutorial_for_two_machines(
     desk: Desk, stock_kernel: KernelArtifact, kml_kernel: KernelArtifact
 ) -> None:
-    said: dict[str, str] = {}
+    text: dict[str, str] = {}
     for block in blocks():
         if "\nhosts:\n" in block:
             (desk.directory / "hosts.yaml").write_text(small(block, desk))
@@ -191,26 +191,26 @@ def test_the_tutorial_for_two_machines(
             done = desk.run(line)
             print(f"{time.monotonic() - started:6.1f} s  {line}")
             assert done.returncode == 0, (line, done.stdout, done.stderr)
-            said[line] = done.stdout + done.stderr
+            text[line] = done.stdout + done.stderr
             if line == "kmlbench host check elm":
                 the_prepared_server_starts(desk)
     assert BUILD in "\n".join(blocks())
-    the_commands_said(said)
+    the_commands_said(text)
     the_campaign_is_whole(desk, stock_kernel, kml_kernel)
     nothing_is_left(desk)
 
 
-def the_commands_said(said: dict[str, str]) -> None:
+def the_commands_said(message: dict[str, str]) -> None:
     assert (
         "kml: armed: programs below /trusted start in kernel mode"
-        in said["ssh root@elm.example.org 'dmesg | grep kml:'"]
+        in message["ssh root@elm.example.org 'dmesg | grep kml:'"]
     )
-    assert "would make the directory /trusted (0700)" in said["kmlbench host prepare oak --dry-run"]
-    assert "elm: prepared" in said["kmlbench host prepare elm"]
-    assert "oak: ready for campaigns with mysql" in said["kmlbench host check oak"]
-    assert "elm: ready for campaigns with mysql" in said["kmlbench host check elm"]
-    assert "numbers of 4 trials match the raw output" in said["kmlbench verify results/latest"]
-    assert "elm: clean" in said["kmlbench host clean elm"]
+    assert "would make the directory /trusted (0700)" in message["kmlbench host prepare oak --dry-run"]
+    assert "elm: prepared" in message["kmlbench host prepare elm"]
+    assert "oak: ready for campaigns with mysql" in message["kmlbench host check oak"]
+    assert "elm: ready for campaigns with mysql" in message["kmlbench host check elm"]
+    assert "numbers of 4 trials match the raw output" in message["kmlbench verify results/latest"]
+    assert "elm: clean" in message["kmlbench host clean elm"]
 
 
 def the_prepared_server_starts(desk: Desk) -> None:

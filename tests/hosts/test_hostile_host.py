@@ -66,15 +66,15 @@ def behave(command: str, channel: paramiko.Channel) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
-    with listening(tmp_path_factory.mktemp("server"), behave) as found:
-        yield found
+    with listening(tmp_path_factory.mktemp("server"), behave) as result:
+        yield result
 
 
 @pytest.fixture
 def host(server: Listening, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshHost]:
     monkeypatch.setattr(ssh, "OUTPUT_BYTES", 4 * MEBIBYTE)
-    with reach(server.login(), deadline_s=30, name="liar") as found:
-        yield found
+    with reach(server.login(), deadline_s=30, name="liar") as result:
+        yield result
 
 
 def test_the_server_of_these_tests_also_behaves(host: SshHost) -> None:
@@ -112,8 +112,8 @@ def test_a_stream_without_end_is_cut(server: Listening, monkeypatch: pytest.Monk
     assert [len(stream.recv(512)) for _ in range(3)] == [512] * 3
     with pytest.raises(HostError, match="liar: its server sent more than"):
         stream.recv(1)
-    with reach(server.login(), deadline_s=30, name="liar") as found:
-        assert isinstance(found.dial(3306), ssh.BoundedStream)
+    with reach(server.login(), deadline_s=30, name="liar") as result:
+        assert isinstance(result.dial(3306), ssh.BoundedStream)
 
 
 @pytest.mark.parametrize("word", ["drip", "silent", IGNORED])
@@ -167,8 +167,8 @@ class TestLogin:
 
     def test_sudo_goes_before_every_command(self, server: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(globals(), "MODE", {"root"})
-        with reach(server.login(), deadline_s=30, name="liar", sudo=True) as found:
-            found.run(("ls", "a b"), timeout_s=30)
+        with reach(server.login(), deadline_s=30, name="liar", sudo=True) as result:
+            result.run(("ls", "a b"), timeout_s=30)
         assert SEEN[-1] == "sudo --non-interactive -- timeout --signal=KILL 35 ls 'a b'"
 
     def test_a_host_behind_another(self, server: Listening, tmp_path: Path) -> None:
@@ -184,8 +184,8 @@ class TestLogin:
                 host_key=door.host_key,
                 jump=server.login(),
             )
-            with reach(login, deadline_s=30, name="inner") as found:
-                assert found.run(("true",), timeout_s=30).stdout == "inner"
+            with reach(login, deadline_s=30, name="inner") as result:
+                assert result.run(("true",), timeout_s=30).stdout == "inner"
             away = replace(login, port=9)
             with (
                 pytest.raises(HostError, match=r"root@127\.0\.0\.1:9 through root@.* did not answer"),
@@ -209,8 +209,8 @@ class TestLogin:
             host_key=host_key,
             known_hosts=known_hosts,
         )
-        with reach(login, deadline_s=30, name="liar") as found:
-            assert found.run(("true",), timeout_s=30).stdout == "said\n"
+        with reach(login, deadline_s=30, name="liar") as result:
+            assert result.run(("true",), timeout_s=30).stdout == "said\n"
 
 
 def _tell(channel: paramiko.Channel, text: str) -> None:
@@ -278,10 +278,10 @@ class Believable(Liar):
             "/usr/bin/sysbench": lie.stdout,
         }
         sums = "".join(f"{'0' * 64}  {path}\n" for path in argv[1:])
-        found = {**truth, "sha256sum": sums}.get(argv[0])
-        if found is None:
+        result = {**truth, "sha256sum": sums}.get(argv[0])
+        if result is None:
             return lie
-        return CommandResult(argv=tuple(argv), returncode=0, stdout=found, stderr="", elapsed_s=0.0)
+        return CommandResult(argv=tuple(argv), returncode=0, stdout=result, stderr="", elapsed_s=0.0)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -339,14 +339,14 @@ def test_no_escape_of_a_host_reaches_the_terminal(
             progress.note(ESCAPES)
     assert plain.getvalue().count(SHOWN) == 2
     assert SHOWN in terminal.getvalue().replace("\n", "")
-    for said in ("\x1b]0;", "\x1b[2J", "\x9b", "\u202e", "\x07"):
-        assert said not in plain.getvalue() + terminal.getvalue()
+    for item in ("\x1b]0;", "\x1b[2J", "\x9b", "\u202e", "\x07"):
+        assert item not in plain.getvalue() + terminal.getvalue()
 
     def fail(*_: object, **__: object) -> None:
         raise HostError(ESCAPES, remedy=ESCAPES)
 
     monkeypatch.setattr(config, "load_config", fail)
     assert run_benchmark(["--dry-run"]) == 4
-    told = capsys.readouterr().err
-    assert told.count(SHOWN) == 2
-    assert "\x1b" not in told
+    printed = capsys.readouterr().err
+    assert printed.count(SHOWN) == 2
+    assert "\x1b" not in printed

@@ -97,8 +97,8 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
     facts = {}
     trials = schedule.make_schedule(CELLS, WORKLOADS, blocks=2, seed=9)
     for planned in schedule.boots(trials, WORKLOADS):
-        with boot(planned, Path("boot")) as found:
-            facts[planned.kernel] = found.facts
+        with boot(planned, Path("boot")) as result:
+            facts[planned.kernel] = result.facts
     assert {name for name, value in facts[Kernel.STOCK].items() if facts[Kernel.KML][name] != value} == {
         "kernel_key"
     }
@@ -123,9 +123,9 @@ def test_the_instrument_is_a_fact_and_its_file_is_the_trials(
     monkeypatch.setattr(qemu, "boot", boot)
     (planned, *_) = schedule.boots(schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=9), WORKLOADS)
     facts = {}
-    for one in (plugin, Unavailable(reason="QEMU has no plugins")):
-        with kind_qemu.guests(hosts(), replace(builds, instrument=one), seed=9)(planned, tmp_path) as found:
-            facts[found.recording is not None] = dict(found.facts)
+    for item in (plugin, Unavailable(reason="QEMU has no plugins")):
+        with kind_qemu.guests(hosts(), replace(builds, instrument=item), seed=9)(planned, tmp_path) as opened:
+            facts[opened.recording is not None] = dict(opened.facts)
         assert not (tmp_path / qemu.WINDOWS).exists()
     assert facts[True].pop("instrument") == "kmlbench-windows, format 1, QEMU's plugin interface 4"
     assert facts[False].pop("instrument") == "not loaded: QEMU has no plugins"
@@ -177,13 +177,13 @@ def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list
     trials = schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=9)
     arguments = set()
     for planned in schedule.boots(trials, WORKLOADS):
-        with boot(planned, Path("boot")) as found:
-            arguments.add(found.facts["qemu_arguments"])
+        with boot(planned, Path("boot")) as result:
+            arguments.add(result.facts["qemu_arguments"])
     assert len(arguments) == len(booted) == 2
 
 
 @pytest.mark.parametrize(
-    ("cpus", "wanted", "found", "settled"),
+    ("cpus", "wanted", "actual", "settled"),
     [
         (1, None, Acceleration.TCG, (Acceleration.TCG, Clock.INSTRUCTIONS)),
         (1, None, Acceleration.KVM, (Acceleration.KVM, Clock.TIME)),
@@ -193,10 +193,10 @@ def test_a_guest_of_another_size_shows_in_the_facts(builds: Builds, booted: list
     ],
 )
 def test_the_clock_follows_the_acceleration_unless_it_is_given(
-    cpus: int, wanted: Clock | None, found: Acceleration, settled: tuple[Acceleration, Clock]
+    cpus: int, wanted: Clock | None, actual: Acceleration, settled: tuple[Acceleration, Clock]
 ) -> None:
     host = replace(hosts()[Kernel.KML], cpus=cpus, clock=wanted)
-    assert kind_qemu.choose_acceleration(host, lambda: found) == settled
+    assert kind_qemu.choose_acceleration(host, lambda: actual) == settled
 
 
 SPEC = SshHostSpec(
@@ -242,18 +242,18 @@ def in_boot(name: str, *more: Exchange) -> list[Exchange]:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    found = Network(scripts=[])
-    monkeypatch.setattr(kind_ssh, "reach", found.reach)
+    result = Network(scripts=[])
+    monkeypatch.setattr(kind_ssh, "reach", result.reach)
     monkeypatch.setattr(reboot, "POLL_S", 0.0)
-    return found
+    return result
 
 
 def test_a_host_that_runs_is_connected_to(network: Network, tmp_path: Path) -> None:
     left = Exchange(argv=CLEAR, stdout="/run/old\n")
     network.scripts += [in_boot("one", left), [Exchange(argv=("uname", "-r"), stdout="6.12.117-kml\n")]]
-    with running({Kernel.KML: SPEC})(PLANNED, tmp_path) as found:
-        assert found.host.name == "far"
-        assert found.facts == {"boots_are": "connections"}
+    with running({Kernel.KML: SPEC})(PLANNED, tmp_path) as result:
+        assert result.host.name == "far"
+        assert result.facts == {"boots_are": "connections"}
     assert (tmp_path / "boot_id").read_text() == "one\n"
     assert (tmp_path / "leftovers").read_text() == "/run/old\n"
     assert SPEC.release() == "6.12.117-kml"
@@ -298,8 +298,8 @@ def test_a_boot_of_a_host_that_may_be_rebooted_is_a_reboot(network: Network, tmp
         in_boot("two", Exchange(argv=CLEAR)),
     ]
     boot = running({Kernel.KML: replace(SPEC, reboot=True)})
-    with boot(PLANNED, tmp_path) as found:
-        assert found.facts == {"boots_are": "reboots"}
+    with boot(PLANNED, tmp_path) as result:
+        assert result.facts == {"boots_are": "reboots"}
     assert (tmp_path / "boot_id").read_text() == "two\n"
     assert network.scripts == []
 
@@ -324,6 +324,6 @@ def test_a_host_that_does_not_come_back_is_given_up_at_its_deadline(
     network.scripts += [in_boot("one", Exchange(argv=("reboot",))), in_boot("one")]
     network.scripts += [HostError("far did not answer")] * 10
     boot = running({Kernel.KML: replace(SPEC, reboot=True, boot_deadline_s=10)})
-    told = r"(?s)far did not come back .* within 10 s: far did not answer.*boot_deadline_s"
-    with pytest.raises(HostError, match=told), boot(PLANNED, tmp_path):
+    text = r"(?s)far did not come back .* within 10 s: far did not answer.*boot_deadline_s"
+    with pytest.raises(HostError, match=text), boot(PLANNED, tmp_path):
         pytest.fail("it booted")

@@ -61,10 +61,10 @@ def found_by_ssh(path: Path, host: str, port: int) -> list[str]:
     for name in dict.fromkeys((host if port == 22 else f"[{host}]:{port}", host)):
         argv = ("ssh-keygen", "-F", name, "-f", str(path))
         lines = process.run(argv, timeout_s=30).stdout.splitlines()
-        found = [line for line in lines if not line.startswith("#")]
-        if any(not line.startswith("@cert-authority") for line in found):
-            return found
-        authorities = authorities or found
+        text = [line for line in lines if not line.startswith("#")]
+        if any(not line.startswith("@cert-authority") for line in text):
+            return text
+        authorities = authorities or text
     return authorities
 
 
@@ -79,22 +79,22 @@ def test_every_pattern_means_what_it_means_to_ssh(tmp_path: Path, key: str, hash
         for host in HOSTS if number % 3 == 0 or not hashed else HOSTS[:2]:
             for port in PORTS:
                 lines = found_by_ssh(path, host.lower(), port)
-                found = keys_in(path, host, port)
+                result = keys_in(path, host, port)
                 marked = [line.split()[0] for line in lines if line.startswith("@")]
-                assert (found.revoked, found.authorities) == (
+                assert (result.revoked, result.authorities) == (
                     marked.count("@revoked"),
                     marked.count("@cert-authority"),
                 ), (pattern, host, port)
-                assert len(found.keys) == len(lines) - len(marked), (pattern, host, port)
+                assert len(result.keys) == len(lines) - len(marked), (pattern, host, port)
 
 
 def test_of_several_keys_each_is_good_but_the_revoked_one(tmp_path: Path, key: str) -> None:
     other = " ".join(new_key(tmp_path, "other").with_name("other.pub").read_text().split()[:2])
     path = tmp_path / "known"
     path.write_text(f"oak {key}\n*,!elm {other}\n@revoked o* {key}\n")
-    found = keys_in(path, "oak", 22)
-    assert [f"{key.get_name()} {key.get_base64()}" for key in found.keys] == [other]
-    assert found.revoked == 1
+    result = keys_in(path, "oak", 22)
+    assert [f"{key.get_name()} {key.get_base64()}" for key in result.keys] == [other]
+    assert result.revoked == 1
     assert not keys_in(path, "elm", 22).keys
 
 

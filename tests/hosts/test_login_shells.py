@@ -79,8 +79,8 @@ def ran(shell: str, argv: Sequence[str], stdin: str) -> tuple[str, int]:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_script_and_its_arguments_arrive_unchanged(shell: str) -> None:
-    said, code = ran(shell, ("sh", "-c", SCRIPT, "sh", *WORDS), "a line\n")
-    assert said == "".join(f"<{word}>\n" for word in WORDS) + "input: a line\n"
+    text, code = ran(shell, ("sh", "-c", SCRIPT, "sh", *WORDS), "a line\n")
+    assert text == "".join(f"<{word}>\n" for word in WORDS) + "input: a line\n"
     assert code == 3
     for word in WORDS:
         assert ran(shell, ("printf", "%s.", word), "") == (f"{word}.", 0)
@@ -112,12 +112,12 @@ def test_a_shell_that_prints_is_named_with_what_it_printed(tmp_path: Path, shell
         reach(server.login(), deadline_s=20, name="oak", sudo=True),
     ):
         pass
-    told = str(caught.value)
+    text = str(caught.value)
     assert (
         f"its login shell {process.require(shell)} prints something before each command: 'Welcome to oak'"
-        in told
+        in text
     )
-    assert "remedy: let its start-up files" in told
+    assert "remedy: let its start-up files" in text
 
 
 def test_what_every_shell_reads_alike_stays_readable() -> None:

@@ -53,8 +53,8 @@ class Desk:
             if key == "known_hosts":
                 del fields["host_key"]
             fields[key] = value
-        told = "".join(f"    {key}: {value}\n" for key, value in fields.items())
-        return f"  {name}:\n    kind: ssh\n    kernel: {kernel}\n{told}"
+        text = "".join(f"    {key}: {value}\n" for key, value in fields.items())
+        return f"  {name}:\n    kind: ssh\n    kernel: {kernel}\n{text}"
 
     def dry_run(self, *options: str) -> int:
         return run_benchmark(["--hosts", str(self.hosts), "--dry-run", *options])
@@ -120,26 +120,28 @@ def test_a_private_key_that_cannot_be_used(
     hosts = ["--hosts", str(desk.hosts)]
     for run, words in ((run_benchmark, ["--dry-run"]), (main, ["host", "check", "oak"])):
         assert run([*words, *hosts]) == 2
-        told = capsys.readouterr().err
+        printed = capsys.readouterr().err
         place = f"{desk.hosts}:8: host 'oak': key: the private key {shown} cannot be used: "
-        assert re.search(f"{re.escape(place)}.*{cause}", told)
-        assert f"  remedy: {UNUSABLE}\n" in told
+        assert re.search(f"{re.escape(place)}.*{cause}", printed)
+        assert f"  remedy: {UNUSABLE}\n" in printed
 
 
 def test_a_private_key_that_others_may_read(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.write(elm="key: open")
     assert desk.dry_run() == 2
-    told = capsys.readouterr().err
-    assert f":16: host 'elm': key: others may read the private key {desk.directory}/open (mode 0644)" in told
-    assert f"remedy: chmod 600 {desk.directory}/open" in told
+    printed = capsys.readouterr().err
+    assert (
+        f":16: host 'elm': key: others may read the private key {desk.directory}/open (mode 0644)" in printed
+    )
+    assert f"remedy: chmod 600 {desk.directory}/open" in printed
 
 
 @pytest.mark.parametrize("host_key", BROKEN_HOST_KEYS)
 def test_a_host_key_that_is_none(desk: Desk, host_key: str, capsys: pytest.CaptureFixture[str]) -> None:
     desk.write(elm=f"host_key: {host_key}")
     assert desk.dry_run() == 2
-    told = capsys.readouterr().err
-    assert f":17: host 'elm': host_key: '{host_key[:60]}' is not a public host key\n  remedy: give" in told
+    printed = capsys.readouterr().err
+    assert f":17: host 'elm': host_key: '{host_key[:60]}' is not a public host key\n  remedy: give" in printed
 
 
 @pytest.mark.parametrize(
@@ -168,10 +170,10 @@ def test_known_hosts_without_the_host(
         (desk.directory / "known").write_text(kept.format(desk.host_key) + "\n")
     desk.write(oak="known_hosts: known")
     assert desk.dry_run() == 2
-    told = capsys.readouterr().err
-    assert ":9: host 'oak': known_hosts: " in told
-    assert f"{desk.directory}/known {cause}" in told
-    assert f"remedy: {remedy}" in told
+    printed = capsys.readouterr().err
+    assert ":9: host 'oak': known_hosts: " in printed
+    assert f"{desk.directory}/known {cause}" in printed
+    assert f"remedy: {remedy}" in printed
 
 
 def test_known_hosts_with_the_host(desk: Desk) -> None:
@@ -185,8 +187,8 @@ def test_everything_is_told_at_once_with_its_line(desk: Desk, capsys: pytest.Cap
     gate = "jump: {address: gate, user: me, key: open, known_hosts: none}"
     desk.write(oak=f"key: none\nknown_hosts: none\n{gate}", elm="key: locked\nhost_key: ssh-ed25519 AAAA")
     assert desk.dry_run("--bloks") == 2
-    told = capsys.readouterr().err
-    first, *faults, remedy = told.splitlines()
+    printed = capsys.readouterr().err
+    first, *faults, remedy = printed.splitlines()
     assert first == "run-benchmark: --bloks: unknown option; did you mean --blocks?"
     for fault, begin in zip(
         faults,
@@ -212,9 +214,9 @@ def test_a_host_behind_another_is_looked_up_by_its_own_name(
     gate = "jump: {address: gate, user: me, key: good, known_hosts: known}"
     desk.write(oak=f"known_hosts: known\n{gate}")
     assert desk.dry_run() == 2
-    told = capsys.readouterr().err
-    assert told.count(" has no key of ") == told.count(" has no key of [127.0.0.1]:1") == 1
-    assert "log in once with `ssh -J me@gate:22 -p 1 root@127.0.0.1`" in told
+    printed = capsys.readouterr().err
+    assert printed.count(" has no key of ") == printed.count(" has no key of [127.0.0.1]:1") == 1
+    assert "log in once with `ssh -J me@gate:22 -p 1 root@127.0.0.1`" in printed
 
 
 def test_a_host_that_the_campaign_leaves_out_does_not_stop_it(desk: Desk) -> None:
@@ -226,10 +228,10 @@ def test_a_host_that_the_campaign_leaves_out_does_not_stop_it(desk: Desk) -> Non
 def test_doctor_tells_what_a_key_is_and_goes_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.write(oak="key: locked", elm="host_key: ssh-ed25519 AAAA")
     assert main(["doctor", "--hosts", str(desk.hosts)]) == 4
-    told = capsys.readouterr().out
-    assert f"oak\n  root@127.0.0.1:1: the private key {desk.directory}/locked cannot be used: Key" in told
-    assert f"    remedy: {UNUSABLE}\n" in told
-    assert "elm\n  root@127.0.0.1:2: 'ssh-ed25519 AAAA' is not a public host key" in told
+    printed = capsys.readouterr().out
+    assert f"oak\n  root@127.0.0.1:1: the private key {desk.directory}/locked cannot be used: Key" in printed
+    assert f"    remedy: {UNUSABLE}\n" in printed
+    assert "elm\n  root@127.0.0.1:2: 'ssh-ed25519 AAAA' is not a public host key" in printed
 
 
 def test_hosts_that_are_not_the_known_ones_end_the_campaign_before_it_begins(
@@ -252,5 +254,5 @@ def test_a_host_that_refuses_connections_says_so(
     connection = SshHostSpec.connection
     monkeypatch.setattr(SshHostSpec, "connection", lambda spec, _: connection(spec, 0.1))
     assert main(["doctor", "--hosts", str(desk.hosts)]) == 4
-    told = capsys.readouterr().out
-    assert "root@127.0.0.1:1 did not answer within 0 s: Connection refused\n" in told
+    printed = capsys.readouterr().out
+    assert "root@127.0.0.1:1 did not answer within 0 s: Connection refused\n" in printed

@@ -97,11 +97,11 @@ def test_no_algorithm_in_common_ends_at_once_and_names_them(
         f"{bad},kex-strict-s-v00@openssh.com" if index == place else words for index, words in enumerate(GOOD)
     ]
     with answering(offering([*lists, *NONE])) as (port, times):
-        told = refusal(tmp_path, port)
+        text = refusal(tmp_path, port)
     assert len(times) == 1
-    assert f"cannot be talked to: no {title} in common: it offers {bad}; here is " in told
-    assert GOOD[place] in told
-    assert "remedy: allow one of these in the host's /etc/ssh/sshd_config" in told
+    assert f"cannot be talked to: no {title} in common: it offers {bad}; here is " in text
+    assert GOOD[place] in text
+    assert "remedy: allow one of these in the host's /etc/ssh/sshd_config" in text
 
 
 def test_another_version_of_the_protocol_ends_at_once(tmp_path: Path) -> None:

@@ -113,9 +113,9 @@ def test_the_schema_has_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_its_faults_have_lines_and_words(hosts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hosts.write_text(HOSTS.replace("shape: cube", "shap: cube").replace("memory_mb: 16", "memory_mb: 8", 1))
     assert run_benchmark(["--dry-run", "--hosts", str(hosts)]) == 2
-    told = capsys.readouterr().err
-    assert "hosts.yaml:2: host 'a': memory_mb: 8 is not between 16 and 4096" in told
-    assert "hosts.yaml:3: host 'b': shap: unknown key; did you mean 'shape'?" in told
+    printed = capsys.readouterr().err
+    assert "hosts.yaml:2: host 'a': memory_mb: 8 is not between 16 and 4096" in printed
+    assert "hosts.yaml:3: host 'b': shap: unknown key; did you mean 'shape'?" in printed
     hosts.write_text(HOSTS.replace("shape: cube", "doors: [1, x]"))
     assert run_benchmark(["--dry-run", "--hosts", str(hosts)]) == 2
     assert "hosts.yaml:3: host 'b': doors: 1: Input should be a valid integer" in capsys.readouterr().err
@@ -129,9 +129,9 @@ def test_its_faults_have_lines_and_words(hosts: Path, capsys: pytest.CaptureFixt
 
 def test_a_dry_run_says_what_becomes_of_it(hosts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_benchmark(["--dry-run", "--hosts", str(hosts)]) == 0
-    told = capsys.readouterr().out
-    assert "the stock kernel on the box a (cube)" in told
-    assert "boxes are opened, with mysql" in told
+    printed = capsys.readouterr().out
+    assert "the stock kernel on the box a (cube)" in printed
+    assert "boxes are opened, with mysql" in printed
 
 
 def test_doctor_looks_at_it(hosts: Path, capsys: pytest.CaptureFixture[str]) -> None:

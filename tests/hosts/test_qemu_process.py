@@ -31,6 +31,6 @@ def test_a_panic_is_told_however_long_the_trace_behind_it(tmp_path: Path, log: s
             log=tmp_path / "log",
             errors=tmp_path / "errors",
         )
-        told = str(machine.failure("it went away"))
-    assert told.startswith("guest kml: it went away")
-    assert told.count(PANIC) == times
+        text = str(machine.failure("it went away"))
+    assert text.startswith("guest kml: it went away")
+    assert text.count(PANIC) == times

@@ -25,8 +25,8 @@ Served = tuple[SshHost, Server]
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with serving(tmp_path) as found:
-        yield found
+    with serving(tmp_path) as server:
+        yield server
 
 
 def test_much_output_on_both_streams_does_not_block(served: Served) -> None:

@@ -50,10 +50,10 @@ class Obedient:
         self.commands.append(" ".join(argv))
         self.inputs.append(stdin.decode())
         answers = {"stat": "mysql\n", "uname": "6.12\n", "grep": SOURCES}
-        said = "4321\n" if "setsid" in " ".join(argv) else answers.get(argv[0], "")
+        text = "4321\n" if "setsid" in " ".join(argv) else answers.get(argv[0], "")
         if argv[0] == "sha256sum":
-            said = "".join(f"{'0' * 64}  {path}\n" for path in argv[1:])
-        return CommandResult(argv=tuple(argv), returncode=0, stdout=said, stderr="", elapsed_s=0.0)
+            text = "".join(f"{'0' * 64}  {path}\n" for path in argv[1:])
+        return CommandResult(argv=tuple(argv), returncode=0, stdout=text, stderr="", elapsed_s=0.0)
 
     def put(self, source: Path, destination: str) -> None:
         raise AssertionError((source, destination))

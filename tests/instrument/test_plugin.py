@@ -122,7 +122,7 @@ def test_recordings_repeat(qemu: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("qemu", QEMUS)
 def test_the_guest_executes_the_same_with_and_without_the_plugin(qemu: str, tmp_path: Path) -> None:
-    said = []
+    text = []
     for name in ("with", "without"):
         messages = tmp_path / name
         port = ("-chardev", f"file,id=m,path={messages}", "-device", "isa-debugcon,iobase=0xe9,chardev=m")
@@ -131,10 +131,10 @@ def test_the_guest_executes_the_same_with_and_without_the_plugin(qemu: str, tmp_
             at = command.index("-plugin")
             del command[at : at + 2]
         assert subprocess.run(command, timeout=DEADLINE_S, check=False).returncode == 1
-        said.append(int.from_bytes(messages.read_bytes(), "little"))
-    assert said[0] == said[1]
+        text.append(int.from_bytes(messages.read_bytes(), "little"))
+    assert text[0] == text[1]
     # It counts: the loops alone are thousands.
-    assert said[0] > 2000
+    assert text[0] > 2000
 
 
 @pytest.mark.parametrize("qemu", QEMUS)

@@ -84,12 +84,12 @@ class TestSums:
     def test_rows_add_up_and_blocks_are_split(self) -> None:
         rows = profile(self.window, self.naming, self.processes)
         assert sum(row.instructions for row in rows) == TOTAL
-        found = {(row.process, row.side, row.function): row.instructions for row in rows}
-        assert found["client", "kernel", "entry"] == 20
+        result = {(row.process, row.side, row.function): row.instructions for row in rows}
+        assert result["client", "kernel", "entry"] == 20
         # One of block 4's instructions is before `body`.
-        assert found["other", "kernel", "entry"] == 2
-        assert found["other", "kernel", "body"] == 4
-        assert found["client", "user", "[unknown]"] == 8
+        assert result["other", "kernel", "entry"] == 2
+        assert result["other", "kernel", "body"] == 4
+        assert result["client", "user", "[unknown]"] == 8
 
     def test_census(self) -> None:
         counts = census(self.window, self.processes)

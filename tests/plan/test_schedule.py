@@ -69,7 +69,9 @@ def test_a_linear_drift_cancels_between_the_cells_of_a_workload(seed: int) -> No
 def test_a_workload_has_the_same_predecessors_in_all_cells_of_a_block(seed: int) -> None:
     for boot_pair in ((0, 1), (2, 3)):
         listed = [boot for boot in schedule.boots(made(seed=seed), WORKLOADS) if boot.index in boot_pair]
-        cells = [[t for t in boot.trials if t.variant.prefix is one] for boot in listed for one in Prefix]
+        cells = [
+            [t for t in boot.trials if t.variant.prefix is prefix] for boot in listed for prefix in Prefix
+        ]
         assert len({tuple(trial.workload for trial in cell) for cell in cells}) == 1
 
 

@@ -75,15 +75,15 @@ def failed(trial: Trial) -> Failed:
 
 def alarms(rule: Stopping, confidence: float) -> int:
     """In how many A/A campaigns that end by `rule` the interval leaves out the truth."""
-    planned, random, found = campaign(rule), np.random.default_rng(2005), 0
+    planned, random, result = campaign(rule), np.random.default_rng(2005), 0
     for _ in range(CAMPAIGNS):
         logs = random.normal(0, WORST, BLOCKS).tolist()
         ended = stopping.ended_after(planned, outcomes(planned, logs)) or BLOCKS
         blocks = {block: [math.exp(log)] for block, log in enumerate(logs[:ended])}
         ratio = intervals.ratio_interval(blocks, {block: [1.0] for block in blocks}, confidence=confidence)
         assert isinstance(ratio, Interval)
-        found += intervals.verdict(ratio, margin=0.01) is intervals.Verdict.DIFFERENCE
-    return found
+        result += intervals.verdict(ratio, margin=0.01) is intervals.Verdict.DIFFERENCE
+    return result
 
 
 def test_looking_makes_false_alarms_and_the_rules_level_pays_for_them() -> None:
@@ -137,9 +137,9 @@ def test_equal_blocks_show_no_width_and_no_rule_ends_nothing(rule: Stopping | No
 def test_blocks_that_failed_do_not_count_as_looked_at() -> None:
     planned = campaign()
     logs = [0.001, -0.001] * 5
-    found = outcomes(planned, logs)
-    found[6] = failed(planned.plan[6])
-    assert stopping.ended_after(planned, found) == 8
+    result = outcomes(planned, logs)
+    result[6] = failed(planned.plan[6])
+    assert stopping.ended_after(planned, result) == 8
     assert stopping.ended_after(planned, [failed(trial) for trial in planned.plan]) is None
 
 

@@ -99,8 +99,8 @@ def test_pythons_report_gives_a_part_for_each_test() -> None:
 def test_a_difference_is_what_the_reference_passed() -> None:
     reference = outcome(Result.PASS, ("a", Result.PASS), ("b", Result.SKIP), ("c", Result.PASS))
     other = outcome(Result.FAIL, ("a", Result.FAIL), ("b", Result.FAIL), kernel_log=("BUG: x",))
-    found = verdict.differences("kml:/trusted", "t", reference, other)
-    assert [(one.part, one.result) for one in found] == [
+    result = verdict.differences("kml:/trusted", "t", reference, other)
+    assert [(each.part, each.result) for each in result] == [
         ("", "fail"),
         ("a", "fail"),
         ("1 parts from 'c' on", "missing"),
@@ -118,14 +118,14 @@ def test_an_exception_needs_a_reason_and_covers_only_what_it_names() -> None:
     elsewhere = Difference(cell="kml:/usr", test="selftests: x86/ioperm_64", part="outb", result="fail")
     unexcused, excused = verdict.judge((covered, elsewhere), (known,))
     assert unexcused == (elsewhere,)
-    assert [one.reason for one in excused] == ["ports are open"]
+    assert [each.reason for each in excused] == ["ports are open"]
     with pytest.raises(InputError):
         verdict.parse_exceptions(("kml:/trusted a b",))
 
 
 def test_the_exceptions_that_are_kept_load() -> None:
     text = (lists.LISTS.parent / "exceptions.txt").read_text()
-    assert all(one.reason for one in verdict.parse_exceptions(text.splitlines()))
+    assert all(line.reason for line in verdict.parse_exceptions(text.splitlines()))
 
 
 def test_a_record_is_read_again() -> None:

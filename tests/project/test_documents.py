@@ -42,11 +42,11 @@ def prose(path: Path) -> str:
 
 def anchors(path: Path) -> set[str]:
     """The anchors that GitHub gives to headings."""
-    found: list[str] = []
+    result: list[str] = []
     for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.MULTILINE):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
-    return set(found)
+        result.append(f"{anchor}-{result.count(anchor)}" if anchor in result else anchor)
+    return set(result)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
@@ -73,9 +73,9 @@ def mentions() -> Iterator[tuple[str, str]]:
     """The commands in the prose of every page, which may be named without what they need."""
     for path in PAGES:
         quoted = re.findall(r"(?<!`)`([^`]+)`(?!`)", FENCE.sub("", path.read_text()))
-        lines = [re.sub(r"\s+", " ", one) for one in quoted]
-        found = [one for one in lines if re.match(r"(kmlbench|run-benchmark) [a-z-]", one)]
-        yield from ((named(path), line) for line in dict.fromkeys(found))
+        lines = [re.sub(r"\s+", " ", line) for line in quoted]
+        match = [line for line in lines if re.match(r"(kmlbench|run-benchmark) [a-z-]", line)]
+        yield from ((named(path), line) for line in dict.fromkeys(match))
 
 
 def typed(command: str) -> list[str]:
@@ -88,8 +88,8 @@ def spelled(words: list[str]) -> Iterator[list[str]]:
     """`host prepare|check|clean NAME` is three commands."""
     for index, word in enumerate(words):
         if "|" in word:
-            for one in word.split("|"):
-                yield from spelled([*words[:index], one, *words[index + 1 :]])
+            for part in word.split("|"):
+                yield from spelled([*words[:index], part, *words[index + 1 :]])
             return
     yield words
 
@@ -118,7 +118,7 @@ def _faults(parser: ArgumentParser, words: list[str]) -> list[str]:
     except InputError as error:
         faults = list(error.faults)
     left_out = r"the following arguments are required|argument .*: (expected one|invalid choice: '[A-Z]+')"
-    return [one for one in faults if not re.match(left_out, one)]
+    return [each for each in faults if not re.match(left_out, each)]
 
 
 def test_commands_were_found() -> None:

@@ -44,11 +44,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def example(engine: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the code below the heading of this engine as a reader would; what it calls `changes`."""
     text = DOCUMENT.read_text()
-    found = re.search(rf"^## {engine}\n.*?```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
-    assert found
+    match = re.search(rf"^## {engine}\n.*?```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    assert match
     monkeypatch.chdir(results.parent)
     names: dict[str, Any] = {}
-    exec(compile(found[1], f"{DOCUMENT.name}, {engine}", "exec"), names)
+    exec(compile(match[1], f"{DOCUMENT.name}, {engine}", "exec"), names)
     return names["changes"]
 
 
@@ -70,9 +70,9 @@ def expected(results: Path) -> dict[tuple[str, str], float]:
 
 def test_duckdb_gives_the_changes_of_every_campaign(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame: pd.DataFrame = example("DuckDB", results, monkeypatch)
-    found = frame.set_index(["campaign", "workload"])["change_percent"].to_dict()
-    assert found == pytest.approx(expected(results))
-    assert len(found) == 4
+    result = frame.set_index(["campaign", "workload"])["change_percent"].to_dict()
+    assert result == pytest.approx(expected(results))
+    assert len(result) == 4
     assert sorted(frame["blocks"]) == [1, 2, 3, 3]
 
 

@@ -53,11 +53,11 @@ def execute(name: str, directory: Path, environment: Mapping[str, Path], patch: 
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(directory)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     data = [output.get("data", {}) for output in outputs]
-    said = [one.get("text/markdown", "") or one.get("text/plain", "") for one in data]
+    text = [output.get("text/markdown", "") or output.get("text/plain", "") for output in data]
     return Shown(
-        pictures=sum("image/svg+xml" in one for one in data),
-        text="\n".join([*said, *(output.get("text", "") for output in outputs)]),
-        tables="\n".join(one.get("text/html", "") for one in data),
+        pictures=sum("image/svg+xml" in output for output in data),
+        text="\n".join([*text, *(output.get("text", "") for output in outputs)]),
+        tables="\n".join(output.get("text/html", "") for output in data),
     )
 
 

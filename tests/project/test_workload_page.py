@@ -26,16 +26,16 @@ LINES = 60
 
 def files() -> dict[str, str]:
     """The files of the page, by the path that stands before each."""
-    found = re.findall(r"`([\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
-    assert len(found) == 2
-    return dict(found)
+    matches = re.findall(r"`([\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+    assert len(matches) == 2
+    return dict(matches)
 
 
 def registered(package: str) -> str:
     """kmlbench/workloads/registry.py with the line of the page and its import."""
-    found = re.search(r"before `(.*)`:\n\n```text\n(.*?)```", PAGE, re.DOTALL)
-    assert found
-    place, line = found[1], found[2]
+    match = re.search(r"before `(.*)`:\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+    assert match
+    place, line = match[1], match[2]
     module, name = "pipes", line.strip().removesuffix("(),")
     text = (REPOSITORY / package).read_text()
     anchor = "from kmlbench.workloads.syscalls import"
@@ -64,19 +64,19 @@ def test_the_page_is_followed_to_a_verified_campaign(tmp_path: Path) -> None:
         check=False,
     )
     assert child.returncode == 0, child.stderr
-    found = json.loads(child.stdout.splitlines()[-1])
-    assert found["package"].startswith(str(tree))
-    assert {"pipes_pipe_ns", "pipes_getpid_cycles", "cpu_total", "wall"} <= set(found["metrics"])
-    assert set(found["metrics"]) <= set(found["registered"])
-    _require_known_everywhere(found)
+    printed = json.loads(child.stdout.splitlines()[-1])
+    assert printed["package"].startswith(str(tree))
+    assert {"pipes_pipe_ns", "pipes_getpid_cycles", "cpu_total", "wall"} <= set(printed["metrics"])
+    assert set(printed["metrics"]) <= set(printed["registered"])
+    _require_known_everywhere(printed)
 
 
-def _require_known_everywhere(found: dict[str, Any]) -> None:
+def _require_known_everywhere(actual: dict[str, Any]) -> None:
     """The workload and its metrics are in the command line, in the schema of hosts.yaml and in the report."""
-    assert re.search(r'compgen -P "\$head" -W "pipes ', found["completion"])
-    assert re.search(r"_kmlbench_metrics.*\bpipes_pipe_ns pipes_getpid_ns\b", found["completion"])
-    assert "pipes" in json.dumps(found["workloads"])
-    (section,) = (one for one in found["report"] if one["identifier"] == "pipes")
+    assert re.search(r'compgen -P "\$head" -W "pipes ', actual["completion"])
+    assert re.search(r"_kmlbench_metrics.*\bpipes_pipe_ns pipes_getpid_ns\b", actual["completion"])
+    assert "pipes" in json.dumps(actual["workloads"])
+    (section,) = (each for each in actual["report"] if each["identifier"] == "pipes")
     (table,) = section["tables"]
     assert table["columns"] == ["a byte through a pipe, instructions", "getpid, instructions"]
     assert [row["label"] for row in table["groups"][0]["rows"]][:2] == ["stock:/usr", "stock:/trusted"]

@@ -111,10 +111,10 @@ def test_looking_changes_nothing(host: RootedHost, wanted: Belongings) -> None:
     before = files(host)
     state = survey_host(host, wanted)
     assert lacking(host, wanted, state) == ()
-    told = readiness.planned_changes(wanted, state).lines
-    assert told[0] == "make the directory /trusted (0700)"
-    assert "install /usr/lib/kmlbench/cpl" in told
-    assert "copy /usr/sbin/mysqld to /trusted/sbin/mysqld" in told
+    text = readiness.planned_changes(wanted, state).lines
+    assert text[0] == "make the directory /trusted (0700)"
+    assert "install /usr/lib/kmlbench/cpl" in text
+    assert "copy /usr/sbin/mysqld to /trusted/sbin/mysqld" in text
     assert files(host) == before
 
 
@@ -184,8 +184,8 @@ def test_the_hosts_own_apt_is_asked_before_a_package_is_named(
             return run(argv, timeout_s=timeout_s, stdin=stdin)
         assert argv[-1] == "mysql-server-core"
         # A host without apt ends with 127.
-        said, code = (POLICY.format(candidate), 0) if candidate else ("", 127)
-        return CommandResult(argv=argv, returncode=code, stdout=said, stderr="", elapsed_s=0.0)
+        text, code = (POLICY.format(candidate), 0) if candidate else ("", 127)
+        return CommandResult(argv=argv, returncode=code, stdout=text, stderr="", elapsed_s=0.0)
 
     monkeypatch.setattr(host, "run", with_apt)
     assert remedy in refused(host, wanted)
@@ -198,8 +198,8 @@ def test_the_packages_that_this_machine_is_told_to_install_are_in_its_apt(
     """On the distribution on which the tests run."""
     trusted = tuple(PACKAGES)
     wanted = belongings(server, tmp_path / "none", trusted=trusted, initialise=INITIALISE)
-    told = refused(host, wanted)
-    for package in re.findall(r"apt-get install ([\w.-]+)", told):
+    text = refused(host, wanted)
+    for package in re.findall(r"apt-get install ([\w.-]+)", text):
         argv = ("env", "LC_ALL=C", "apt-cache", "policy", package)
         assert "Candidate: (none)" not in process.run(argv, timeout_s=60).stdout
         assert process.run(argv, timeout_s=60).stdout
@@ -212,7 +212,7 @@ def test_every_lack_is_told_with_its_remedy(host: RootedHost, wanted: Belongings
     (host.root / "trusted/bin").mkdir(parents=True)
     (host.root / "trusted/bin/bash").write_text("another shell")
     (host.root / "trusted").chmod(0o777)
-    told = refused(host, wanted)
+    text = refused(host, wanted)
     for line in (
         "/usr/sbin/mysqld is missing",
         "mysql-server-core",
@@ -223,7 +223,7 @@ def test_every_lack_is_told_with_its_remedy(host: RootedHost, wanted: Belongings
         "/trusted belongs to root, mode 0777: others can modify it",
         "chmod go-w /trusted",
     ):
-        assert line in told
+        assert line in text
 
 
 def test_data_of_another_server_are_refused(host: RootedHost, wanted: Belongings, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_damaged_manifest_removes_nothing(host: RootedHost, wanted: Belongings
 
 
 @pytest.mark.parametrize(
-    ("kernel", "prefix", "level", "told"),
+    ("kernel", "prefix", "level", "message"),
     [
         (Kernel.KML, Prefix.TRUSTED, 0, None),
         (Kernel.KML, Prefix.USR, 3, None),
@@ -313,24 +313,24 @@ def test_a_damaged_manifest_removes_nothing(host: RootedHost, wanted: Belongings
     ],
 )
 def test_a_privilege_that_is_not_the_cells_is_told(
-    kernel: Kernel, prefix: Prefix, level: int, told: str | None
+    kernel: Kernel, prefix: Prefix, level: int, message: str | None
 ) -> None:
-    found = readiness.proof_lacks(kernel, prefix, level, "kml: not armed: page table isolation is on")
-    if told is None:
-        assert found is None
+    result = readiness.proof_lacks(kernel, prefix, level, "kml: not armed: page table isolation is on")
+    if message is None:
+        assert result is None
     else:
-        assert found is not None
-        assert told in found.remedy
-        assert "page table isolation is on" in found.what
+        assert result is not None
+        assert message in result.remedy
+        assert "page table isolation is on" in result.what
 
 
 def test_the_checksums_are_of_what_is_there(host: RootedHost, wanted: Belongings) -> None:
     prepared(host, wanted)
     listed = apply.installed(host)
     assert listed is not None
-    for path, found in listed.files.items():
+    for path, item in listed.files.items():
         content = (host.root / path.lstrip("/")).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == found
+        assert hashlib.sha256(content).hexdigest() == item
 
 
 @pytest.fixture(autouse=True)

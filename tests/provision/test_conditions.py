@@ -19,15 +19,15 @@ GOOD = {
 }
 
 
-def told(changed: Mapping[str, str] | None = None, *, server: Server = Server.MYSQL) -> list[str]:
+def lacks_of(changed: Mapping[str, str] | None = None, *, server: Server = Server.MYSQL) -> list[str]:
     answers = {name: value for name, value in {**GOOD, **(changed or {})}.items() if value}
     return [f"{lack.what}; {lack.remedy}" for lack in conditions.lacks_in(answers, server)]
 
 
 def test_a_good_host_lacks_nothing() -> None:
-    assert told() == []
-    assert told({"mount_run": "rw,nosuid,noexec", "apparmor": "", "selinux": "0"}) == []
-    assert told({"mount_trusted": "", "tmp_free": "", "run_free": "nonsense"}) == []
+    assert lacks_of() == []
+    assert lacks_of({"mount_run": "rw,nosuid,noexec", "apparmor": "", "selinux": "0"}) == []
+    assert lacks_of({"mount_trusted": "", "tmp_free": "", "run_free": "nonsense"}) == []
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_a_good_host_lacks_nothing() -> None:
     ],
 )
 def test_each_lack_is_told_alone_with_its_remedy(changed: dict[str, str], words: str) -> None:
-    (line,) = told(changed)
+    (line,) = lacks_of(changed)
     assert words.partition(";")[0] in line
     assert words.rpartition("; ")[2] in line
 
 
 def test_a_profile_of_the_other_server_does_not_matter() -> None:
-    assert told({"apparmor": "/usr/sbin/mysqld (enforce)"}, server=Server.MARIADB) == []
-    assert told({"apparmor": "mariadbd (enforce) /usr/sbin/mysqldump (enforce)"}) == []
-    assert len(told({"apparmor": "mariadbd (enforce)"}, server=Server.MARIADB)) == 1
+    assert lacks_of({"apparmor": "/usr/sbin/mysqld (enforce)"}, server=Server.MARIADB) == []
+    assert lacks_of({"apparmor": "mariadbd (enforce) /usr/sbin/mysqldump (enforce)"}) == []
+    assert len(lacks_of({"apparmor": "mariadbd (enforce)"}, server=Server.MARIADB)) == 1
 
 
 def test_the_script_is_answered_by_a_real_shell(tmp_path: Path) -> None:

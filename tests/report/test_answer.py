@@ -34,18 +34,18 @@ def answer_of(path: Path) -> Answer:
 
 
 def test_a_difference_under_emulation_is_told_in_instructions(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=0.9, noise=0.00001))
-    assert found.sentence == (
+    reply = answer_to(tmp_path, Recipe(effect=0.9, noise=0.00001))
+    assert reply.sentence == (
         "wisconsin: server and client from kml:/trusted took 10.00 % fewer instructions than from stock:/usr."
     )
-    assert "Ratio of instructions executed 0.9" in found.figures
-    assert "blocks: 4, platform: QEMU TCG, instruction clock" in found.figures
-    assert "not a speed-up" in found.limit
-    assert not any(word in found.sentence + found.figures for word in ("faster", "time", "second"))
+    assert "Ratio of instructions executed 0.9" in reply.figures
+    assert "blocks: 4, platform: QEMU TCG, instruction clock" in reply.figures
+    assert "not a speed-up" in reply.limit
+    assert not any(word in reply.sentence + reply.figures for word in ("faster", "time", "second"))
 
 
 @pytest.mark.parametrize(
-    ("effect", "said"),
+    ("effect", "message"),
     [
         (
             0.9,
@@ -58,26 +58,26 @@ def test_a_difference_under_emulation_is_told_in_instructions(tmp_path: Path) ->
         ),
     ],
 )
-def test_without_a_server_the_client_alone_is_told_of(tmp_path: Path, effect: float, said: str) -> None:
+def test_without_a_server_the_client_alone_is_told_of(tmp_path: Path, effect: float, message: str) -> None:
     recipe = Recipe(workloads=("getpid", "syscalls"), effect=effect, noise=0.00001, seed=8)
-    assert answer_to(tmp_path, recipe).sentence == said
+    assert answer_to(tmp_path, recipe).sentence == message
 
 
 def test_a_difference_on_hardware_is_told_in_time(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=1.05, noise=0.0001, platform="real hosts"))
-    assert "took 5.0" in found.sentence
-    assert "% more CPU time than from stock:/usr." in found.sentence
+    reply = answer_to(tmp_path, Recipe(effect=1.05, noise=0.0001, platform="real hosts"))
+    assert "took 5.0" in reply.sentence
+    assert "% more CPU time than from stock:/usr." in reply.sentence
 
 
 def test_emulated_real_time_makes_no_claim(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=0.5, platform="QEMU TCG, real time"))
-    assert "No claim about speed" in found.sentence
-    assert "less" not in found.sentence
+    reply = answer_to(tmp_path, Recipe(effect=0.5, platform="QEMU TCG, real time"))
+    assert "No claim about speed" in reply.sentence
+    assert "less" not in reply.sentence
 
 
 def test_no_difference_names_the_margin(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=1.0, noise=0.001, blocks=6))
-    assert "no difference larger than 1 %" in found.sentence
+    reply = answer_to(tmp_path, Recipe(effect=1.0, noise=0.001, blocks=6))
+    assert "no difference larger than 1 %" in reply.sentence
 
 
 UNDECIDED = Recipe(
@@ -122,23 +122,23 @@ def test_who_follows_the_sentence_is_not_left_undecided_more_often_than_it_says(
 
 
 def test_blocks_that_nobody_has_are_not_counted(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, replace(UNDECIDED, noise=0.5))
-    assert found.sentence.endswith("An interval of ±0.5 % would decide: more than 1000 blocks like these.")
+    reply = answer_to(tmp_path, replace(UNDECIDED, noise=0.5))
+    assert reply.sentence.endswith("An interval of ±0.5 % would decide: more than 1000 blocks like these.")
 
 
 def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(effect=0.5, blocks=1))
-    assert "undecided" in found.sentence
-    assert "One block gives no interval" in found.sentence
+    reply = answer_to(tmp_path, Recipe(effect=0.5, blocks=1))
+    assert "undecided" in reply.sentence
+    assert "One block gives no interval" in reply.sentence
 
 
 def test_a_cell_that_was_not_planned_is_no_answer(tmp_path: Path) -> None:
-    found = answer_to(tmp_path, Recipe(cells=(STOCK_USR, STOCK_TRUSTED)))
-    assert found.sentence == (
+    reply = answer_to(tmp_path, Recipe(cells=(STOCK_USR, STOCK_TRUSTED)))
+    assert reply.sentence == (
         "No answer: kml:/trusted against stock:/usr cannot be compared for wisconsin: "
         "kml:/trusted: no completed trial."
     )
-    assert found.figures == ""
+    assert reply.figures == ""
 
 
 def test_an_unknown_platform_is_bad_input(tmp_path: Path) -> None:

@@ -71,10 +71,10 @@ def test_load_gives_what_was_measured_and_nothing_else(tmp_path: Path, recipe: R
 @pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_a_plan_of_it_is_none(tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["plan", str(build(tmp_path, recipe)), "--half-width", "1%"])
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code in (0, 2)
-    assert not MADE_UP.search(told.out + told.err)
-    assert "remedy: " in told.err if code else "undecided: " in told.out
+    assert not MADE_UP.search(printed.out + printed.err)
+    assert "remedy: " in printed.err if code else "undecided: " in printed.out
 
 
 @pytest.mark.slow
@@ -84,13 +84,13 @@ def test_a_comparison_with_it_decides_nothing(
 ) -> None:
     other = build(tmp_path / "other", replace(recipe, seed=8))
     code = main(["compare", str(build(tmp_path, recipe)), str(other)])
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code in (0, 2)
-    assert not MADE_UP.search(told.out + told.err)
+    assert not MADE_UP.search(printed.out + printed.err)
     if code:
-        assert "remedy: " in told.err
+        assert "remedy: " in printed.err
     else:
-        assert re.search(r"kml:/trusted against stock:/usr\n.*: undecided|stock:/usr B against", told.out)
+        assert re.search(r"kml:/trusted against stock:/usr\n.*: undecided|stock:/usr B against", printed.out)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -1.0, 1e-60, 1e60, -1e60, math.nan, math.inf, "1", None, True])
@@ -107,11 +107,11 @@ def test_a_value_that_no_machine_measures_is_an_error_or_no_ratio(
     edit(path / "outcomes.jsonl", spoil)
     for arguments in (["report", str(path)], ["plan", str(path), "--half-width", "1%"]):
         code = main(arguments)
-        told = capsys.readouterr()
+        printed = capsys.readouterr()
         assert code in (0, 2)
-        assert not MADE_UP.search(told.out)
-        assert "Traceback" not in told.err
-        assert code == 0 or "remedy: " in told.err
+        assert not MADE_UP.search(printed.out)
+        assert "Traceback" not in printed.err
+        assert code == 0 or "remedy: " in printed.err
     if (path / "report.html").exists():
         page = re.sub(r"<[^>]*>", " ", (path / "report.html").read_text())
         assert not MADE_UP.search(page)
@@ -132,7 +132,7 @@ def test_blocks_that_lie_as_far_apart_as_a_record_allows_decide_nothing(
 
     edit(path / "outcomes.jsonl", spoil)
     for arguments in (["report", path], ["plan", path, "--half-width", "1%"], ["compare", path, other]):
-        assert main([str(one) for one in arguments]) == 0
+        assert main([str(argument) for argument in arguments]) == 0
         assert not re.search(r"\b(nan|inf)\b|Traceback", "".join(capsys.readouterr()))
     page = re.sub(r"<[^>]*>", " ", (path / "report.html").read_text())
     assert not MADE_UP.search(page)

@@ -48,8 +48,10 @@ def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Pa
         for metric, value in (("syscalls_direct", direct), ("syscalls_trap", trap))
     )
     outcomes = [
-        dataclasses.replace(one, samples=(*one.samples, *calls)) if one.trial.variant.kernel_mode else one
-        for one in stored.completed
+        dataclasses.replace(outcome, samples=(*outcome.samples, *calls))
+        if outcome.trial.variant.kernel_mode
+        else outcome
+        for outcome in stored.completed
     ]
     rows = evidence.proofs(dataclasses.replace(stored, outcomes=tuple(outcomes)))
     direct = {row.cell: row.direct for row in rows}
@@ -61,7 +63,7 @@ def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Pa
 def test_one_trial_that_saw_something_else_is_shown(tmp_path: Path, wrong: dict[str, int]) -> None:
     stored = read(tmp_path, Recipe(blocks=1))
     outcomes = list(stored.completed)
-    index = next(i for i, one in enumerate(outcomes) if one.trial.variant.kernel_mode)
+    index = next(i for i, outcome in enumerate(outcomes) if outcome.trial.variant.kernel_mode)
     # mypy sees one type per dictionary.
     proof: Proof = dataclasses.replace(outcomes[index].proof, **wrong)  # type: ignore[arg-type]
     outcomes[index] = dataclasses.replace(outcomes[index], proof=proof)

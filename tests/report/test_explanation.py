@@ -23,8 +23,10 @@ from kmlbench.results import reader
 
 def explanation(root: Path, recipe: Recipe) -> str:
     """The text of the section, without the page around it; empty where there is none."""
-    found = whypage.explanation_sections(measurements.source(reader.read_campaign(build(root, recipe))), None)
-    return " ".join(text for section in found for text in (section.title, section.note, *_texts(section)))
+    sections = whypage.explanation_sections(
+        measurements.source(reader.read_campaign(build(root, recipe))), None
+    )
+    return " ".join(text for section in sections for text in (section.title, section.note, *_texts(section)))
 
 
 def _texts(section: PageSection) -> Iterator[str]:
@@ -39,12 +41,12 @@ def _texts(section: PageSection) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_explanation_stands_behind_the_cpu_it_explains(tmp_path: Path) -> None:
-    found = Page(write.write_report(build(tmp_path, EXACT)))
-    order = re.findall(r'<section id="([a-z0-9-]+)">', found.source)
+    written = Page(write.write_report(build(tmp_path, EXACT)))
+    order = re.findall(r'<section id="([a-z0-9-]+)">', written.source)
     assert order.index("cpu") < order.index("counters") < order.index("explanation") < order.index("what")
     for words in ("residue, instructions", "server and client together 8 no variance: no interval 100"):
-        assert words in found.text
-    captions = re.findall(r"<caption>(.*?)</caption>", found.source)
+        assert words in written.text
+    captions = re.findall(r"<caption>(.*?)</caption>", written.source)
     assert not [caption for caption in captions if caption.startswith("calls_")]
 
 

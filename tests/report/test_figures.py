@@ -27,7 +27,7 @@ def drawn(root: Path, recipe: Recipe) -> dict[str, Plot]:
 def points(figure: Figure) -> list[int]:
     (axes,) = figure.axes
     # Matplotlib says that offsets are ArrayLike, which need not have a length.
-    return [len(one.get_offsets()) for one in axes.collections if isinstance(one, PathCollection)]  # type: ignore[arg-type]
+    return [len(item.get_offsets()) for item in axes.collections if isinstance(item, PathCollection)]  # type: ignore[arg-type]
 
 
 def test_every_measure_of_every_workload_has_its_figure(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_nothing_of_the_users_changes_a_figure(tmp_path: Path, theirs: str) -> N
     recipe = Recipe(blocks=2, workloads=("oltp_point_select",))
     source = measurements.source(reader.read_campaign(build(tmp_path, recipe)))
     plot = (*figures.figure_plots(source)[:1], *latency_plot.latency_plots(source)[:1])
-    plain = [plots.svg(one.draw(plots.LIGHT)) for one in plot]
+    plain = [plots.svg(each.draw(plots.LIGHT)) for each in plot]
     assert len(plain) == 2
     (tmp_path / "matplotlibrc").write_text(theirs)
     with mpl.rc_context(fname=tmp_path / "matplotlibrc"):
-        assert [plots.svg(one.draw(plots.LIGHT)) for one in plot] == plain
+        assert [plots.svg(each.draw(plots.LIGHT)) for each in plot] == plain

@@ -32,11 +32,11 @@ def test_every_run_stands_at_every_percentile(tmp_path: Path) -> None:
     plot = drawn(tmp_path)
     (axes,) = plot.draw(plots.LIGHT).axes
     rows = [label.get_text() for label in axes.get_yticklabels()]
-    points = [one for one in axes.collections if isinstance(one, PathCollection)]
+    points = [item for item in axes.collections if isinstance(item, PathCollection)]
     assert rows == ["median", "95th percentile", "99th percentile", "longest"]
     assert axes.get_xscale() == "log"
     assert len(points) == len(plot.series) == 4 * len(rows)
-    assert {len(one.points) for one in plot.series} == {4}
+    assert {len(item.points) for item in plot.series} == {4}
 
 
 def test_its_data_and_its_words_have_every_cell(tmp_path: Path) -> None:
@@ -61,25 +61,25 @@ def test_the_arms_of_a_control_differ_in_colour_and_in_marker(
     tmp_path: Path, cell: Variant, theme: plots.Theme
 ) -> None:
     recipe = Recipe(workloads=("oltp_point_select",), control=True, cells=(cell,))
-    found = source(tmp_path, recipe)
-    (latency,) = latency_plot.latency_plots(found)
+    result = source(tmp_path, recipe)
+    (latency,) = latency_plot.latency_plots(result)
     (legend,) = latency.draw(theme).legends
     assert [text.get_text() for text in legend.get_texts()] == [f"{cell} A", f"{cell} B"]
     marks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
-    of_cells = {(theme.cells[one], plots.MARKERS[one]) for one in CELLS}
+    of_cells = {(theme.cells[each], plots.MARKERS[each]) for each in CELLS}
     assert marks[0] == (theme.cells[cell], plots.MARKERS[cell])
     assert marks[1][0] not in {colour for colour, _ in of_cells}
     assert marks[1][1] not in {marker for _, marker in of_cells}
     if theme is plots.LIGHT:
-        for plot in figures.figure_plots(found):
+        for plot in figures.figure_plots(result):
             if not plot.name.endswith("-change"):
-                assert [(one.colour, one.marker) for one in plot.series] == marks
+                assert [(item.colour, item.marker) for item in plot.series] == marks
 
 
 def test_two_percentiles_are_no_distribution(tmp_path: Path) -> None:
-    found = source(tmp_path, Recipe(workloads=("oltp_point_select",)))
+    result = source(tmp_path, Recipe(workloads=("oltp_point_select",)))
     few = {
         Measure(workload="oltp_point_select", metric=f"latency_{name}", process=Process.CLIENT): "ms"
         for name in ("mean", "p50", "p95")
     }
-    assert latency_plot.latency_plots(replace(found, stored_units=few)) == ()
+    assert latency_plot.latency_plots(replace(result, stored_units=few)) == ()

@@ -14,7 +14,7 @@ from kmlbench.results import reader
 def test_every_planned_trial_has_its_state_and_what_was_kept(tmp_path: Path) -> None:
     path = build(tmp_path, Recipe(blocks=1, workloads=("getpid",), failing={1}, missing={3}))
     (path / "raw" / "0001-stock-trusted-getpid").mkdir()
-    found = evidence.trials(reader.read_campaign(path))
-    assert [one.state for one in found] == ["completed", "failed: measure", "completed", "never ended"]
-    assert [one.raw for one in found] == ["", "raw/0001-stock-trusted-getpid/", "", ""]
-    assert [one.boot for one in found] == ["raw/boot-0000/"] * 2 + ["raw/boot-0001/"] * 2
+    stored = evidence.trials(reader.read_campaign(path))
+    assert [each.state for each in stored] == ["completed", "failed: measure", "completed", "never ended"]
+    assert [each.raw for each in stored] == ["", "raw/0001-stock-trusted-getpid/", "", ""]
+    assert [each.boot for each in stored] == ["raw/boot-0000/"] * 2 + ["raw/boot-0001/"] * 2

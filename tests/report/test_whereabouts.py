@@ -63,8 +63,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def section(campaign: Path, identifier: str = "whereabouts") -> Any:
     data = json.loads((campaign / "report.json").read_text())
-    (found,) = (one for one in data["sections"] if one["identifier"] == identifier)
-    return found
+    (result,) = (output for output in data["sections"] if output["identifier"] == identifier)
+    return result
 
 
 def cells(table: Any) -> dict[str, list[str]]:
@@ -103,11 +103,11 @@ def test_the_figure_has_a_bar_for_each_and_their_sum(campaign: Path) -> None:
 
 
 def test_windows_in_another_mode_are_counted_and_warned_of(campaign: Path) -> None:
-    found = section(campaign, "windows")
-    (table,) = found["tables"]
+    result = section(campaign, "windows")
+    (table,) = result["tables"]
     assert cells(table)["stock:/usr"] == ["20", "2.789 %", "1.745 %", "3", "+8.32 %"]
     assert cells(table)["kml:/usr"] == ["20", "0.088 %", "0.000 %", "0", "–"]
-    assert found["note"].startswith(
+    assert result["note"].startswith(
         "oltp_point_select ran in more than one mode (stock:/usr: 3 of 20 windows): the means"
     )
 
@@ -116,7 +116,7 @@ def test_a_campaign_without_the_instrument_has_no_such_section(tmp_path: Path) -
     directory = build(tmp_path, RECIPE)
     write.write_report(directory)
     data = json.loads((directory / "report.json").read_text())
-    assert "whereabouts" not in {one["identifier"] for one in data["sections"]}
+    assert "whereabouts" not in {output["identifier"] for output in data["sections"]}
     assert kmlbench.profile(directory).empty
 
 
@@ -124,10 +124,10 @@ def test_the_profile_is_tidy_and_duckdb_reads_its_files(campaign: Path) -> None:
     frame = kmlbench.profile(campaign)
     assert len(frame) == 4 * len(plan(RECIPE))
     assert set(frame["cell"]) == {"stock:/usr", "stock:/trusted", "kml:/usr", "kml:/trusted"}
-    found = duckdb.execute(
+    result = duckdb.execute(
         "select cell, sum(instructions) / count(distinct trial) as instructions "
         f"from '{campaign}/{PROFILE.folder}/*.parquet' where process <> 'other' group by cell"
     ).df()
-    sums = dict(zip(found["cell"], found["instructions"], strict=True))
+    sums = dict(zip(result["cell"], result["instructions"], strict=True))
     assert sums[str(STOCK_USR)] == pytest.approx(611.5)
     assert sums[str(PRIMARY.treated)] == pytest.approx(572.0)

@@ -67,9 +67,9 @@ def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
     path = build(tmp_path, SMALL)
     record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
 
-    found = write.write_report(tmp_path / "latest")
+    written = write.write_report(tmp_path / "latest")
 
-    assert found == path / "report.html"
+    assert written == path / "report.html"
     assert {name: (path / name).read_bytes() for name in record} == record
     pd.testing.assert_frame_equal(pd.read_parquet(path / "samples.parquet"), kmlbench.load(path))
     assert (path / "figures" / "wisconsin-cpu_total.svg").read_text().startswith("<?xml")
@@ -78,26 +78,26 @@ def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
-    found = page(tmp_path, Recipe())
-    assert len(found.source.encode()) < 5 * MEGABYTE
-    beside = [address for address in found.addresses if not address.startswith(("#", "data:"))]
+    written = page(tmp_path, Recipe())
+    assert len(written.source.encode()) < 5 * MEGABYTE
+    beside = [address for address in written.addresses if not address.startswith(("#", "data:"))]
     assert not any(re.match(r"[a-z]+:|/|\.\.", address) for address in beside)
-    assert found.tags.count("script") == 1
-    assert "url(" not in found.source
-    assert "@import" not in found.source
+    assert written.tags.count("script") == 1
+    assert "url(" not in written.source
+    assert "@import" not in written.source
 
 
 @pytest.mark.slow
 def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
     path = build(tmp_path, replace(SMALL, failing={1}))
     (path / "raw" / "0001-stock-trusted-getpid").mkdir()
-    found = Page(write.write_report(path))
-    beside = {address for address in found.addresses if not address.startswith(("#", "data:"))}
+    written = Page(write.write_report(path))
+    beside = {address for address in written.addresses if not address.startswith(("#", "data:"))}
     assert [address for address in beside if not (path / address).exists()] == []
     assert {"campaign.json", "outcomes.jsonl", "samples.parquet"} <= beside
     assert {"raw/0001-stock-trusted-getpid/", "raw/boot-0000/", "figures/wisconsin-cpu_total.csv"} <= beside
     assert "raw/0000-stock-usr-getpid/" not in beside
-    failed = found.source.partition('id="holes"')[2].partition("</section>")[0]
+    failed = written.source.partition('id="holes"')[2].partition("</section>")[0]
     assert '<a href="raw/0001-stock-trusted-getpid/">1</a>' in failed
 
 
@@ -109,21 +109,21 @@ def test_each_figure_has_its_data(small: Page) -> None:
 
 
 def test_the_policy_names_the_pages_own_script_and_style_alone(small: Page) -> None:
-    found = small.source
-    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', found)
-    directives = dict(one.split(" ", 1) for one in html.unescape(policy).split("; "))
+    result = small.source
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', result)
+    directives = dict(each.split(" ", 1) for each in html.unescape(policy).split("; "))
     assert directives["default-src"] == "'none'"
     for tag in ("script", "style"):
-        ((text,),) = [re.findall(rf"<{tag}>(.*?)</{tag}>", found, re.DOTALL)]
+        ((text,),) = [re.findall(rf"<{tag}>(.*?)</{tag}>", result, re.DOTALL)]
         digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert directives[f"{tag}-src"] == f"'sha256-{digest}'"
 
 
 @pytest.mark.slow
 def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
-    found = page(tmp_path, Recipe(blocks=2, failing={1})).source
+    written = page(tmp_path, Recipe(blocks=2, failing={1})).source
     places = [
-        found.index(text) for text in ("Verdict: ", "wisconsin: change of CPU", "is incomplete", "Contents")
+        written.index(text) for text in ("Verdict: ", "wisconsin: change of CPU", "is incomplete", "Contents")
     ]
     assert places == sorted(places)
 
@@ -167,8 +167,8 @@ def test_the_figures_of_2005_stand_beside_ours(small: Page) -> None:
 
 
 def test_the_changes_of_2005_stand_in_the_cells_of_the_same_comparison(small: Page) -> None:
-    found = small.source
-    rows = re.findall(r"<tr class=\"comparison\">.*?</tr>", found, re.DOTALL)
+    result = small.source
+    rows = re.findall(r"<tr class=\"comparison\">.*?</tr>", result, re.DOTALL)
     beside = [row for row in rows if "2005:" in row]
     assert len(beside) == 1
     assert "kml:/trusted against stock:/usr" in beside[0]
@@ -215,8 +215,8 @@ def test_it_is_said_how_many_measures_differ_where_nothing_should(
 ) -> None:
     path = build(tmp_path, replace(SMALL, blocks=4, seed=13, stopping=rule))
     text = Page(write.write_report(path)).text
-    found = kmlbench.effects(path)
-    same = found[(found["comparison"] == "stock:/trusted against stock:/usr") & found["low"].notna()]
+    frame = kmlbench.effects(path)
+    same = frame[(frame["comparison"] == "stock:/trusted against stock:/usr") & frame["low"].notna()]
     differ = int((same["verdict"] == "difference").sum())
     assert differ > 1
     assert (
@@ -285,11 +285,11 @@ def test_the_holes_are_shown(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
     hostile = Recipe(blocks=1, failing={1}, title="<b>bold</b>", options={"<i>": '"><script>x</script>'})
-    found = page(tmp_path, hostile)
-    assert '<script>alert("cause")</script><img src=x onerror=alert(1)> & \\udcff' in found.text
-    assert not {"b", "i"} & set(found.tags)
-    assert found.tags.count("script") == 1
-    assert "x" not in found.addresses
+    written = page(tmp_path, hostile)
+    assert '<script>alert("cause")</script><img src=x onerror=alert(1)> & \\udcff' in written.text
+    assert not {"b", "i"} & set(written.tags)
+    assert written.tags.count("script") == 1
+    assert "x" not in written.addresses
 
 
 @pytest.mark.slow
@@ -301,11 +301,11 @@ def test_one_block_has_no_interval_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_campaign_without_any_number_is_told_as_such(tmp_path: Path) -> None:
-    found = page(tmp_path, Recipe(blocks=1, missing=range(16)))
-    assert "No answer" in found.text
-    assert "Of 16 planned trials 0 completed, 0 failed and 16 never ended" in found.text
-    assert "img" not in found.tags
-    assert "753.86" not in found.text
+    written = page(tmp_path, Recipe(blocks=1, missing=range(16)))
+    assert "No answer" in written.text
+    assert "Of 16 planned trials 0 completed, 0 failed and 16 never ended" in written.text
+    assert "img" not in written.tags
+    assert "753.86" not in written.text
 
 
 @pytest.mark.slow

@@ -28,16 +28,16 @@ def test_what_belongs_to_one_machine_is_left_out() -> None:
 )
 def test_what_may_bear_on_a_result_stays(word: str) -> None:
     assert shared_words(f"{OAK.strip()} {word}").endswith(f" {word}")
-    told = differing({"oak": f"{OAK.strip()} {word}", "elm": ELM})
-    assert told == f"oak alone has {word}"
+    text = differing({"oak": f"{OAK.strip()} {word}", "elm": ELM})
+    assert text == f"oak alone has {word}"
 
 
 def test_a_word_that_is_there_twice_and_another_order_are_differences() -> None:
     assert (
         differing({"oak": "console=a console=a quiet", "elm": "console=a"}) == "oak alone has console=a quiet"
     )
-    told = differing({"oak": "console=a console=b", "elm": "console=b console=a"})
+    text = differing({"oak": "console=a console=b", "elm": "console=b console=a"})
     assert (
-        told
+        text
         == "oak has 'console=a console=b', and elm the same words in another order: 'console=b console=a'"
     )

@@ -84,7 +84,7 @@ def test_pairs_of_hosts_may_be_other_machines() -> None:
     here = [boot(0, Kernel.STOCK), boot(1, Kernel.KML)]
     there = [replace(boot(2 + n, kernel, other), pair=1) for n, kernel in enumerate(Kernel)]
     assert all(agreement(*here, *there).values())
-    assert not agreement(*here, *[replace(one, pair=0) for one in there])["cpu_model"]
+    assert not agreement(*here, *[replace(each, pair=0) for each in there])["cpu_model"]
     assert not agreement(*here, there[0], replace(boot(3, Kernel.KML), pair=1))["cpu_model"]
 
 

@@ -69,16 +69,16 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path, name: str) -> None:
     rng = random.Random(20)
     for _ in range(FLIPS):
         file.write_bytes(flipped(whole, rng))
-        found = read(path)
-        if isinstance(found, InputError):
-            told = str(found)
-            assert name in told
-            assert "remedy: " in told
+        stored = read(path)
+        if isinstance(stored, InputError):
+            text = str(stored)
+            assert name in text
+            assert "remedy: " in text
             continue
-        assert found.campaign == expected.campaign
-        assert found.outcomes == expected.outcomes[: len(found.outcomes)]
-        assert len(found.outcomes) == len(expected.outcomes) or found.notes
-        assert found.facts == expected.facts
+        assert stored.campaign == expected.campaign
+        assert stored.outcomes == expected.outcomes[: len(stored.outcomes)]
+        assert len(stored.outcomes) == len(expected.outcomes) or stored.notes
+        assert stored.facts == expected.facts
 
 
 @pytest.mark.slow
@@ -161,8 +161,8 @@ def test_what_is_no_campaign(
 ) -> None:
     path = make(tmp_path)
     assert main(["report", str(path)]) == 2
-    told = capsys.readouterr().err
-    assert "remedy: give the directory of a campaign" in told
+    printed = capsys.readouterr().err
+    assert "remedy: give the directory of a campaign" in printed
     with pytest.raises(InputError):
         kmlbench.load(path)
 
@@ -173,9 +173,9 @@ def test_a_campaign_without_its_raw_files_is_told_as_such(
     path = build(tmp_path, FEW_FIGURES)
     shutil.rmtree(path / "raw" / "boot-0001")
     assert main(["report", str(path)]) == 0
-    told = "facts.json is missing for boots that were measured (1)"
-    assert told in capsys.readouterr().err
-    assert told in (path / "report.html").read_text()
+    text = "facts.json is missing for boots that were measured (1)"
+    assert text in capsys.readouterr().err
+    assert text in (path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,6 @@ def test_a_report_that_cannot_be_written(
     else:
         (path / name).mkdir()
     assert main(["report", str(path)]) == 3
-    told = capsys.readouterr().err
-    assert "could not be written" in told
-    assert "None" not in told
+    printed = capsys.readouterr().err
+    assert "could not be written" in printed
+    assert "None" not in printed

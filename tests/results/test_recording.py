@@ -75,9 +75,9 @@ def raw(tmp_path: Path) -> Path:
 
 
 def read(raw: Path) -> recording.TrialRecording:
-    found = recording.read_trial(raw, Program(), ())
-    assert found is not None
-    return found
+    result = recording.read_trial(raw, Program(), ())
+    assert result is not None
+    return result
 
 
 def test_a_round_is_one_unit_of_each_kind_of_work(raw: Path) -> None:
@@ -97,14 +97,14 @@ def test_warm_up_and_a_window_that_was_cut_off_are_left_out(raw: Path) -> None:
 
 
 def test_samples_of_both_are_the_sum_and_functions_add_up_to_them(raw: Path) -> None:
-    found = read(raw)
-    samples = {(str(each.process), each.metric): each.value for each in recording.samples(found, "program")}
+    result = read(raw)
+    samples = {(str(each.process), each.metric): each.value for each in recording.samples(result, "program")}
     assert samples["client", "census_syscall"] == samples["together", "census_syscall"] == 10
     assert samples["client", "instructions"] + samples["server", "instructions"] == 80
     assert samples["together", "instructions"] == 80
     assert samples["together", "instructions_other"] == pytest.approx(3.3)
     sums: defaultdict[str, float] = defaultdict(float)
-    for row in found.functions():
+    for row in result.functions():
         sums[row.process] += round(row.instructions, 6)
     assert (sums["client"], sums["server"]) == (40, 40)
 

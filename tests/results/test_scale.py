@@ -93,7 +93,9 @@ def test_columns_are_the_samples_they_were_made_of() -> None:
 
 def test_samples_in_columns_and_as_objects_give_the_same_frame(tmp_path: Path) -> None:
     stored = reader.read_campaign(build(tmp_path, RECIPE))
-    objects = dataclasses.replace(stored, outcomes=tuple(_as_objects(one) for one in stored.completed))
+    objects = dataclasses.replace(
+        stored, outcomes=tuple(_as_objects(outcome) for outcome in stored.completed)
+    )
     assert frames.samples_frame(objects).equals(frames.samples_frame(stored))
 
 

@@ -79,14 +79,14 @@ def stored(root: Path, *outcomes: Outcome, campaign: model.PlannedCampaign = CAM
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     path = stored(tmp_path, COMPLETED, FAILED)
 
-    found = reader.read_campaign(tmp_path / "latest")
+    result = reader.read_campaign(tmp_path / "latest")
 
     assert path.name == "20251123T010203Z-abc123"
-    assert found.directory == path
-    assert found.campaign == CAMPAIGN
-    assert found.outcomes == (COMPLETED, FAILED)
-    assert found.completed == (COMPLETED,)
-    assert found.failed == (FAILED,)
+    assert result.directory == path
+    assert result.campaign == CAMPAIGN
+    assert result.outcomes == (COMPLETED, FAILED)
+    assert result.completed == (COMPLETED,)
+    assert result.failed == (FAILED,)
 
 
 def test_a_trial_that_never_ended_is_missing(tmp_path: Path) -> None:
@@ -163,13 +163,13 @@ def test_a_last_line_counts_once_its_newline_is_written(tmp_path: Path) -> None:
     last = whole.index(b"\n") + 1
     for offset in range(last, len(whole)):
         outcomes.write_bytes(whole[:offset])
-        found = reader.read_campaign(path)
-        assert found.outcomes == (COMPLETED,)
-        assert found.missing == PLAN[1:]
-        told = [note for note in found.notes if "cut off" in note]
-        assert len(told) == (offset > last)
+        result = reader.read_campaign(path)
+        assert result.outcomes == (COMPLETED,)
+        assert result.missing == PLAN[1:]
+        text = [note for note in result.notes if "cut off" in note]
+        assert len(text) == (offset > last)
         assert all(
-            note.startswith("outcomes.jsonl:2: ") and "1 whole outcome precedes" in note for note in told
+            note.startswith("outcomes.jsonl:2: ") and "1 whole outcome precedes" in note for note in text
         )
 
 
@@ -276,12 +276,12 @@ def test_another_number_is_not_what_was_written(tmp_path: Path) -> None:
         reader.read_campaign(path)
 
 
-@pytest.mark.parametrize(("found", "remedy"), [(2, "newer kmlbench"), (0, "no version of kmlbench wrote")])
-def test_another_format_has_its_own_remedy(tmp_path: Path, found: int, remedy: str) -> None:
+@pytest.mark.parametrize(("actual", "remedy"), [(2, "newer kmlbench"), (0, "no version of kmlbench wrote")])
+def test_another_format_has_its_own_remedy(tmp_path: Path, actual: int, remedy: str) -> None:
     path = stored(tmp_path, COMPLETED)
     text = unsealed((path / "campaign.json").read_text())
-    (path / "campaign.json").write_text(text.replace('"format": 1', f'"format": {found}'))
-    with pytest.raises(InputError, match=rf"(?s)format {found} is unknown.*format 1\n.*remedy: .*{remedy}"):
+    (path / "campaign.json").write_text(text.replace('"format": 1', f'"format": {actual}'))
+    with pytest.raises(InputError, match=rf"(?s)format {actual} is unknown.*format 1\n.*remedy: .*{remedy}"):
         reader.read_campaign(path)
 
 

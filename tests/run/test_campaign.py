@@ -63,7 +63,7 @@ def instead(boot: Boot, position: int, exchanges: list[Exchange]) -> list[Exchan
     """A session in which the trial at `position` of the boot goes as `exchanges` say."""
     session = whole(boot)
     begin = session.index(
-        next(one for one in session if one.argv == getpid_argv(boot.trials[position].variant))
+        next(exchange for exchange in session if exchange.argv == getpid_argv(boot.trials[position].variant))
     )
     return [*session[:begin], *exchanges, *session[begin + 2 :]]
 
@@ -231,7 +231,10 @@ def test_a_lost_host_fails_the_rest_of_its_boot_only(rig: Rig) -> None:
 
     rig.script = script
     stored = rig.run()
-    assert [(one.trial.position, one.stage) for one in stored.failed] == [(0, "boot"), (1, "boot")]
+    assert [(outcome.trial.position, outcome.stage) for outcome in stored.failed] == [
+        (0, "boot"),
+        (1, "boot"),
+    ]
     assert [done.trial.position for done in stored.completed] == [2, 3]
     assert stored.missing == ()
 
@@ -256,12 +259,15 @@ def test_a_timeout_of_a_host_that_answers_nothing_more_loses_the_boot(rig: Rig) 
             return whole(boot)
         late = CommandTimeout("it did not end")
         argv = getpid_argv(boot.trials[0].variant)
-        silent = [Exchange(argv=one, raises=late) for one in (argv, ("true",), ("dmesg",))]
+        silent = [Exchange(argv=each, raises=late) for each in (argv, ("true",), ("dmesg",))]
         return [*inspecting(release=RELEASES[boot.kernel]), *silent]
 
     rig.script = script
     stored = rig.run()
-    assert [(one.trial.position, one.stage) for one in stored.failed] == [(0, "timeout"), (1, "boot")]
+    assert [(outcome.trial.position, outcome.stage) for outcome in stored.failed] == [
+        (0, "timeout"),
+        (1, "boot"),
+    ]
     assert len(stored.completed) == 2
 
 
@@ -350,7 +356,7 @@ def test_pairs_work_at_once_with_one_machine_each(pairs: Rig) -> None:
     assert frame.groupby("block")["pair"].nunique().eq(1).all()
     assert frame.groupby("pair")["block"].nunique().eq(2).all()
     for pair in range(3):
-        positions = [one.trial.position for one in stored.outcomes if one.trial.pair == pair]
+        positions = [outcome.trial.position for outcome in stored.outcomes if outcome.trial.pair == pair]
         assert positions == sorted(positions)
 
 
@@ -396,7 +402,7 @@ def test_what_stops_one_pair_stops_all_after_their_trial(pairs: Rig, error: Base
     stored = pairs.stored()
     assert stored.missing
     assert {outcome.trial.pair for outcome in stored.outcomes} <= {1, 2}
-    assert max(Counter(one.trial.boot for one in stored.outcomes).values(), default=0) <= 2
+    assert max(Counter(outcome.trial.boot for outcome in stored.outcomes).values(), default=0) <= 2
 
 
 SERVED = {"oltp_point_select": True, "oltp_read_write": True, "getpid": False}
@@ -407,12 +413,12 @@ class Servers:
     """Stands for servers.server and the trials in it: tells in which order servers and trials came."""
 
     failing: dict[str, list[Exception]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
 
     @contextmanager
     def running(self, host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
         del host, server
-        self.told.append("start")
+        self.order.append("start")
         self._maybe_fail("start")
         yield ServerHandle(
             pid=1,
@@ -425,7 +431,7 @@ class Servers:
             password="p",
             password_file="/run/d/password",
         )
-        self.told.append("stop")
+        self.order.append("stop")
         self._maybe_fail("stop")
 
     def perform(
@@ -434,7 +440,7 @@ class Servers:
         del adapter
         assert (setting.seed, setting.loops, setting.rate_per_s) == (3, 5, 12.5)
         assert (bench.handle is None) is (trial.workload == "getpid")
-        self.told.append(trial.workload)
+        self.order.append(trial.workload)
         self._maybe_fail(trial.workload)
         return Proof(kernel_release=bench.release, cpl=0), ()
 
@@ -446,10 +452,10 @@ class Servers:
 @pytest.fixture
 def servers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Servers:
     rig.script = lambda boot: [*inspecting(release=RELEASES[boot.kernel]), DMESG]
-    found = Servers()
-    monkeypatch.setattr("kmlbench.run.campaign.running_server", found.running)
-    monkeypatch.setattr("kmlbench.run.campaign.perform", found.perform)
-    return found
+    result = Servers()
+    monkeypatch.setattr("kmlbench.run.campaign.running_server", result.running)
+    monkeypatch.setattr("kmlbench.run.campaign.perform", result.perform)
+    return result
 
 
 def test_the_workloads_of_a_prefix_share_a_server_and_getpid_has_none_beside_it(
@@ -457,10 +463,10 @@ def test_the_workloads_of_a_prefix_share_a_server_and_getpid_has_none_beside_it(
 ) -> None:
     stored = rig.run(SERVED)
     assert len(stored.completed) == 12
-    assert servers.told.count("start") == servers.told.count("stop") == 4
-    for begin in [index for index, word in enumerate(servers.told) if word == "start"]:
-        assert set(servers.told[begin + 1 : begin + 3]) == {"oltp_point_select", "oltp_read_write"}
-        assert servers.told[begin + 3] == "stop"
+    assert servers.order.count("start") == servers.order.count("stop") == 4
+    for begin in [index for index, word in enumerate(servers.order) if word == "start"]:
+        assert set(servers.order[begin + 1 : begin + 3]) == {"oltp_point_select", "oltp_read_write"}
+        assert servers.order[begin + 3] == "stop"
 
 
 def test_a_trial_that_fails_ends_its_server_and_the_next_gets_a_new_one(rig: Rig, servers: Servers) -> None:
@@ -468,7 +474,7 @@ def test_a_trial_that_fails_ends_its_server_and_the_next_gets_a_new_one(rig: Rig
     servers.failing[first] = [TrialError("server has gone away", stage="run")]
     rig.script = with_alive_after_the_first_failure()
     stored = rig.run(SERVED)
-    served = [word for word in servers.told if word != "getpid"]
+    served = [word for word in servers.order if word != "getpid"]
     other = ({"oltp_point_select", "oltp_read_write"} - {first}).pop()
     assert served[:5] == ["start", first, "start", other, "stop"]
     assert [(failed.trial.workload, failed.stage) for failed in stored.failed] == [(first, "run")]

@@ -14,21 +14,21 @@ from kmlbench.run import inspect
 
 def test_the_answers_become_facts() -> None:
     with FakeHost(script=inspecting()) as host:
-        found = inspect.inspect(host, Server.MYSQL)
-    assert found.facts["kernel_release"] == "6.12.117-kml"
-    assert found.facts["kernel_build"] == "notes-of-6.12.117-kml"
-    assert found.facts["command_line"] == "console=ttyS0"
-    assert found.facts["memory_kib"] == "2036364"
-    assert found.facts["cpus"] == "2"
-    assert found.facts["cpu_model"] == "QEMU TCG CPU version 2.5+"
-    assert found.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
-    assert found.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
-    assert found.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
-    assert found.facts["mysqld_sha256"] == "mysqld-sum"
+        result = inspect.inspect(host, Server.MYSQL)
+    assert result.facts["kernel_release"] == "6.12.117-kml"
+    assert result.facts["kernel_build"] == "notes-of-6.12.117-kml"
+    assert result.facts["command_line"] == "console=ttyS0"
+    assert result.facts["memory_kib"] == "2036364"
+    assert result.facts["cpus"] == "2"
+    assert result.facts["cpu_model"] == "QEMU TCG CPU version 2.5+"
+    assert result.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
+    assert result.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
+    assert result.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
+    assert result.facts["mysqld_sha256"] == "mysqld-sum"
 
 
 @pytest.mark.parametrize(
-    ("said", "fact"),
+    ("message", "fact"),
     [
         ("", "none"),
         ("0\n", "none"),
@@ -37,8 +37,8 @@ def test_the_answers_become_facts() -> None:
         ("mariadbd (enforce)\nmysqldump (enforce)\n", "none"),
     ],
 )
-def test_what_confines_the_server_below_usr_alone_is_a_fact(said: str, fact: str) -> None:
-    with FakeHost(script=inspecting(confining=said)) as host:
+def test_what_confines_the_server_below_usr_alone_is_a_fact(message: str, fact: str) -> None:
+    with FakeHost(script=inspecting(confining=message)) as host:
         assert inspect.inspect(host, Server.MYSQL).facts["server_confinement"] == fact
 
 

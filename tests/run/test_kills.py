@@ -42,11 +42,11 @@ def test_kills_cost_no_sample_and_double_none(tmp_path: Path, kills: int, blocks
     stored = reader.read_campaign(directory)
     assert stored.notes == ()
     assert len(stored.campaign.plan) == 4 * blocks
-    assert Counter(one.trial for one in stored.outcomes) == Counter(stored.campaign.plan)
+    assert Counter(outcome.trial for outcome in stored.outcomes) == Counter(stored.campaign.plan)
     assert stored.failed == ()
     # A kill comes before the first trial, between trials or within one; what began and was cut is on record.
     assert len(stored.resumptions) > kills // 2
-    assert len({one.resumption for one in stored.outcomes}) > kills // 5
+    assert len({outcome.resumption for outcome in stored.outcomes}) > kills // 5
     assert sum(len(resumption.trials) for resumption in stored.resumptions) > 0
     frame = kmlbench.load(directory)
     keys = ["block", "kernel", "prefix", "workload", "process", "metric"]

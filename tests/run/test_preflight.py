@@ -39,10 +39,10 @@ def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(MachineError) as caught:
         preflight.check_machine([GUEST], tmp_path / "results", meminfo=meminfo(tmp_path, 2000))
-    told = str(caught.value)
-    assert f"{tmp_path} has 10 MiB free, a campaign needs 256" in told
-    assert "qemu-system-x86_64 is not installed on this machine" in told
-    assert "2000 MiB of memory are available, a guest of 2048 MiB needs 2560" in told
+    text = str(caught.value)
+    assert f"{tmp_path} has 10 MiB free, a campaign needs 256" in text
+    assert "qemu-system-x86_64 is not installed on this machine" in text
+    assert "2000 MiB of memory are available, a guest of 2048 MiB needs 2560" in text
     assert "make setup" in caught.value.remedy
 
 

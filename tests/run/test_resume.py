@@ -123,7 +123,7 @@ def test_what_was_lost_is_repeated_in_a_fresh_boot_and_stays_on_record(
     require_whole(stored)
     assert kept < set(stored.completed)
     assert {failed.trial for failed in stored.superseded} == lost
-    repeated = {one.trial for one in stored.completed if one.resumption == 1}
+    repeated = {outcome.trial for outcome in stored.completed if outcome.resumption == 1}
     assert repeated == lost
     raw = stored.directory / "raw"
     assert {path.name for path in raw.glob("boot-*-r1")} == {"boot-0001-r1"}
@@ -165,10 +165,10 @@ def test_a_campaign_that_ended_needs_no_hosts_and_not_its_program(
     capsys.readouterr()
     assert campaigns.resume() == 0
     directory = campaigns.results.resolve() / campaigns.newest
-    told = capsys.readouterr()
-    assert told.out == f"{directory / 'report.html'}\n"
-    assert f"the campaign in {directory} is complete: nothing is left to run" in told.err
-    assert "connecting" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == f"{directory / 'report.html'}\n"
+    assert f"the campaign in {directory} is complete: nothing is left to run" in printed.err
+    assert "connecting" not in printed.err
     assert campaigns.resume("--bloks", "3") == 2
     assert "--bloks: unknown option" in capsys.readouterr().err
 
@@ -194,8 +194,8 @@ def test_a_dry_run_of_a_campaign_that_ended_starts_nothing(
     capsys.readouterr()
     assert campaigns.resume("--dry-run") == 0
     directory = campaigns.results.resolve() / campaigns.newest
-    told = capsys.readouterr().out
-    assert told == f"the campaign in {directory} is complete: nothing is left to run\n"
+    printed = capsys.readouterr().out
+    assert printed == f"the campaign in {directory} is complete: nothing is left to run\n"
     assert not (directory / "report.html").exists()
 
 
@@ -279,10 +279,10 @@ def test_the_controller_may_die_at_any_moment(
 def _died_twice(campaigns: Campaigns, moment: int) -> bool:
     """Whether it died the first time."""
     died = []
-    for one in (moment, MOMENTS - moment):
+    for item in (moment, MOMENTS - moment):
         begun = any(campaigns.results.glob("2*/campaign.json"))
         try:
-            with dying(Mortal(one)):
+            with dying(Mortal(item)):
                 assert (campaigns.resume() if begun else campaigns.begin("--control")) == 0
             died.append(False)
         except PowerCut:
@@ -302,12 +302,12 @@ def test_a_disk_that_is_full_ends_the_campaign_without_harm(
         assert campaigns.begin(blocks=2) == 3
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    told = capsys.readouterr().err
-    assert "could not be stored" in told
-    assert "MiB are free there" in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert "could not be stored" in printed
+    assert "MiB are free there" in printed
+    assert "Traceback" not in printed
     if any(campaigns.results.glob("*/campaign.json")):
-        assert f"--resume {campaigns.results / campaigns.newest}" in told
+        assert f"--resume {campaigns.results / campaigns.newest}" in printed
         kept = campaigns.stored()
         assert kept.notes == ()
         assert campaigns.resume() == 0
@@ -324,8 +324,8 @@ def test_a_machine_that_loses_power_keeps_what_ended(campaigns: Campaigns) -> No
 
     def remember(descriptor: int) -> None:
         fsync(descriptor)
-        found = os.fstat(descriptor)
-        synced[found.st_dev, found.st_ino] = found.st_size
+        result = os.fstat(descriptor)
+        synced[result.st_dev, result.st_ino] = result.st_size
 
     campaigns.monkeypatch.setattr(os, "fsync", remember)
     campaigns.playing.script = second_boot(Exchange(argv=("*",) * 7, raises=KeyboardInterrupt()), DMESG)
@@ -334,8 +334,8 @@ def test_a_machine_that_loses_power_keeps_what_ended(campaigns: Campaigns) -> No
     assert len(kept) == 3
     directory = campaigns.results / campaigns.newest
     for path in (path for path in directory.rglob("*") if path.is_file()):
-        found = path.stat()
-        os.truncate(path, synced.get((found.st_dev, found.st_ino), 0))
+        result = path.stat()
+        os.truncate(path, synced.get((result.st_dev, result.st_ino), 0))
     assert campaigns.resume() == 0
     stored = campaigns.stored()
     require_whole(stored)
@@ -385,15 +385,15 @@ def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -
 
     def noisy(boot: Boot) -> list[Exchange]:
         factor = drawn[boot.block] if boot.kernel is Kernel.KML else 1
-        return [slower(one, factor) for one in whole(boot)]
+        return [slower(each, factor) for each in whole(boot)]
 
     interrupt = Exchange(argv=("*",) * 7, raises=KeyboardInterrupt())
     campaigns.playing.script = lambda boot: breaking(boot, 1, interrupt) if boot.block == 2 else noisy(boot)
     assert campaigns.begin("--stop-at", "5%", blocks=20) == 130
-    assert {one.trial.block for one in campaigns.stored().completed} == {0, 1, 2}
+    assert {outcome.trial.block for outcome in campaigns.stored().completed} == {0, 1, 2}
     assert campaigns.resume(script=noisy) == 0
     stored = campaigns.stored()
-    assert {one.trial.block for one in stored.completed} == set(range(6))
+    assert {outcome.trial.block for outcome in stored.completed} == set(range(6))
     assert stopping.ended_after(stored.campaign, stored.outcomes) == 6
     lines = (stored.directory / "outcomes.jsonl").read_text()
     down(campaigns)
@@ -433,8 +433,8 @@ class TestWhatMayNotChange:
         assert "remedy: git checkout c0ffee" in capsys.readouterr().err
 
     def test_the_platform(self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
-        found = replace(ready(campaigns.playing), platform=Platform.KVM)
-        campaigns.monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: found)
+        result = replace(ready(campaigns.playing), platform=Platform.KVM)
+        campaigns.monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: result)
         assert campaigns.resume() == 2
         assert "'QEMU TCG, instruction clock', but its hosts are now 'QEMU KVM'" in capsys.readouterr().err
 
@@ -459,11 +459,11 @@ class TestWhatMayNotChange:
     ) -> None:
         capsys.readouterr()
         assert campaigns.resume("--dry-run") == 0
-        trial, *beside, told = capsys.readouterr().out.splitlines()
+        trial, *beside, printed = capsys.readouterr().out.splitlines()
         assert trial.startswith("0003-")
         assert f"results: {campaigns.results.resolve() / campaigns.newest}" in beside
         assert not any(line.startswith("0") for line in beside)
-        assert told.startswith("1 trials in 1 boots")
+        assert printed.startswith("1 trials in 1 boots")
         assert len(campaigns.stored().completed) == 3
 
     def test_a_campaign_that_another_process_writes(

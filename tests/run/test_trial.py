@@ -69,10 +69,10 @@ MEASURED = (
 
 
 def report(*, server_mode: bool) -> bytes:
-    found = json.loads((DATA / "workloads" / "measure.json").read_text())
-    found["client"]["kernel_mode"] = True
-    found["server"]["kernel_mode"] = server_mode
-    return json.dumps(found).encode()
+    document = json.loads((DATA / "workloads" / "measure.json").read_text())
+    document["client"]["kernel_mode"] = True
+    document["server"]["kernel_mode"] = server_mode
+    return json.dumps(document).encode()
 
 
 def measured(*, server_mode: bool = True) -> Exchange:
@@ -113,8 +113,8 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
     on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE)
     proof, samples = trials.perform(on, TRIAL, ADAPTER, SETTING)
     assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, True, True)
-    found = {(sample.process, sample.metric) for sample in samples}
-    assert {("client", "throughput"), ("server", "cpu_total"), ("together", "cpu_total")} <= found
+    result = {(sample.process, sample.metric) for sample in samples}
+    assert {("client", "throughput"), ("server", "cpu_total"), ("together", "cpu_total")} <= result
     raw = directory.raw(TRIAL)
     steps = {"00-prepare", "01-run", "02-privilege"}
     assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", *steps}

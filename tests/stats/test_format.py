@@ -28,8 +28,8 @@ def test_a_mean_has_four_digits(
     interval: tuple[float, float | None, float | None], text: str, aside: str
 ) -> None:
     estimate, low, high = interval
-    found = value(Interval(estimate=estimate, low=low, high=high, blocks=4))
-    assert found == Cell(text=text, aside=aside)
+    result = value(Interval(estimate=estimate, low=low, high=high, blocks=4))
+    assert result == Cell(text=text, aside=aside)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_a_ratio_is_told_as_a_change(
     interval: tuple[float, float | None, float | None], text: str, aside: str
 ) -> None:
     estimate, low, high = interval
-    found = change(Interval(estimate=estimate, low=low, high=high, blocks=4))
-    assert found == Cell(text=text, aside=aside)
+    result = change(Interval(estimate=estimate, low=low, high=high, blocks=4))
+    assert result == Cell(text=text, aside=aside)
 
 
 def test_what_is_absent_is_a_dash_with_its_reason() -> None:

@@ -73,15 +73,15 @@ def covered(pairs: list[tuple[float, float]], truth: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("blocks", [2, 3, 5, 10, 34])
 def test_the_ratio_interval_holds_the_truth_as_often_as_it_says(blocks: int) -> None:
-    found = [bounds(ratio_interval(*pair)) for pair in campaigns(ratio=0.9665, blocks=blocks)]
-    assert 0.93 <= covered(found, 0.9665) <= 0.97
+    result = [bounds(ratio_interval(*pair)) for pair in campaigns(ratio=0.9665, blocks=blocks)]
+    assert 0.93 <= covered(result, 0.9665) <= 0.97
 
 
 @pytest.mark.parametrize("blocks", [3, 12])
 def test_the_mean_interval_holds_the_truth_as_often_as_it_says(blocks: int) -> None:
     truth = math.exp((0.05**2 + 0.01**2 + 0.005**2 + 0.005**2) / 2)
-    found = [bounds(mean_interval(control)) for _, control in campaigns(ratio=1, blocks=blocks)]
-    assert 0.93 <= covered(found, truth) <= 0.97
+    result = [bounds(mean_interval(control)) for _, control in campaigns(ratio=1, blocks=blocks)]
+    assert 0.93 <= covered(result, truth) <= 0.97
 
 
 @pytest.mark.slow
@@ -92,17 +92,17 @@ def test_the_ratio_of_arms_that_share_no_block_holds_the_truth_as_often_as_it_sa
     random = np.random.default_rng(3)
     drawn = [[cell(random, np.full(size, 0.97 + index / 50)) for index, size in enumerate(boots)]
              for _ in range(CAMPAIGNS)]  # fmt: skip
-    found = [bounds(independent_ratio(*pair)) for pair in drawn]
-    assert 0.93 <= covered(found, 0.97 / 0.99) <= 0.97
+    result = [bounds(independent_ratio(*pair)) for pair in drawn]
+    assert 0.93 <= covered(result, 0.97 / 0.99) <= 0.97
 
 
 @pytest.mark.parametrize("blocks", [3, 8, 20])
 def test_a_campaign_of_the_same_cell_twice_finds_a_difference_in_at_most_5_percent(blocks: int) -> None:
     """At most what a true rate of 5 % gives by chance; and not much less, which would be too wide."""
     verdicts = [
-        verdict(found, margin=0.01)
+        verdict(interval, margin=0.01)
         for pair in campaigns(ratio=1, blocks=blocks)
-        if isinstance(found := ratio_interval(*pair), Interval)
+        if isinstance(interval := ratio_interval(*pair), Interval)
     ]
     assert len(verdicts) == CAMPAIGNS
     assert 30 <= verdicts.count(Verdict.DIFFERENCE) <= MOST_ALARMS == 67
@@ -145,10 +145,10 @@ class TestRealBoots:
     def test_give_the_published_ratio(
         self, treated: str, control: str, metric: str, published: tuple[float, float, float]
     ) -> None:
-        found = independent_ratio(lupine(treated, metric), lupine(control, metric))
-        assert isinstance(found, Interval)
-        assert round(found.estimate, 3) == published[0]
-        assert bounds(found) == pytest.approx(published[1:], abs=0.0015)
+        result = independent_ratio(lupine(treated, metric), lupine(control, metric))
+        assert isinstance(result, Interval)
+        assert round(result.estimate, 3) == published[0]
+        assert bounds(result) == pytest.approx(published[1:], abs=0.0015)
 
     def test_give_nearly_the_interval_of_another_bootstrap(
         self, treated: str, control: str, metric: str, published: tuple[float, float, float]
@@ -157,12 +157,12 @@ class TestRealBoots:
         arms = [[value for (value,) in lupine(arm, metric).values()] for arm in (treated, control)]
         other = scipy_stats.bootstrap(
             arms,
-            lambda one, two, axis: np.mean(one, axis=axis) / np.mean(two, axis=axis),
+            lambda record, two, axis: np.mean(record, axis=axis) / np.mean(two, axis=axis),
             method="BCa",
             rng=np.random.default_rng(1),
         ).confidence_interval
-        found = independent_ratio(lupine(treated, metric), lupine(control, metric))
-        assert bounds(found) == pytest.approx((other.low, other.high), abs=0.001)
+        result = independent_ratio(lupine(treated, metric), lupine(control, metric))
+        assert bounds(result) == pytest.approx((other.low, other.high), abs=0.001)
 
 
 def lupine(arm: str, metric: str) -> Mapping[int, list[float]]:
@@ -190,27 +190,27 @@ def test_trials_of_one_block_count_once() -> None:
 
 
 def test_one_block_has_no_interval_and_no_verdict() -> None:
-    found = ratio_interval({0: [2.0]}, {0: [1.0]})
-    assert found == Interval(estimate=2.0, low=None, high=None, blocks=1)
-    assert verdict(found, margin=0.01) is Verdict.UNDECIDED
+    result = ratio_interval({0: [2.0]}, {0: [1.0]})
+    assert result == Interval(estimate=2.0, low=None, high=None, blocks=1)
+    assert verdict(result, margin=0.01) is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize("blocks", [2, 30])
 def test_no_variance_is_no_interval_and_no_verdict(blocks: int) -> None:
     """A clock that is too coarse gives equal blocks as well: they do not show that there is no noise."""
     treated, control = {block: [0.3] for block in range(blocks)}, {block: [0.7] for block in range(blocks)}
-    for found in (ratio_interval(treated, control), independent_ratio(treated, control)):
-        assert isinstance(found, Interval)
-        assert found.estimate == pytest.approx(3 / 7)
-        assert (found.low, found.high) == (None, None)
-        assert found.unbounded == "no variance: no interval"
-        assert verdict(found, margin=0.01) is Verdict.UNDECIDED
+    for item in (ratio_interval(treated, control), independent_ratio(treated, control)):
+        assert isinstance(item, Interval)
+        assert item.estimate == pytest.approx(3 / 7)
+        assert (item.low, item.high) == (None, None)
+        assert item.unbounded == "no variance: no interval"
+        assert verdict(item, margin=0.01) is Verdict.UNDECIDED
 
 
 def test_an_arm_without_variance_gives_no_interval_against_another() -> None:
-    found = independent_ratio({0: [1.0], 1: [1.0]}, {0: [1.0], 1: [1.1]})
-    assert isinstance(found, Interval)
-    assert found.unbounded == "no variance: no interval"
+    result = independent_ratio({0: [1.0], 1: [1.0]}, {0: [1.0], 1: [1.1]})
+    assert isinstance(result, Interval)
+    assert result.unbounded == "no variance: no interval"
 
 
 @pytest.mark.parametrize("blocks", [10, 30])
@@ -223,8 +223,8 @@ def test_many_equal_blocks_and_one_outlier_have_a_finite_interval(blocks: int) -
 def test_numbers_of_any_size_have_a_mean_and_a_ratio(size: float) -> None:
     treated, control = {0: [size, size], 1: [size / 2]}, {0: [size / 2], 1: [size / 3]}
     assert bounds(mean_interval(treated))[0] < size
-    for found in (ratio_interval(treated, control), independent_ratio(treated, control)):
-        assert bounds(found)[0] < math.sqrt(3) < bounds(found)[1]
+    for item in (ratio_interval(treated, control), independent_ratio(treated, control)):
+        assert bounds(item)[0] < math.sqrt(3) < bounds(item)[1]
 
 
 MEASURED = st.floats(math.log(LEAST_SIZE), math.log(MOST_SIZE)).map(math.exp)
@@ -241,21 +241,21 @@ def test_all_that_can_be_measured_has_a_finite_ratio_or_none(
 ) -> None:
     treated, control = ({block: pair[arm] for block, pair in enumerate(pairs)} for arm in (0, 1))
     for function in (ratio_interval, independent_ratio, ratio_of_effects):
-        found = function(treated, control, confidence=confidence)
-        if isinstance(found, Interval) and not found.unbounded:
-            low, high = bounds(found)
+        result = function(treated, control, confidence=confidence)
+        if isinstance(result, Interval) and not result.unbounded:
+            low, high = bounds(result)
             assert 0 < low <= high < math.inf
             assert math.isfinite(high / low)
-            assert math.isfinite(smallest_effect(found) or 0)
+            assert math.isfinite(smallest_effect(result) or 0)
 
 
 def test_blocks_without_both_cells_do_not_count() -> None:
     treated = {0: [2.0], 1: [9.0], 2: [2.0]}
     control = {0: [1.0], 2: [1.0], 3: [5.0]}
-    found = ratio_interval(treated, control)
-    assert isinstance(found, Interval)
-    assert found.estimate == pytest.approx(2.0)
-    assert found.blocks == 2
+    result = ratio_interval(treated, control)
+    assert isinstance(result, Interval)
+    assert result.estimate == pytest.approx(2.0)
+    assert result.blocks == 2
     assert block_ratios(treated, control) == {0: 2.0, 2: 2.0}
 
 

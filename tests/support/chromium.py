@@ -49,6 +49,6 @@ def browser(driver: Chrome, page: Path, *, width: int, scheme: str = "light") ->
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"{name} is not installed: run `make setup`"
-    return found
+    result = shutil.which(name)
+    assert result, f"{name} is not installed: run `make setup`"
+    return result

@@ -44,12 +44,12 @@ def read_until(lines: Iterable[str], word: str) -> None:
 
 def guests(results: Path) -> list[int]:
     """The QEMU processes whose console is logged below `results`."""
-    found = []
+    result = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (place / "cmdline").read_text(errors="replace")
         except OSError:
             continue
         if arguments.startswith(f"{QEMU}\0") and f"logfile={results}" in arguments:
-            found.append(int(place.name))
-    return found
+            result.append(int(place.name))
+    return result

@@ -61,5 +61,5 @@ class RootedHost:
         return OURS.sub(lambda match: bytes(self.root) + match[1], text)
 
     def _back(self, text: bytes) -> str:
-        told = text.replace(bytes(self.root), b"").replace(b"|" + self._me + b"|", b"|root|")
-        return told.decode(errors="replace")
+        result = text.replace(bytes(self.root), b"").replace(b"|" + self._me + b"|", b"|root|")
+        return result.decode(errors="replace")

@@ -57,5 +57,5 @@ def require_mysql_serves(guest: SshHost, prefix: Prefix) -> None:
 
 def require_quiet(guest: SshHost) -> None:
     """The kernel's log has nothing that no program may cause."""
-    found = complaints(check(guest, "dmesg"))
-    assert not found, found
+    result = complaints(check(guest, "dmesg"))
+    assert not result, result

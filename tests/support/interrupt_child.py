@@ -27,7 +27,7 @@ class Slow(Played):
     """Takes its time."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> CommandResult:
-        if argv[0] == trial.MEASURE and not any(one.argv[0] == trial.MEASURE for one in self.script[1:]):
+        if argv[0] == trial.MEASURE and not any(each.argv[0] == trial.MEASURE for each in self.script[1:]):
             # In one piece: the pairs of hosts say it at the same time.
             print("measuring\n", end="", flush=True)
             time.sleep(float(sys.argv[3]))

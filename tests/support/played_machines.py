@@ -45,7 +45,7 @@ def breaking(boot: Boot, position: int, *exchanges: Exchange) -> list[Exchange]:
     """A session that goes as `exchanges` say from the trial at `position` of the boot on."""
     session = whole(boot)
     measure = getpid_argv(boot.trials[position].variant)
-    return [*session[: [one.argv for one in session].index(measure)], *exchanges]
+    return [*session[: [exchange.argv for exchange in session].index(measure)], *exchanges]
 
 
 class Played(FakeHost):
@@ -98,15 +98,15 @@ def guest_argv(directory: Path, *, prefix: tuple[str, ...] | None = None) -> tup
 
 def guests_below(results: Path) -> list[int]:
     """The processes by QEMU's name whose arguments name this directory, dead ones left out."""
-    found = []
+    result = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (place / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if str(results) in arguments and f"/{QEMU}\0-c" in arguments:
-            found.append(int(place.name))
-    return found
+            result.append(int(place.name))
+    return result
 
 
 def ready(machines: Machines) -> Ready:

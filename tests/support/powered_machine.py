@@ -135,13 +135,13 @@ class Powered:
         own = KERNEL_COMMAND_LINE.replace(f" {ARMED}", " no_timer_check")
         if self._machine is None:
             return self.spec, own
-        found = LOADER.search(self._machine.log.read_text(errors="replace"))
-        if found is None:
+        match = LOADER.search(self._machine.log.read_text(errors="replace"))
+        if match is None:
             return self.spec, own
-        self.last_loader = found[0].strip()
-        release = found[1].removeprefix("/boot/vmlinuz-")
+        self.last_loader = match[0].strip()
+        release = match[1].removeprefix("/boot/vmlinuz-")
         built = self.kernels.get(release, self.spec.kernel)
-        return replace(self.spec, kernel=built), f"{own} {found[2].strip()}"
+        return replace(self.spec, kernel=built), f"{own} {match[2].strip()}"
 
 
 @contextmanager
@@ -183,8 +183,8 @@ def _pump(client: socket.socket, server: socket.socket) -> None:
     other = {client: server, server: client}
     while True:
         readable, _, _ = select.select([client, server], [], [])
-        for one in readable:
-            data = one.recv(1 << 16)
+        for item in readable:
+            data = item.recv(1 << 16)
             if not data:
                 return
-            other[one].sendall(data)
+            other[item].sendall(data)

@@ -107,12 +107,12 @@ def _join(channel: paramiko.Channel, place: tuple[str, int]) -> None:
     with suppress(*GONE), socket.create_connection(place) as server:
         both: list[Any] = [channel, server]
         while True:
-            for one in select.select(both, [], [])[0]:
-                data = one.recv(1 << 16)
+            for item in select.select(both, [], [])[0]:
+                data = item.recv(1 << 16)
                 if not data:
                     channel.close()
                     return
-                both[1 - both.index(one)].sendall(data)
+                both[1 - both.index(item)].sendall(data)
 
 
 @contextmanager

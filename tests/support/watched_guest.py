@@ -58,9 +58,11 @@ class Monitor:
         self._ask("stop")
         text = str(self._ask("human-monitor-command", **{"command-line": "info registers"}))
         self._ask("cont")
-        found = dict(re.findall(r"\b(RIP|CPL|CR4)=([0-9a-f]+)", text))
+        matches = dict(re.findall(r"\b(RIP|CPL|CR4)=([0-9a-f]+)", text))
         return Processor(
-            privilege=int(found["CPL"]), instruction=int(found["RIP"], 16), control=int(found["CR4"], 16)
+            privilege=int(matches["CPL"]),
+            instruction=int(matches["RIP"], 16),
+            control=int(matches["CR4"], 16),
         )
 
     def wake_up(self, *, deadline_s: float) -> None:

@@ -39,8 +39,8 @@ def session(boot: Boot) -> list[Exchange]:
         setting = trials.unserved_setting(trial, seed=2, scale=1)
         (step,) = ADAPTERS[WORKLOAD].steps(setting)
         argv = (trials.MEASURE, "--report", trials.REPORT, "--", *step.argv)
-        said = subprocess.run((sys.argv[2], *step.argv[1:]), capture_output=True, text=True, check=True)
-        measured += [Exchange(argv=argv, stdout=said.stdout, leaves=measure.leaves), probe]
+        text = subprocess.run((sys.argv[2], *step.argv[1:]), capture_output=True, text=True, check=True)
+        measured += [Exchange(argv=argv, stdout=text.stdout, leaves=measure.leaves), probe]
     return [*sessions.inspecting(release=release), *measured, DMESG]
 
 

@@ -51,9 +51,9 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 def test_a_campaign_that_nobody_touched(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     samples = sum(len(outcome.samples) for outcome in reader.read_campaign(whole).completed)
     assert main(["verify", str(whole)]) == 0
-    told = capsys.readouterr()
-    assert f"{samples} numbers of 8 trials match the raw output" in told.out
-    assert "not compared" not in told.err
+    printed = capsys.readouterr()
+    assert f"{samples} numbers of 8 trials match the raw output" in printed.out
+    assert "not compared" not in printed.err
 
 
 def replaced(path: Path, pattern: str, new: str) -> None:
@@ -258,10 +258,10 @@ def test_what_was_changed_is_named(
 ) -> None:
     damage(copy)
     assert main(["verify", str(copy)]) == DIFFERS
-    told = capsys.readouterr()
-    assert re.search(named, told.err, re.MULTILINE), told.err
-    assert "remedy: " in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert re.search(named, printed.err, re.MULTILINE), printed.err
+    assert "remedy: " in printed.err
+    assert printed.out == ""
 
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -305,9 +305,9 @@ def test_what_is_not_there_is_bad_input(
     for path in copy.glob(gone):
         path.unlink()
     assert main(["verify", str(copy)]) == BAD_INPUT
-    told = capsys.readouterr().err
-    assert Path(gone).name in told
-    assert f"remedy: {remedy}" in told
+    printed = capsys.readouterr().err
+    assert Path(gone).name in printed
+    assert f"remedy: {remedy}" in printed
 
 
 def test_no_damage_of_raw_output_or_parquet_is_a_traceback(
@@ -462,9 +462,9 @@ def test_a_named_control_is_used_again_also_when_it_moved(
     assert main(["verify", str(copy)]) == 0
     shutil.rmtree(moved)
     assert main(["verify", str(copy)]) == BAD_INPUT
-    told = capsys.readouterr().err
-    assert "the A/A control that the report names is missing" in told
-    assert "remedy: copy it back" in told
+    printed = capsys.readouterr().err
+    assert "the A/A control that the report names is missing" in printed
+    assert "remedy: copy it back" in printed
 
 
 def test_another_control_in_the_place_of_the_first_is_a_difference(

@@ -51,35 +51,35 @@ def measure(programs: Programs, report: Path, *argv: str | Path, server: int | N
     observed = [] if server is None else ["--server", str(server)]
     result = run(programs["measure"], "--report", report, *observed, "--", *argv)
     assert result.returncode == 0, result.stderr
-    found: dict[str, Any] = json.loads(report.read_text())
-    return found
+    document: dict[str, Any] = json.loads(report.read_text())
+    return document
 
 
 BUSY = "import time; end = time.process_time() + {}\nwhile time.process_time() < end: pass"
 
 
 def test_cpl_says_what_an_ordinary_process_is(programs: Programs) -> None:
-    found = json.loads(run(programs["cpl"]).stdout)
-    assert found["cpl"] == 3
-    assert found["kernel_mode"] in (None, False)
-    assert found["release"] == os.uname().release
+    printed = json.loads(run(programs["cpl"]).stdout)
+    assert printed["cpl"] == 3
+    assert printed["kernel_mode"] in (None, False)
+    assert printed["release"] == os.uname().release
 
 
 def test_getpid_prints_every_repetition_of_every_kind(programs: Programs) -> None:
-    found = json.loads(run(programs["getpid"], "2000", "5").stdout)
-    assert (found["calls"], found["repetitions"]) == (2000, 5)
+    printed = json.loads(run(programs["getpid"], "2000", "5").stdout)
+    assert (printed["calls"], printed["repetitions"]) == (2000, 5)
     for kind in ("empty", "syscall", "libc", "unknown"):
-        for readings in found[kind].values():
+        for readings in printed[kind].values():
             assert len(readings) == 5
             assert all(type(reading) is int and reading > 0 for reading in readings)
-    assert min(found["syscall"]["cycles"]) > max(found["empty"]["cycles"][1:])
+    assert min(printed["syscall"]["cycles"]) > max(printed["empty"]["cycles"][1:])
 
 
 def test_syscalls_times_each_kind_and_a_function_is_the_cheapest(programs: Programs, tmp_path: Path) -> None:
-    found = json.loads(run(programs["syscalls"], "500", "5", tmp_path).stdout)
-    assert (found["calls"], found["repetitions"]) == (500, 5)
-    medians = {kind: sorted(found[kind]["cycles"])[2] for kind in ("empty", *KINDS)}
-    assert all(len(found[kind]["nanoseconds"]) == 5 for kind in medians)
+    printed = json.loads(run(programs["syscalls"], "500", "5", tmp_path).stdout)
+    assert (printed["calls"], printed["repetitions"]) == (500, 5)
+    medians = {kind: sorted(printed[kind]["cycles"])[2] for kind in ("empty", *KINDS)}
+    assert all(len(printed[kind]["nanoseconds"]) == 5 for kind in medians)
     assert medians["empty"] < medians["function"] < min(medians[kind] for kind in SYSTEM_CALLS)
     assert not list(tmp_path.iterdir())
 
@@ -112,16 +112,16 @@ def test_a_count_that_is_none_is_refused(programs: Programs, program: str, argum
 
 
 def test_measure_counts_the_clients_time_exactly(programs: Programs, tmp_path: Path) -> None:
-    found = measure(programs, tmp_path / "report", sys.executable, "-c", BUSY.format(0.3))
-    client = found["client"]
+    result = measure(programs, tmp_path / "report", sys.executable, "-c", BUSY.format(0.3))
+    client = result["client"]
     assert 0.3e9 < client["cpu_ns"] < 0.3e9 + 1e9
-    assert found["wall_ns"] >= client["cpu_ns"]
+    assert result["wall_ns"] >= client["cpu_ns"]
     rusage_us = client["rusage_user_us"] + client["rusage_system_us"]
     assert abs(rusage_us * 1000 - client["cpu_ns"]) < 1e6
     assert client["ticks_user_ns"] <= client["ticks_both_ns"]
     assert client["minor_faults"] > 0
     assert client["executable"] == str(Path(sys.executable).resolve())
-    assert probe.parse_report(json.dumps(found)).client.kernel_mode in (None, False)
+    assert probe.parse_report(json.dumps(result)).client.kernel_mode in (None, False)
 
 
 def test_measure_counts_only_what_the_server_used_meanwhile(programs: Programs, tmp_path: Path) -> None:
@@ -151,11 +151,11 @@ def test_measure_counts_only_what_the_server_used_meanwhile(programs: Programs, 
         )
         server.kill()
     assert result.returncode == 0
-    found = json.loads((tmp_path / "report").read_text())["server"]
-    assert found["pid"] == server.pid
-    assert found["threads"] == 2 - found["threads_ended"]
-    assert 0.25e9 < found["cpu_ns"] < 0.45e9
-    assert found["ticks_both_ns"] > 0
+    document = json.loads((tmp_path / "report").read_text())["server"]
+    assert document["pid"] == server.pid
+    assert document["threads"] == 2 - document["threads_ended"]
+    assert 0.25e9 < document["cpu_ns"] < 0.45e9
+    assert document["ticks_both_ns"] > 0
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def test_measure_says_that_a_server_does_not_rest(programs: Programs, tmp_path: 
         arguments = ("--server", str(server.pid), "--settle", "1", "--", "/bin/true")
         result = run(programs["measure"], "--report", report, *arguments)
     assert result.returncode == 125
-    assert "the server does not come to rest" in result.stderr
+    assert "the server is still busy" in result.stderr
     assert not report.exists()
 
 
@@ -206,8 +206,8 @@ def test_measure_reports_odd_names_as_json(programs: Programs, tmp_path: Path) -
     odd.symlink_to(tmp_path / "other \\ name")
     (tmp_path / "other \\ name").write_bytes(Path("/bin/true").read_bytes())
     odd.chmod(0o755)
-    found = measure(programs, tmp_path / "report", odd)
-    assert found["client"]["executable"] == str(tmp_path / "other \\ name")
+    result = measure(programs, tmp_path / "report", odd)
+    assert result["client"]["executable"] == str(tmp_path / "other \\ name")
 
 
 @pytest.mark.parametrize(

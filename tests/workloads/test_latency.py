@@ -19,13 +19,16 @@ from kmlbench.workloads import latency
 
 def printed(latencies_ns: Sequence[int], name: str = "service") -> str:
     histogram = Histogram(name)
-    for one in latencies_ns:
-        histogram.record(one)
+    for item in latencies_ns:
+        histogram.record(item)
     return "".join(f"pymysql: {line}\n" for line in histogram.lines())
 
 
 def read(text: str, events: int) -> dict[str, float]:
-    return {one.metric: one.value for one in latency.latency_samples(text, driver="pymysql", events=events)}
+    return {
+        sample.metric: sample.value
+        for sample in latency.latency_samples(text, driver="pymysql", events=events)
+    }
 
 
 LATENCIES_NS = st.integers(min_value=1, max_value=10**12)
@@ -35,16 +38,16 @@ A_PERCENT_APART_NS = [(round(1e5 * 1.01**step), 1) for step in range(160)]
 @given(st.lists(st.tuples(LATENCIES_NS, st.integers(min_value=1, max_value=200)), min_size=1, max_size=60))
 @example(A_PERCENT_APART_NS)
 def test_a_percentile_is_right_to_three_digits(repeated_ns: list[tuple[int, int]]) -> None:
-    ordered = sorted(one for one, times in repeated_ns for _ in range(times))
-    found = read(printed(ordered), len(ordered))
-    assert found["latency_mean"] == pytest.approx(mean(ordered) / 1e6, abs=1e-6)
-    assert ordered[-1] / 1e6 <= found["latency_max"] <= ordered[-1] / 1e6 * 1.001
+    ordered = sorted(each for each, times in repeated_ns for _ in range(times))
+    result = read(printed(ordered), len(ordered))
+    assert result["latency_mean"] == pytest.approx(mean(ordered) / 1e6, abs=1e-6)
+    assert ordered[-1] / 1e6 <= result["latency_max"] <= ordered[-1] / 1e6 * 1.001
     for name, thousandths in latency.PERCENTILES.items():
         rank = ceil(Fraction(thousandths * len(ordered), 1000))
-        assert (f"latency_{name}" in found) == (rank < len(ordered))
+        assert (f"latency_{name}" in result) == (rank < len(ordered))
         if rank < len(ordered):
             exact = ordered[rank - 1] / 1e6
-            assert exact <= found[f"latency_{name}"] <= exact * 1.001, name
+            assert exact <= result[f"latency_{name}"] <= exact * 1.001, name
 
 
 def test_a_percentile_above_which_nothing_was_seen_is_absent() -> None:
@@ -58,10 +61,10 @@ def test_a_percentile_above_which_nothing_was_seen_is_absent() -> None:
 
 def test_intended_time_stands_beside_service_time() -> None:
     text = printed([1_000_000] * 10) + printed([1_000_000] * 9 + [50_000_000], "intended")
-    found = read(text, 10)
-    assert found["latency_max"] == pytest.approx(1.0, rel=1e-3)
-    assert found["intended_latency_max"] == pytest.approx(50.0, rel=1e-3)
-    assert found["intended_latency_mean"] == pytest.approx(5.9)
+    result = read(text, 10)
+    assert result["latency_max"] == pytest.approx(1.0, rel=1e-3)
+    assert result["intended_latency_max"] == pytest.approx(50.0, rel=1e-3)
+    assert result["intended_latency_mean"] == pytest.approx(5.9)
 
 
 @pytest.mark.parametrize("text", ["", printed([3, 4]), printed([3]) + printed([], "intended"), "service 3 1"])

@@ -28,9 +28,9 @@ def privilege(cpl: int, mode: str) -> str:
 
 def sampled(report: measure.MeasureReport, *counted: Sample) -> dict[tuple[Process, str], float]:
     samples = probe.resources(report, counted)
-    found = {(sample.process, sample.metric): sample.value for sample in samples}
-    assert len(found) == len(samples)
-    return found
+    result = {(sample.process, sample.metric): sample.value for sample in samples}
+    assert len(result) == len(samples)
+    return result
 
 
 def test_proof_asks_the_program_of_the_same_prefix() -> None:
@@ -76,8 +76,8 @@ def fitting(variant: Variant) -> Proof:
 @pytest.mark.parametrize("variant", CELLS, ids=str)
 def test_the_proof_of_a_cell_contradicts_only_cells_of_another_privilege(variant: Variant) -> None:
     for other in CELLS:
-        found = probe.contradiction(other, fitting(variant), RELEASE)
-        assert (found is None) is (other.kernel_mode is variant.kernel_mode)
+        result = probe.contradiction(other, fitting(variant), RELEASE)
+        assert (result is None) is (other.kernel_mode is variant.kernel_mode)
 
 
 @pytest.mark.parametrize("variant", CELLS, ids=str)
@@ -98,12 +98,12 @@ def test_every_part_of_the_proof_counts(variant: Variant) -> None:
 
 
 def test_together_is_client_plus_server() -> None:
-    found = sampled(probe.parse_report(WITH_SERVER))
+    report = sampled(probe.parse_report(WITH_SERVER))
     for metric in ("cpu_total", "cpu_user", "cpu_system"):
-        parts = found[Process.CLIENT, metric] + found[Process.SERVER, metric]
-        assert found[Process.TOGETHER, metric] == pytest.approx(parts)
-    assert found[Process.SERVER, "cpu_total"] == json.loads(WITH_SERVER)["server"]["cpu_ns"] / 1e9
-    assert found[Process.TOGETHER, "wall"] == json.loads(WITH_SERVER)["wall_ns"] / 1e9
+        parts = report[Process.CLIENT, metric] + report[Process.SERVER, metric]
+        assert report[Process.TOGETHER, metric] == pytest.approx(parts)
+    assert report[Process.SERVER, "cpu_total"] == json.loads(WITH_SERVER)["server"]["cpu_ns"] / 1e9
+    assert report[Process.TOGETHER, "wall"] == json.loads(WITH_SERVER)["wall_ns"] / 1e9
 
 
 def test_user_and_system_add_up_to_the_exact_total_in_the_ratio_of_the_ticks() -> None:
@@ -113,31 +113,31 @@ def test_user_and_system_add_up_to_the_exact_total_in_the_ratio_of_the_ticks() -
         ticks_user_ns=500_000_000,
         ticks_both_ns=2_000_000_000,
     )
-    found = sampled(replace(probe.parse_report(ALONE), client=client))
-    assert found[Process.CLIENT, "cpu_user"] == 0.75
-    assert found[Process.CLIENT, "cpu_system"] == 2.25
+    report = sampled(replace(probe.parse_report(ALONE), client=client))
+    assert report[Process.CLIENT, "cpu_user"] == 0.75
+    assert report[Process.CLIENT, "cpu_system"] == 2.25
 
 
 def test_where_no_tick_fell_there_is_no_split() -> None:
     report = probe.parse_report(WITH_SERVER)
-    found = sampled(replace(report, client=replace(report.client, ticks_user_ns=0, ticks_both_ns=0)))
-    assert (Process.CLIENT, "cpu_user") not in found
-    assert (Process.TOGETHER, "cpu_user") not in found
-    assert (Process.CLIENT, "cpu_total") in found
-    assert (Process.SERVER, "cpu_user") in found
+    result = sampled(replace(report, client=replace(report.client, ticks_user_ns=0, ticks_both_ns=0)))
+    assert (Process.CLIENT, "cpu_user") not in result
+    assert (Process.TOGETHER, "cpu_user") not in result
+    assert (Process.CLIENT, "cpu_total") in result
+    assert (Process.SERVER, "cpu_user") in result
 
 
 def test_without_a_server_there_are_no_samples_of_one() -> None:
-    found = sampled(probe.parse_report(ALONE))
-    assert {process for process, _ in found} == {Process.CLIENT, Process.TOGETHER}
-    assert [metric for process, metric in found if process is Process.TOGETHER] == ["wall"]
+    report = sampled(probe.parse_report(ALONE))
+    assert {process for process, _ in report} == {Process.CLIENT, Process.TOGETHER}
+    assert [metric for process, metric in report if process is Process.TOGETHER] == ["wall"]
 
 
 def test_passes_give_cpu_time_per_pass() -> None:
     passes = Sample(metric="passes", unit="1", value=4.0, process=Process.CLIENT, driver="sysbench")
-    found = sampled(probe.parse_report(WITH_SERVER), passes)
+    report = sampled(probe.parse_report(WITH_SERVER), passes)
     for process in Process:
-        assert found[process, "pass_cpu"] == found[process, "cpu_total"] / 4
+        assert report[process, "pass_cpu"] == report[process, "cpu_total"] / 4
 
 
 def with_calls(before: dict[str, str], after: dict[str, str]) -> str:
@@ -151,10 +151,10 @@ def with_calls(before: dict[str, str], after: dict[str, str]) -> str:
 def test_system_calls_are_counted_by_the_way_they_came() -> None:
     before = {"KernelModeCallsDirect": "100", "KernelModeCallsTrap": "10"}
     after = {"KernelModeCallsDirect": "1100", "KernelModeCallsTrap": "15", "KernelModeTrapForm": "3"}
-    found = sampled(probe.parse_report(with_calls(before, after)))
-    assert found[Process.SERVER, "syscalls_direct"] == 1000
-    assert found[Process.SERVER, "syscalls_trap"] == 5
-    assert (Process.CLIENT, "syscalls_direct") not in found
+    report = sampled(probe.parse_report(with_calls(before, after)))
+    assert report[Process.SERVER, "syscalls_direct"] == 1000
+    assert report[Process.SERVER, "syscalls_trap"] == 5
+    assert (Process.CLIENT, "syscalls_direct") not in report
 
 
 @pytest.mark.parametrize("after", [{"KernelModeCallsDirect": "99"}, {"KernelModeCallsDirect": "many"}])

@@ -29,8 +29,8 @@ LOGGED: dict[str, Any] = json.loads((DATA / "workloads" / "general-log.json").re
 @pytest.mark.parametrize("seed", [1, 7, 2**31 - 1])
 def test_the_seeding_numbers_are_libcs(seed: int) -> None:
     code = f"import ctypes; c = ctypes.CDLL(None); c.srandom({seed}); print(*(c.random() for _ in range(40)))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert list(itertools.islice(libc_random(seed), 40)) == [int(word) for word in said.stdout.split()]
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert list(itertools.islice(libc_random(seed), 40)) == [int(word) for word in text.stdout.split()]
 
 
 def test_numbers_and_texts_stay_in_their_range() -> None:

@@ -64,11 +64,11 @@ def test_every_served_workload_can_be_counted(workload: str) -> None:
 @pytest.mark.parametrize("workload", SERVED)
 def test_the_calls_are_read_by_process_and_name(workload: str) -> None:
     samples = ADAPTERS[f"calls_{workload}"].samples(counted(workload))
-    found = {(sample.process, sample.metric): sample.value for sample in samples}
+    result = {(sample.process, sample.metric): sample.value for sample in samples}
     queries = next(
-        one.value for one in ADAPTERS[workload].samples(golden(workload)) if one.metric == "queries"
+        sample.value for sample in ADAPTERS[workload].samples(golden(workload)) if sample.metric == "queries"
     )
-    assert found == {
+    assert result == {
         (Process.CLIENT, "queries"): queries,
         (Process.SERVER, "calls_futex"): 260,
         (Process.SERVER, "calls_io_pgetevents"): 18,

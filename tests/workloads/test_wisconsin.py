@@ -77,9 +77,9 @@ def test_all_statements_return_and_change_what_was_published(
         for statement in wisconsin_data.statements(form):
             result = connection.exec_driver_sql(statement.text)
             if statement.kind is StatementKind.QUERY:
-                found = result.fetchall()
-                seen.append(len(found))
-                cells += sum(len(row) for row in found)
+                actual = result.fetchall()
+                seen.append(len(actual))
+                cells += sum(len(row) for row in actual)
             else:
                 seen.append(result.rowcount)
             assert seen[-1] == statement.rows
@@ -140,16 +140,18 @@ def test_bprime_keeps_a_thousand_rows_and_the_third_query_finds_5513(engine: Eng
 
 def test_one_pass_returns_the_published_rows_and_text(engine: Engine) -> None:
     """15,202 rows, and about 772 KB in the text protocol: a byte before each cell, four before each row."""
-    queries = [one for one in wisconsin_data.statements() if one.kind is StatementKind.QUERY]
+    queries = [
+        statement for statement in wisconsin_data.statements() if statement.kind is StatementKind.QUERY
+    ]
     with engine.connect() as connection:
-        rows = [row for one in queries for row in connection.exec_driver_sql(one.text)]
+        rows = [row for each in queries for row in connection.exec_driver_sql(each.text)]
     assert len(rows) == 15_202
     assert sum(len(str(cell)) for row in rows for cell in row) + 191_217 + 4 * 15_202 == 772_021
     engine.dispose()
 
 
 def test_the_groups_of_the_32_queries_add_up(engine: Engine) -> None:
-    texts = [one.text for one in wisconsin_data.statements(Form.QUERIES_32)]
+    texts = [statement.text for statement in wisconsin_data.statements(Form.QUERIES_32)]
     with engine.connect() as connection:
         minima, sums = ([row[0] for row in connection.exec_driver_sql(texts[index])] for index in (20, 21))
     assert len(minima) == len(set(minima)) == 100
@@ -163,7 +165,7 @@ def test_no_result_column_has_the_name_of_another() -> None:
     engine = create_engine("sqlite://")
     dataset.fill_tables(engine)
     with engine.connect() as connection:
-        for statement in (one for form in Form for one in wisconsin_data.statements(form)):
+        for statement in (statement for form in Form for statement in wisconsin_data.statements(form)):
             if statement.kind is StatementKind.QUERY:
                 keys = list(connection.exec_driver_sql(statement.text).keys())
                 assert len(set(keys)) == len(keys)
@@ -174,8 +176,8 @@ ENTRY = '   {kind = "query", rows = 1, text = [[SELECT 1]]},\n'
 
 
 def test_the_statement_file_is_read_line_by_line() -> None:
-    one = Statement(kind=StatementKind.QUERY, rows=1, text="SELECT 1")
-    assert wisconsin_data.parse_statements(f"-- text\nreturn {{\n{ENTRY}{ENTRY}}}\n") == (one, one)
+    item = Statement(kind=StatementKind.QUERY, rows=1, text="SELECT 1")
+    assert wisconsin_data.parse_statements(f"-- text\nreturn {{\n{ENTRY}{ENTRY}}}\n") == (item, item)
 
 
 @pytest.mark.parametrize(

@@ -40,16 +40,16 @@ def setting(prefix: Prefix = Prefix.USR, scale: float = 1.0) -> Setting:
 def golden(workload: str) -> list[CommandResult]:
     """The steps as they went in a guest; step "prepare" said nothing that is read."""
     steps = ADAPTERS[workload].steps(setting())
-    said = {
+    text = {
         "run": captured(workload),
         "prepare": "",
         "check": (DATA / "workloads" / "wisconsin-check.txt").read_text(),
     }
     return [
         CommandResult(
-            argv=asked(step.argv, did(workload, said["run"])),
+            argv=asked(step.argv, did(workload, text["run"])),
             returncode=0,
-            stdout=said[step.name],
+            stdout=text[step.name],
             stderr="",
             elapsed_s=1.0,
         )
@@ -71,9 +71,9 @@ def did(workload: str, output: str) -> str:
 
 
 def count(output: str, name: str) -> int:
-    found = re.search(rf": {name} (\d+)\.", output)
-    assert found
-    return int(found[1])
+    match = re.search(rf": {name} (\d+)\.", output)
+    assert match
+    return int(match[1])
 
 
 def asked(argv: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -158,14 +158,14 @@ def test_point_selects_command_line() -> None:
 
 def test_getpid_subtracts_the_empty_loop_and_takes_the_median() -> None:
     report = json.loads((DATA / "workloads" / "getpid.json").read_text())
-    found = values("getpid")
+    result = values("getpid")
     rounds = zip(report["syscall"]["nanoseconds"], report["empty"]["nanoseconds"], strict=True)
     expected = sorted((total - empty) / report["calls"] for total, empty in rounds)[3]
-    assert found["getpid_syscall_ns"].value == expected
-    assert found["getpid_syscall_ns"].unit == "ns"
-    assert found["getpid_libc_cycles"].unit == "cycles"
-    assert found["getpid_unknown_ns"].value < found["getpid_syscall_ns"].value
-    assert "getpid_syscall_instructions" not in found
+    assert result["getpid_syscall_ns"].value == expected
+    assert result["getpid_syscall_ns"].unit == "ns"
+    assert result["getpid_libc_cycles"].unit == "cycles"
+    assert result["getpid_unknown_ns"].value < result["getpid_syscall_ns"].value
+    assert "getpid_syscall_instructions" not in result
 
 
 def test_getpid_has_instructions_where_they_were_counted() -> None:
@@ -174,23 +174,25 @@ def test_getpid_has_instructions_where_they_were_counted() -> None:
     for kind, count in {"empty": 5, "syscall": 225, "libc": 235, "unknown": 165}.items():
         report[kind]["instructions"] = [count * report["calls"]] * report["repetitions"]
     samples = ADAPTERS["getpid"].samples([replace(result, stdout=json.dumps(report))])
-    found = {sample.metric: sample for sample in samples}
-    assert found["getpid_syscall_instructions"].value == 220
-    assert found["getpid_libc_instructions"].unit == "instructions"
+    actual = {sample.metric: sample for sample in samples}
+    assert actual["getpid_syscall_instructions"].value == 220
+    assert actual["getpid_libc_instructions"].unit == "instructions"
 
 
 def test_syscalls_has_each_kind_and_the_articles_ratio() -> None:
     report = json.loads((DATA / "workloads" / "syscalls.json").read_text())
-    found = values("syscalls")
+    result = values("syscalls")
     for kind in syscalls.KINDS:
-        assert found[f"call_{kind}_ns"].unit == "ns"
-        assert found[f"call_{kind}_cycles"].unit == "cycles"
+        assert result[f"call_{kind}_ns"].unit == "ns"
+        assert result[f"call_{kind}_cycles"].unit == "cycles"
     rounds = zip(report["pread"]["nanoseconds"], report["empty"]["nanoseconds"], strict=True)
     expected = sorted((total - empty) / report["calls"] for total, empty in rounds)
-    assert found["call_pread_ns"].value == expected[len(expected) // 2]
-    assert found["call_ratio"].value == found["call_getpid_ns"].value / found["call_function_ns"].value
-    assert found["call_function_ns"].value < found["call_clock_vdso_ns"].value < found["call_getpid_ns"].value
-    assert found["call_clock_vdso_ns"].value < found["call_clock_call_ns"].value
+    assert result["call_pread_ns"].value == expected[len(expected) // 2]
+    assert result["call_ratio"].value == result["call_getpid_ns"].value / result["call_function_ns"].value
+    assert (
+        result["call_function_ns"].value < result["call_clock_vdso_ns"].value < result["call_getpid_ns"].value
+    )
+    assert result["call_clock_vdso_ns"].value < result["call_clock_call_ns"].value
 
 
 def test_a_function_that_cost_nothing_has_no_ratio() -> None:
@@ -232,35 +234,35 @@ def test_the_second_clients_command_line() -> None:
 
 @pytest.mark.parametrize("workload", OLTP)
 def test_oltp_reads_its_report(workload: str) -> None:
-    found = values(workload)
-    events = found["transactions"].value
-    assert found["throughput"].unit == "1/s"
-    assert found["latency_mean"].unit == found["latency_p90"].unit == "ms"
-    assert found["latency_p50"].value <= found["latency_p90"].value <= found["latency_max"].value
-    assert ("latency_p95" in found) is (events >= 20)
+    result = values(workload)
+    events = result["transactions"].value
+    assert result["throughput"].unit == "1/s"
+    assert result["latency_mean"].unit == result["latency_p90"].unit == "ms"
+    assert result["latency_p50"].value <= result["latency_p90"].value <= result["latency_max"].value
+    assert ("latency_p95" in result) is (events >= 20)
     # One thread does nothing but events, and its latencies add up to no more than the run.
-    busy_s = found["latency_mean"].value / 1e3 * events
-    assert 0 < busy_s * found["throughput"].value / events <= 1.0
+    busy_s = result["latency_mean"].value / 1e3 * events
+    assert 0 < busy_s * result["throughput"].value / events <= 1.0
     if "bulk" not in workload:
         statements = ADAPTERS[workload].mix.statements  # type: ignore[attr-defined]
-        assert found["queries"].value == events * statements
+        assert result["queries"].value == events * statements
 
 
 @pytest.mark.parametrize("workload", [name for name in OLTP if f"{name}_pymysql" in OLTP])
 def test_both_clients_sent_as_much(workload: str) -> None:
-    one, other = values(workload), values(f"{workload}_pymysql")
+    item, other = values(workload), values(f"{workload}_pymysql")
     for metric in ("transactions", "queries"):
-        assert one[metric].value == other[metric].value
-    assert {sample.driver for sample in one.values()} == {"sysbench"}
+        assert item[metric].value == other[metric].value
+    assert {sample.driver for sample in item.values()} == {"sysbench"}
     assert {sample.driver for sample in other.values()} == {"pymysql"}
 
 
 @pytest.mark.parametrize("workload", WISCONSIN)
 def test_wisconsin_reads_its_report(workload: str) -> None:
-    found = values(workload)
+    result = values(workload)
     queries = 25 if "32" in workload else 10
-    assert found["queries"].value == queries * found["passes"].value + 14
-    assert found["throughput"].value > 0
+    assert result["queries"].value == queries * result["passes"].value + 14
+    assert result["throughput"].value > 0
 
 
 @pytest.mark.parametrize("workload", WISCONSIN)

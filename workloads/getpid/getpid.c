@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the smallest system call costs: loops of getpid by an inline SYSCALL, of getpid through libc (glibc
+ * Measures what the smallest system call costs: loops of getpid by an inline SYSCALL, of getpid through libc (glibc
  * asks the kernel each time), of a system call number that no kernel has (entry and exit without a body),
- * and of nothing (to subtract). loops.h has the report.
+ * and of nothing (the overhead of the loop). loops.h has the report.
  *
- * Usage: getpid [CALLS [REPETITIONS]]. Exit 1 when a call answered wrongly, 2 on bad usage.
+ * Usage: getpid [CALLS [REPETITIONS]]. Exits with 1 if a call returned a wrong result, with 2 on bad usage.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

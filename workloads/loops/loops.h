@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the microbenchmarks share: loops of one kind of call, timed in nanoseconds (CLOCK_MONOTONIC), time
+ * Shared by the microbenchmarks: loops of one kind of call, timed in nanoseconds (CLOCK_MONOTONIC), time
  * stamp counter cycles and, where the kernel lets us count them, instructions of user and kernel together.
  * The report is JSON: for every kind the raw totals of each repetition. Nothing is subtracted, divided or
  * left out here. Each timed loop is a window of the instrument, whose number is that of its kind.
@@ -66,7 +66,7 @@ static uint64_t loop_libc(uint64_t calls)
 	return sum;
 }
 
-/* Fenced, so that the loop neither begins before the reading nor ends after it. */
+/* Fenced, so that the loop neither starts before the first reading nor ends after the last one. */
 static uint64_t cycles_now(void)
 {
 	uint32_t low, high, processor;
@@ -167,7 +167,7 @@ static int measure(const struct kind *kind, int window, uint64_t calls, struct r
 	after = now();
 
 	if (sum != calls * kind->answer) {
-		fprintf(stderr, "%s: the %s loop got wrong answers\n", program_invocation_short_name, kind->name);
+		fprintf(stderr, "%s: the %s loop returned wrong results\n", program_invocation_short_name, kind->name);
 		return -1;
 	}
 	total->nanoseconds = after.nanoseconds - before.nanoseconds;

@@ -4,14 +4,14 @@
  *
  *   measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]
  *
- * With --settle the client starts when the server has been at rest: when it used less than REST_NS of CPU time,
- * or than WAKE_UPS wake-ups cost here if that is more, in each of REST_SECONDS successive seconds. A server that
- * has just been filled goes on working behind its clients' backs, and what it had left to do would be counted as
- * the client's doing, or not, by chance. It is a failure when the server is not at rest after that many seconds.
+ * With --settle the client starts once the server is idle: once it has used less than REST_NS of CPU time, or
+ * less than WAKE_UPS wake-ups cost on this machine if that is more, in each of REST_SECONDS successive seconds.
+ * A server whose tables have just been loaded goes on working in the background, and by chance that work would
+ * or would not be counted with the client's. measure fails if the server is still busy after that many seconds.
  *
- * Start the observer from /usr always: it is not part of the experiment. The client inherits standard input,
- * output and error. Exit status: the client's own, 128 + signal when a signal ended it, 127 when it could not
- * be executed, 125 when the observation failed (no report is written then).
+ * Always start it from /usr: the observer is not part of the experiment. The client inherits standard input,
+ * output and error. Exit status: the client's own, 128 + signal if a signal ended it, 127 if it could not
+ * be executed, 125 if the observation failed (then no report is written).
  *
  * CPU time: the total is exact (the scheduler's own sum, CPUCLOCK_SCHED). User and system time are not known
  * exactly to a kernel with TICK_CPU_ACCOUNTING: each timer tick goes to one of them, so the report carries the
@@ -120,7 +120,7 @@ static void await_rest(pid_t pid, int limit_s)
 	}
 	if (limit_s && resting < REST_SECONDS) {
 		errno = ETIMEDOUT;
-		fail("the server does not come to rest");
+		fail("the server is still busy");
 	}
 }
 
@@ -186,7 +186,7 @@ static void read_faults(pid_t pid, struct process *process)
 	process->major_faults = major;
 }
 
-/* False when the thread is gone. */
+/* False if the thread has ended. */
 static bool read_thread(pid_t pid, int id, struct thread *thread)
 {
 	char rest[64], line[512];
@@ -410,7 +410,7 @@ static void print_client(FILE *out, const struct client *client, const char *pro
 	fputc('}', out);
 }
 
-/* Does not return. Tells the parent by a pipe why exec failed; success closes the pipe without a word. */
+/* Does not return. Writes to a pipe why exec failed; success closes the pipe empty. */
 static void become_client(char **argv, int told)
 {
 	int cause;

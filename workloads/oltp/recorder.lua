@@ -3,8 +3,8 @@
 -- (2,048 steps to each power of two; sysbench's own steps by 1.8 %), and prints lines "sysbench: NAME
 -- LOWEST_NS COUNT" when the thread ends, with the exact sum before them.
 --
--- --pace=N: event number i is meant to start at i / N seconds. What waits for a late event counts as
--- waiting: `intended` begins when an event should have begun, `service` when it did.
+-- --pace=N: event number i is meant to start at i / N seconds. The time that an event waits for a late one before
+-- it counts: `intended` begins when an event should have begun, `service` when it did.
 --
 -- --window=N: after --warm_up events every N events are a window of the instrument, as many as fit.
 

@@ -2,7 +2,7 @@
 /*
  * Prints one line of JSON: the privilege level this very process runs at (the low two bits of CS), what the
  * kernel says about it ("KernelMode:" in /proc/self/status, null on a kernel without that line), and the
- * release of the running kernel. Exit 1 when /proc or uname cannot be read.
+ * release of the running kernel. Exits with 1 if /proc or uname cannot be read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static unsigned int privilege_level(void)
 	return selector & 3;
 }
 
-/* "true", "false" or "null"; NULL when /proc cannot be read. */
+/* "true", "false" or "null"; NULL if /proc cannot be read. */
 static const char *kernel_mode(void)
 {
 	static const char field[] = "KernelMode:";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the system calls cost that a MySQL server makes, one kind a loop, and what a function costs: the two
- * lines of the article of 2005, which had SYSCALL at about 50 function calls. All calls go through libc, so
- * that on a KML kernel it is libc's own sites that become direct calls; but clock_call, which libc never
- * makes where the vDSO answers.
+ * Measures what a MySQL server's system calls cost, one loop for each kind, and what a function call costs:
+ * the article of 2005 put a SYSCALL at about 50 function calls. All calls go through libc, so that on a KML
+ * kernel libc's own sites become direct calls; except clock_call, which libc never makes where there is a
+ * vDSO.
  *
  *   empty       nothing, to subtract
  *   function    a call and its return
@@ -11,15 +11,15 @@
  *   read        one byte from /dev/zero
  *   write       one byte to /dev/null
  *   send_recv   two calls: one byte sent into a pair of Unix sockets and received again
- *   poll        one socket that can be read, so that nothing waits
- *   futex_wake  nobody waits: the unlock of a mutex that is marked as contended
+ *   poll        one readable socket, so that it never blocks
+ *   futex_wake  unlocks a mutex that is marked as contended, with no waiter
  *   clock_vdso  clock_gettime(CLOCK_MONOTONIC) as libc does it
- *   clock_call  the same by a system call
+ *   clock_call  the same as a system call
  *   pread       BLOCK bytes of a file in the page cache
- *   fsync       of a file without anything to write
+ *   fsync       a file that has nothing to write
  *
  * Usage: syscalls [CALLS [REPETITIONS [DIRECTORY]]]; the file is made in DIRECTORY (/run) and has no name.
- * Exit 1 when a call answered wrongly or the loops could not be prepared, 2 on bad usage.
+ * Exits with 1 if a call returned a wrong result or the loops could not be set up, with 2 on bad usage.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -94,7 +94,7 @@ static uint64_t loop_poll(uint64_t calls)
 	return sum;
 }
 
-/* glibc has no futex function. Its mutex wakes whoever waits when its lock word says that somebody does. */
+/* glibc has no futex function. Unlocking its mutex wakes waiters if the lock word says that there are any. */
 static uint64_t loop_futex_wake(uint64_t calls)
 {
 	uint64_t sum = 0;
@@ -152,7 +152,7 @@ static uint64_t loop_fsync(uint64_t calls)
 	return sum;
 }
 
-/* A process that had a second thread once stays what a server is to libc: one with cancellation and contention. */
+/* After its first thread a process stays multi-threaded for libc, as a server is: with cancellation and locks. */
 static void *do_nothing(void *argument)
 {
 	return argument;
@@ -166,7 +166,7 @@ static int start_and_join(void)
 	return errno ? -1 : pthread_join(thread, NULL);
 }
 
-/* -1 and errno when it failed. */
+/* -1 and errno on failure. */
 static int open_file(const char *directory)
 {
 	static const char block[BLOCK];
@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 	const char *directory = argc > 3 ? argv[3] : "/run";
 
 	if (!prepare(directory)) {
-		fprintf(stderr, "syscalls: cannot open what is to be called, with its file in %s: %s\n", directory,
+		fprintf(stderr, "syscalls: cannot open the files and sockets to call, with the file in %s: %s\n", directory,
 			strerror(errno));
 		return 1;
 	}

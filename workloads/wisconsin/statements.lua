@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The Wisconsin benchmark's 24 statements, in order, one a line: what it is, how many rows it returns (query)
+-- The Wisconsin benchmark's 24 statements, in order, one per line: what it is, how many rows it returns (query)
 -- or changes (modify), and its text. wisconsin.lua runs them, kmlbench/wisconsin.py reads what to expect.
 return {
    {kind = "query", rows = 100, text = [[SELECT unique1, unique2, two, four, ten, twenty, hundred, thousand, twothousand, fivethous, tenthous, odd, even, stringu1, stringu2, string4 FROM tenk1 WHERE unique2 > 301 AND unique2 < 402]]},

@@ -1,7 +1,7 @@
 #!/usr/bin/env sysbench
 -- SPDX-License-Identifier: MIT
 -- The Wisconsin benchmark as a sysbench script: `--events=1` is one whole run. Each query runs `loops` times
--- back to back and all its rows are fetched, then every modification runs once. Prints one line a statement,
+-- back to back and all its rows are fetched, then every modification runs once. Prints one line per statement,
 -- "wisconsin: NUMBER KIND ROWS", ROWS being what each execution of a query returned; the rows that the
 -- modifications changed show in the closing count of writes (sysbench counts only those that changed one).
 -- Each execution is a window of the instrument, but the first of several, which warms up.
