@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def sabotaged(ready: Machines) -> Machines:
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
         with ready(planned, directory) as booted:
             host = Saboteur(booted.host) if planned.index == 0 else booted.host
-            yield Booted(host=host, facts=booted.facts)
+            yield replace(booted, host=host)
 
     return boot
 

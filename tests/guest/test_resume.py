@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def panicking(patch: pytest.MonkeyPatch) -> None:
         @contextmanager
         def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
             with ready(planned, directory) as booted:
-                yield Booted(host=Panicking(booted.host), facts=booted.facts)
+                yield replace(booted, host=Panicking(booted.host))
 
         return boot
 
