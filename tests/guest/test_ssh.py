@@ -57,7 +57,8 @@ class TestRun:
 
     def test_a_deadline_holds_while_output_flows(self, stock_guest: SshHost) -> None:
         with pytest.raises(CommandTimeout):
-            stock_guest.run(("yes",), timeout_s=2)
+            stock_guest.run(("sh", "-c", "while echo flowing; do :; done"), timeout_s=2)
+        assert stock_guest.run(("true",), timeout_s=TIMEOUT_S).returncode == 0
 
 
 @pytest.mark.guest
