@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from support.paths import SUPPORT, TESTS
+from support.paths import PYTHONPATH, SUPPORT
 from support.played_machines import Playing, guests_below, stage
 
 from kmlbench.cli.interrupts import SIGNALS, interruptible
@@ -51,7 +51,7 @@ def campaign(
     words = (str(directory), str(pairs), str(trial_s), str(cleanup_s))
     with subprocess.Popen(
         (sys.executable, SUPPORT / "interrupt_child.py", *words),
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

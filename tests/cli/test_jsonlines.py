@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from support.fake_host import Exchange
 from support.host_sessions import getpid, inspecting, slower
-from support.paths import REPOSITORY, SUPPORT, TESTS
+from support.paths import PYTHONPATH, REPOSITORY, SUPPORT
 from support.played_machines import DMESG, RELEASES, Playing, Script, breaking, hosts_file, stage, whole
 
 from kmlbench.cli.main import run_benchmark
@@ -220,7 +220,7 @@ def test_a_reader_that_goes_away_ends_the_campaign_which_can_go_on(
 ) -> None:
     with subprocess.Popen(
         (sys.executable, SUPPORT / "interrupt_child.py", str(benchmark.directory), "1", "0", "0", "--json"),
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from support.paths import REPOSITORY, TESTS
+from support.paths import PYTHONPATH, REPOSITORY
 from support.played_machines import Playing, stage
 from support.synthetic_campaigns import stored_campaign
 
@@ -107,7 +107,7 @@ def test_a_campaign_whose_output_fills_a_disk_keeps_its_trials_and_goes_on(
     """The trial whose end could not be told is stored, and so is the kernel's log of its boot."""
     ran = subprocess.run(
         (sys.executable, "-c", FILLING, str(tmp_path), str(pairs), "--json"),
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         check=False,

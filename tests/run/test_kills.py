@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.paths import SUPPORT, TESTS
+from support.paths import PYTHONPATH, SUPPORT
 from support.played_machines import guests_below
 
 import kmlbench
@@ -27,7 +27,7 @@ SEED = 20261124
 def test_kills_cost_no_sample_and_double_none(tmp_path: Path, kills: int, blocks: int) -> None:
     child = subprocess.run(
         (sys.executable, SUPPORT / "kill_child.py", str(tmp_path), *map(str, (PAIRS, kills, SEED, blocks))),
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         timeout=900,
