@@ -28,9 +28,8 @@ def profile(window: Window, naming: Naming, processes: Mapping[int, str]) -> lis
     for task, blocks in window.executions.items():
         process = processes.get(task, OTHER)
         for block, count in blocks.items():
-            side = "kernel" if block.kernel else "user"
             for (item, function), insns in naming.split(process, block).items():
-                sums[process, side, item, function] += count * insns
+                sums[process, block.side, item, function] += count * insns
     return [Row(*key, instructions) for key, instructions in sums.items()]
 
 
@@ -40,5 +39,5 @@ def census(window: Window, processes: Mapping[int, str]) -> Counter[tuple[str, s
     for task, blocks in window.executions.items():
         for block, count in blocks.items():
             for name, times in block.census.items():
-                sums[processes.get(task, OTHER), "kernel" if block.kernel else "user", name] += count * times
+                sums[processes.get(task, OTHER), block.side, name] += count * times
     return sums

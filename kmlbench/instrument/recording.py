@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 HIGHER_HALF = 1 << 63
 
+# The side of an address.
+USER, KERNEL = "user", "kernel"
+
 
 class FormatError(ValueError):
     """The input is not what it should be. Says which file or stream, and the line."""
@@ -30,6 +33,10 @@ class Block:
     @property
     def kernel(self) -> bool:
         return self.address >= HIGHER_HALF
+
+    @property
+    def side(self) -> str:
+        return KERNEL if self.kernel else USER
 
     def addresses(self) -> Iterator[int]:
         address = self.address

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kmlbench.errors import InputError
+from kmlbench.instrument.recording import USER
 from kmlbench.instrument.subsystems import USER_CODE, subsystem
 from kmlbench.model import Trial
 from kmlbench.results.raw import read_results
 from kmlbench.results.reader import WINDOWS, raw_path
-from kmlbench.results.recording import USER, FunctionRow, TrialRecording, read_trial
+from kmlbench.results.recording import FunctionRow, TrialRecording, read_trial
 from kmlbench.workloads.base import Adapter
 
 _TRIAL = (
@@ -63,8 +64,10 @@ class Derived:
     def read(self, directory: Path, trial: Trial, adapter: Adapter) -> pa.Table | None:
         """The stored table of a trial, or the derived one where none is stored. Raises InputError."""
         path = self.path(directory, trial)
-        if not path.exists():
-            return self.derive(directory, trial, adapter)
+        return self.load(path) if path.exists() else self.derive(directory, trial, adapter)
+
+    def load(self, path: Path) -> pa.Table:
+        """A stored table. Raises InputError."""
         try:
             return pq.read_table(path, schema=self.schema)
         # What a damaged file makes pyarrow raise is not documented; none of it is about anything else.

@@ -27,8 +27,6 @@ from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.results.reader import COPY_AGAIN, FUNCTIONS, GUEST, MEASURED, WINDOWS
 from kmlbench.workloads.base import Adapter, Marked, Marks, Work
 
-USER, KERNEL = "user", "kernel"
-
 Key = TypeVar("Key")
 
 Counted = defaultdict[tuple[Process, str], float]
@@ -86,12 +84,12 @@ class TrialRecording:
         for work, window in self.windows:
             sums: Counter[tuple[str, str]] = Counter()
             for process, block, count in self._executions(window):
-                sums[process, _side(block)] += count * len(block.lengths)
+                sums[process, block.side] += count * len(block.lengths)
             yield WindowRow(work=work, instructions=sums)
 
     def sides(self) -> Mapping[tuple[str, str], float]:
         """Instructions of a round by process and side."""
-        return self._of_a_round(lambda process, block: {(process, _side(block)): len(block.lengths)})
+        return self._of_a_round(lambda process, block: {(process, block.side): len(block.lengths)})
 
     def census(self) -> Mapping[tuple[str, str], float]:
         """Costly instructions of a round by process and name."""
@@ -104,9 +102,8 @@ class TrialRecording:
         split = cache(self.naming.split)
 
         def parts(process: str, block: Block) -> Mapping[tuple[str, str, str, str], int]:
-            side = _side(block)
             return {
-                (process, side, _object(path), function): count
+                (process, block.side, _object(path), function): count
                 for (path, function), count in split(process, block).items()
             }
 
@@ -210,12 +207,6 @@ def _unpacked(path: Path) -> str:
     return gzip.decompress(path.read_bytes()).decode(errors="surrogateescape")
 
 
-def recorded_samples(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) -> tuple[Sample, ...]:
-    """The samples in the recording of a trial's directory; none where it has none. Raises InputError."""
-    recording = read_trial(raw, adapter, results)
-    return () if recording is None else samples(recording, adapter.driver)
-
-
 def samples(recording: TrialRecording, driver: str) -> tuple[Sample, ...]:
     """The instructions of a round, and the costly ones among them, of the client, the server and both.
 
@@ -261,7 +252,3 @@ def _object(path: str) -> str:
     name = PurePosixPath(path).name
     executable = PurePosixPath(path).parent.name in {"bin", "sbin"}
     return name.rstrip("0123456789.") if executable and name.startswith("python") else name
-
-
-def _side(block: Block) -> str:
-    return KERNEL if block.kernel else USER

@@ -30,8 +30,7 @@ from kmlbench.progress import Progress
 from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
 from kmlbench.report.write import DATA, REPORT
-from kmlbench.results import facts, profiles, reader, recording
-from kmlbench.results.raw import read_results
+from kmlbench.results import facts, profiles, reader
 from kmlbench.results.reader import (
     COPY_AGAIN,
     OUTCOMES,
@@ -42,8 +41,8 @@ from kmlbench.results.reader import (
     lost_path,
     raw_path,
 )
+from kmlbench.results.recording import TrialRecording
 from kmlbench.verify import page_diff, rederive
-from kmlbench.workloads.registry import ADAPTERS
 
 DRAWN_BY = re.compile(r"Matplotlib v([0-9][^,<\s]*)")
 
@@ -118,7 +117,8 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
         path = raw_path(stored.directory, trial)
         raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error
     _samples(stored, outcome.samples, derived.samples, f"{OUTCOMES}: {name}")
-    _tables(stored, trial)
+    if derived.recording is not None:
+        _tables(stored, trial, derived.recording)
     if derived.proof is not None and derived.proof != outcome.proof:
         raise _differs(stored, f"{OUTCOMES}: {name}: its proof is {outcome.proof}, raw/ says {derived.proof}")
     progress.advance()
@@ -159,15 +159,11 @@ def _file_difference(path: Path, recorded: Mapping[str, str]) -> str:
     return ""
 
 
-def _tables(stored: StoredCampaign, trial: Trial) -> None:
-    """Compare the tables of a trial, if the instrument recorded it."""
-    adapter = ADAPTERS[trial.workload]
-    raw = raw_path(stored.directory, trial)
-    recorded = recording.read_trial(raw, adapter, read_results(raw))
-    for table in profiles.TABLES if recorded else ():
+def _tables(stored: StoredCampaign, trial: Trial, recording: TrialRecording) -> None:
+    """Compare the stored tables of a trial with its recording; a table that is not stored is derived anew."""
+    for table in profiles.TABLES:
         path = table.path(stored.directory, trial)
-        ours = table.read(stored.directory, trial, adapter)
-        if recorded and path.exists() and ours != table.of(trial, recorded):
+        if path.exists() and table.load(path) != table.of(trial, recording):
             raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
 
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kmlbench.errors import InputError
 from kmlbench.model import Proof, Sample, Trial
-from kmlbench.results import recording
 from kmlbench.results.raw import read_results, read_step, read_text
 from kmlbench.results.reader import MEASURED, PRIVILEGE, raw_path
+from kmlbench.results.recording import TrialRecording, read_trial, samples
 from kmlbench.workloads import measure, probe
 from kmlbench.workloads.registry import ADAPTERS
 from kmlbench.workloads.syscall_counts import is_counting
@@ -18,10 +18,14 @@ from kmlbench.workloads.syscall_counts import is_counting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rederived:
-    """What the raw output of a trial says. `proof` is None where the probe's answer was not kept."""
+    """What the raw output of a trial says. `proof` is None where the probe's answer was not kept.
+
+    `recording` is what the instrument recorded, if it did; the samples are derived from it, too.
+    """
 
     samples: tuple[Sample, ...]
     proof: Proof | None
+    recording: TrialRecording | None = field(default=None, compare=False)
 
 
 def rederive(directory: Path, trial: Trial) -> Rederived:
@@ -37,10 +41,12 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     results = read_results(path)
     report = None if is_counting(adapter.name) else probe.parse_report(read_text(path / MEASURED))
     counted = adapter.samples(results)
-    recorded = recording.recorded_samples(path, adapter, results)
+    recorded = read_trial(path, adapter, results)
+    of_instrument = () if recorded is None else samples(recorded, adapter.driver)
     return Rederived(
-        samples=(*counted, *probe.resources(report, counted), *recorded),
+        samples=(*counted, *probe.resources(report, counted), *of_instrument),
         proof=_proof(path, len(results), report),
+        recording=recorded,
     )
 
 
