@@ -130,12 +130,12 @@ def check(
 def require(program: str, *, path: str | None = None) -> str:
     """Where `program` is in `path`, or in PATH. Raises MachineError if it is not installed."""
     # A user's PATH often leaves out the directories of mke2fs and chroot.
-    found = shutil.which(program, path=f"{path or os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if found is None:
+    located = shutil.which(program, path=f"{path or os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if located is None:
         raise MachineError(
             f"the program {program} is not installed on this machine", remedy="run `make setup`"
         )
-    return found
+    return located
 
 
 def tail(path: Path, *, lines: int = TAIL_LINES) -> str:

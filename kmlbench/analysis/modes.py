@@ -60,8 +60,8 @@ def spreads(stored: StoredCampaign) -> tuple[Spread, ...]:
         table = WINDOW_TABLE.read(stored.directory, trial, adapter) if adapter else None
         if table is not None:
             cells.setdefault((trial.workload, trial.variant), []).extend(_windows(table.to_pylist()))
-    found = (_spread(workload, cell, windows) for (workload, cell), windows in cells.items())
-    return tuple(sorted(found, key=lambda spread: spread.workload))
+    cell_spreads = (_spread(workload, cell, windows) for (workload, cell), windows in cells.items())
+    return tuple(sorted(cell_spreads, key=lambda spread: spread.workload))
 
 
 def distances(values: Sequence[float]) -> list[float]:

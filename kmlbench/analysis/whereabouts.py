@@ -49,8 +49,8 @@ def whereabouts(stored: StoredCampaign, comparison: Comparison) -> tuple[Whereab
     for outcome in stored.completed:
         cells = by_workload.setdefault(outcome.trial.workload, {})
         cells.setdefault(outcome.trial.variant, []).append(outcome)
-    found = (_of_workload(stored, name, cells, comparison) for name, cells in by_workload.items())
-    return tuple(one for one in found if one)
+    workloads = (_of_workload(stored, name, cells, comparison) for name, cells in by_workload.items())
+    return tuple(workload for workload in workloads if workload)
 
 
 def _of_workload(

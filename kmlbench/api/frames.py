@@ -167,7 +167,7 @@ def _recorded(path: Path, table: Derived) -> pd.DataFrame:
     trials = (outcome.trial for outcome in stored.completed if outcome.trial.workload in ADAPTERS)
     tables = (table.read(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
     empty = table.schema.empty_table()
-    joined = pa.concat_tables([empty, *(found for found in tables if found is not None)])
+    joined = pa.concat_tables([empty, *(table for table in tables if table is not None)])
     frame: pd.DataFrame = joined.to_pandas()
     texts = [field.name for field in table.schema if field.type == pa.string()]
     return frame.astype(dict.fromkeys(texts, "str"))

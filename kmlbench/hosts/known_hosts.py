@@ -58,9 +58,9 @@ def keys_in(path: Path, address: str, port: int) -> KnownKeys:
     """
     lines = list(_lines(path.read_text(encoding="utf-8", errors="surrogateescape")))
     names = dict.fromkeys((known_name(address, port), known_name(address, DEFAULT_PORT)))
-    found = [_keys([line for line in lines if _matches(name, line.hosts)]) for name in names]
-    without = KnownKeys(keys=(), revoked=0, authorities=sum(keys.authorities for keys in found))
-    return next((keys for keys in found if keys.keys or keys.revoked), without)
+    by_name = [_keys([line for line in lines if _matches(name, line.hosts)]) for name in names]
+    without = KnownKeys(keys=(), revoked=0, authorities=sum(keys.authorities for keys in by_name))
+    return next((keys for keys in by_name if keys.keys or keys.revoked), without)
 
 
 def _keys(lines: Sequence[_Line]) -> KnownKeys:

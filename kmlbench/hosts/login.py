@@ -219,32 +219,32 @@ class Login:
 
     def _keys_in(self, path: Path) -> Sequence[paramiko.PKey]:
         try:
-            found = keys_in(path, self.address, self.port)
+            known = keys_in(path, self.address, self.port)
         except Exception as error:
             raise HostError(
                 f"the known_hosts file {path} cannot be used: {_cause(error)}",
                 remedy="give an OpenSSH known_hosts file, or host_key instead",
             ) from error
         name = known_name(self.address, self.port)
-        if not found.keys and found.revoked:
+        if not known.keys and known.revoked:
             raise HostError(
                 f"{path} revokes the key of {name} (@revoked)",
                 remedy="give the host a new key, and put that into the file",
             )
-        if not found.keys and found.authorities:
+        if not known.keys and known.authorities:
             raise HostError(
                 f"{path} has only a certificate authority for {name} (@cert-authority), and kmlbench "
                 "reads no host certificates",
                 remedy="give the host's own key: a line of its /etc/ssh/ssh_host_ed25519_key.pub as host_key",
             )
-        if not found.keys:
+        if not known.keys:
             through = f"-J {self.jump} " if self.jump else ""
             raise HostError(
                 f"{path} has no key of {name}",
                 remedy=f"log in once with `ssh {through}-p {self.port} {self.user}@{self.address}`, compare "
                 "the key's fingerprint with what the host's own console says, and accept it",
             )
-        return found.keys
+        return known.keys
 
     def _private_key(self) -> paramiko.PKey:
         try:

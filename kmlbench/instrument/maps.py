@@ -22,7 +22,7 @@ class MappedFile:
 
 def parse_maps(text: str, *, name: str = "maps") -> tuple[MappedFile, ...]:
     """The executable mappings of /proc/PID/maps, in order."""
-    found = []
+    mappings = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split(maxsplit=5)
         try:
@@ -31,8 +31,8 @@ def parse_maps(text: str, *, name: str = "maps") -> tuple[MappedFile, ...]:
         except (ValueError, IndexError):
             raise FormatError(f"{name}, line {number}: not a line of /proc/PID/maps") from None
         if "x" in permissions:
-            found.append(MappedFile(start, end, offset, words[5] if len(words) == 6 else "[anonymous]"))
-    return tuple(found)
+            mappings.append(MappedFile(start, end, offset, words[5] if len(words) == 6 else "[anonymous]"))
+    return tuple(mappings)
 
 
 def mapping_at(maps: Sequence[MappedFile], address: int) -> MappedFile | None:

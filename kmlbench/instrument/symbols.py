@@ -34,7 +34,7 @@ _MARK_OF_TEXT = re.compile(r"^_s?text$|_text_(?:start|end)$")
 
 def kernel_symbols(system_map: str, *, text: int, name: str = "System.map") -> Symbols:
     """Symbols of a running kernel. `text` is its `_text` in /proc/kallsyms: KASLR has moved all alike."""
-    found: dict[int, str] = {}
+    functions: dict[int, str] = {}
     anchors: dict[str, int] = {}
     for number, line in enumerate(system_map.splitlines(), start=1):
         words = line.split()
@@ -47,15 +47,15 @@ def kernel_symbols(system_map: str, *, text: int, name: str = "System.map") -> S
         if words[2] in {"_text", "_end"}:
             anchors[words[2]] = address
         # The first function of a part of the text shares its address with the mark of that part.
-        if words[1] in "TtWw" and (address not in found or _MARK_OF_TEXT.search(found[address])):
-            found[address] = words[2]
+        if words[1] in "TtWw" and (address not in functions or _MARK_OF_TEXT.search(functions[address])):
+            functions[address] = words[2]
     if anchors.keys() != {"_text", "_end"}:
         raise FormatError(f"{name}: no _text or no _end")
     offset = text - anchors["_text"]
     # The per-CPU symbols below _text are offsets, not addresses.
-    starts = sorted(address for address in found if address >= anchors["_text"])
+    starts = sorted(address for address in functions if address >= anchors["_text"])
     return Symbols(
-        [start + offset for start in starts], [found[start] for start in starts], anchors["_end"] + offset
+        [start + offset for start in starts], [functions[start] for start in starts], anchors["_end"] + offset
     )
 
 
@@ -93,7 +93,7 @@ def _elf_symbols(data: bytes) -> Symbols:
     sections = [_SECTION.unpack_from(data, sections_at + i * section_size) for i in range(section_count)]
     tables = {section[1]: section for section in sections if section[1] in {_SYMTAB, _DYNSYM}}
     table = tables.get(_SYMTAB) or tables.get(_DYNSYM)
-    found: dict[int, str] = {}
+    functions: dict[int, str] = {}
     ends: set[int] = set()
     if table is not None:
         names = sections[table[6]][4]
@@ -104,12 +104,12 @@ def _elf_symbols(data: bytes) -> Symbols:
                 for address, offset, size in loads:
                     if address <= value < address + size:
                         at_offset = value - address + offset
-                        found[at_offset] = data[start : data.index(b"\0", start)].decode()
+                        functions[at_offset] = data[start : data.index(b"\0", start)].decode()
                         ends.add(at_offset + length)
-    for end in ends - found.keys():
-        found[end] = NAMELESS
-    starts = sorted(found)
-    return Symbols(starts, [found[start] for start in starts], len(data))
+    for end in ends - functions.keys():
+        functions[end] = NAMELESS
+    starts = sorted(functions)
+    return Symbols(starts, [functions[start] for start in starts], len(data))
 
 
 def functions_text(symbols: Symbols) -> str:

@@ -132,14 +132,14 @@ def _mounts(answers: Answers) -> Iterator[Lack]:
 def _confinement(answers: Answers, server: Server) -> Iterator[Lack]:
     """A profile is for the server's path below /usr: the copy below /trusted would run without."""
     text = f"{answers.get('apparmor', '')}\n{answers.get('selinux', '')}"
-    program, found = f"/usr/sbin/{PROFILES[server]}", confinement(text, server)
-    if "AppArmor" in found:
+    program, confined = f"/usr/sbin/{PROFILES[server]}", confinement(text, server)
+    if "AppArmor" in confined:
         profile = f"/etc/apparmor.d/usr.sbin.{PROFILES[server]}"
         yield Lack(
-            what=f"AppArmor confines {program} and not its copy below /trusted ({found})",
+            what=f"AppArmor confines {program} and not its copy below /trusted ({confined})",
             remedy=f"ln -s {profile} /etc/apparmor.d/disable/ and apparmor_parser -R {profile}",
         )
-    if "SELinux" in found:
+    if "SELinux" in confined:
         yield Lack(
             what=f"SELinux is enforcing: {program} and its copy below /trusted may run in different domains",
             remedy="setenforce 0 on both hosts for the campaign",

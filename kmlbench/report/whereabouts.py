@@ -28,42 +28,47 @@ NOTE = (
 
 def whereabouts_sections(stored: StoredCampaign, source: Source, directory: Path) -> tuple[PageSection, ...]:
     """The section, where the instrument recorded both cells of the main comparison; a control has none."""
-    found = () if source.control else whereabouts(stored, source.primary)
-    if not found:
+    shown = () if source.control else whereabouts(stored, source.primary)
+    if not shown:
         return ()
     return (
         PageSection(
             identifier="whereabouts",
             title="Where the instructions went",
             note=NOTE,
-            tables=tuple(table for one in found for table in (_subsystems(one), _functions(one))),
-            pictures=tuple(_picture(one, directory) for one in found),
+            tables=tuple(
+                table for workload in shown for table in (_subsystems(workload), _functions(workload))
+            ),
+            pictures=tuple(_picture(workload, directory) for workload in shown),
         ),
     )
 
 
-def _subsystems(found: Whereabouts) -> Table:
-    parts = (*found.subsystems, found.whole)
-    return _table(found, parts, caption=f"{found.workload}: by subsystem", heading="subsystem")
+def _subsystems(workload: Whereabouts) -> Table:
+    parts = (*workload.subsystems, workload.whole)
+    return _table(workload, parts, caption=f"{workload.workload}: by subsystem", heading="subsystem")
 
 
-def _functions(found: Whereabouts) -> Table:
-    shown, rest = found.functions[:FUNCTIONS], found.functions[FUNCTIONS:]
+def _functions(workload: Whereabouts) -> Table:
+    shown, rest = workload.functions[:FUNCTIONS], workload.functions[FUNCTIONS:]
     remaining = Part(
         name=f"the other {len(rest)} functions",
         control=sum(part.control for part in rest),
         treated=sum(part.treated for part in rest),
     )
-    caption = f"{found.workload}: the {len(shown)} functions that changed most"
+    caption = f"{workload.workload}: the {len(shown)} functions that changed most"
     return _table(
-        found, (*shown, *([remaining] if rest else ()), found.whole), caption=caption, heading="function"
+        workload,
+        (*shown, *([remaining] if rest else ()), workload.whole),
+        caption=caption,
+        heading="function",
     )
 
 
-def _table(found: Whereabouts, parts: tuple[Part, ...], *, caption: str, heading: str) -> Table:
-    comparison = found.comparison
+def _table(workload: Whereabouts, parts: tuple[Part, ...], *, caption: str, heading: str) -> Table:
+    comparison = workload.comparison
     columns = (str(comparison.control), str(comparison.treated), "change", "of the control's whole")
-    rows = tuple(TableRow(label=part.name, kind="cell", cells=_cells(part, found.whole)) for part in parts)
+    rows = tuple(TableRow(label=part.name, kind="cell", cells=_cells(part, workload.whole)) for part in parts)
     return Table(
         caption=caption,
         columns=columns,
@@ -89,13 +94,13 @@ def _signed(number: float, places: int) -> str:
     return f"+{text}" if number > 0 else text
 
 
-def _picture(found: Whereabouts, directory: Path) -> Picture:
-    bars = [Bar(label=part.name, value=part.change) for part in (*found.subsystems, found.whole)]
-    title, axis = f"{found.workload}: where the instructions went", "instructions of a round"
+def _picture(workload: Whereabouts, directory: Path) -> Picture:
+    bars = [Bar(label=part.name, value=part.change) for part in (*workload.subsystems, workload.whole)]
+    title, axis = f"{workload.workload}: where the instructions went", "instructions of a round"
     in_words = "; ".join(f"{bar.label} {_signed(bar.value, 1)}" for bar in bars)
     plot = BarPlot(
-        name=f"{found.workload}-whereabouts",
-        caption=f"Instructions of a round, {found.comparison}, by subsystem; below, the sum of all bars.",
+        name=f"{workload.workload}-whereabouts",
+        caption=f"Instructions of a round, {workload.comparison}, by subsystem; below, the sum of all bars.",
         alternative=f"{title}. {in_words}.",
         bars=bars,
         draw=lambda theme: plots.draw_bars(bars, title=title, axis=axis, theme=theme),

@@ -15,8 +15,8 @@ PROFILES = {Server.MYSQL: "mysqld", Server.MARIADB: "mariadbd"}
 def confinement(text: str, server: Server) -> str:
     """What confines `server`, or FREE; `text` is the list of AppArmor profiles and the mode of SELinux."""
     program = PROFILES[server]
-    found = re.findall(rf"(?:^|\s)((?:/usr/sbin/)?{program} \((?:enforce|complain|kill)\))", text)
-    confining = [f"AppArmor: {profile}" for profile in found]
+    profiles = re.findall(rf"(?:^|\s)((?:/usr/sbin/)?{program} \((?:enforce|complain|kill)\))", text)
+    confining = [f"AppArmor: {profile}" for profile in profiles]
     if re.search(r"^1$", text, re.MULTILINE):
         confining.append("SELinux: enforcing")
     return "; ".join(confining) or FREE
