@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import kmlbench
+from kmlbench.analysis import frames
 from kmlbench.build import instrument
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.cli.main import main
+from kmlbench.errors import DifferenceError
 from kmlbench.hosts import kind_qemu
 from kmlbench.hosts.kind_qemu import Builds, QemuHostSpec
 from kmlbench.model import Acceleration, Clock, Kernel, PlannedCampaign, Platform, Server
 from kmlbench.plan.comparisons import KML_TRUSTED, KML_USR
 from kmlbench.plan.schedule import make_schedule
 from kmlbench.progress import Silent
+from kmlbench.report import write
 from kmlbench.results import reader, writer
+from kmlbench.results.profiles import PROFILE
 from kmlbench.run.campaign import CampaignRun, Experiment
 from kmlbench.verify.rederive import rederive
 
@@ -112,6 +118,19 @@ def test_the_parts_of_a_trial_are_its_samples_and_both_are_derived_again(campaig
         for side in ("user", "kernel"):
             part = parts[outcome.trial.id, "client", side]
             assert samples["client", f"instructions_{side}"] == pytest.approx(part)
+
+
+def test_verify_finds_a_changed_table_of_a_trial(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames.write_parquet(frames.samples_frame(reader.read_campaign(campaign)), campaign / frames.SAMPLES)
+    write.write_report(campaign)
+    assert main(["verify", str(campaign)]) == 0
+    path = next((campaign / PROFILE.folder).glob("*.parquet"))
+    table = pq.read_table(path)
+    whole = path.read_bytes()
+    pq.write_table(table.slice(1), path)
+    assert main(["verify", str(campaign)]) == DifferenceError.exit_code
+    assert f"{PROFILE.folder}/{path.name}: is not what raw/ says" in capsys.readouterr().err
+    path.write_bytes(whole)
 
 
 def test_a_trial_has_ten_windows_of_its_events(campaign: Path) -> None:
