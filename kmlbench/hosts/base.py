@@ -38,11 +38,13 @@ class Recording:
 class Booted:
     """A reachable host, and what the controller knows about it (facts, as compared by results.facts).
 
-    `recording` is None where no instrument is loaded.
+    `image` is the key of the image that the host was booted from, which nothing writes; None where what lies
+    on the disk may differ from one boot to the next. `recording` is None where no instrument is loaded.
     """
 
     host: Host
     facts: Mapping[str, str]
+    image: str | None = None
     recording: Recording | None = None
 
 

@@ -182,7 +182,12 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
         drawn = (seed + planned.block + TWIN_SEED * planned.twin) % 2**31
         spec = _guest(hosts[planned.kernel], builds, seed=drawn)
         with _removing(directory / qemu.WINDOWS), qemu.boot(spec, directory=directory) as host:
-            yield Booted(host=host, facts=facts[planned.kernel], recording=_recording(spec, directory))
+            yield Booted(
+                host=host,
+                facts=facts[planned.kernel],
+                image=spec.image.key,
+                recording=_recording(spec, directory),
+            )
 
     return boot
 

@@ -80,6 +80,7 @@ class CampaignRun:
     before: StoredCampaign | None = None
     _recorder: Recorder = field(init=False)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
+    _programs: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class CampaignRun:
         Raises ProofError, after everything measured before it has been stored.
         """
         planned = self.experiment.plan
-        served = {name: ADAPTERS[name].needs_server for name in {trial.workload for trial in planned}}
+        served = {name: ADAPTERS[name].needs_server for name in self._workloads}
         boots = schedule.remaining(schedule.boots(planned, served), self._recorder.ended)
         self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
@@ -173,13 +174,22 @@ class CampaignRun:
             if booted.recording is None
             else recording.begin(host, boot.kernel, booted.recording, self.directory)
         )
-        facts = {**booted.facts, **inspection.facts, **counting}
+        facts = {**booted.facts, **inspection.facts, **self._program_facts(host, booted), **counting}
         raw = self.directory.boot(boot.index)
         writer.write_file(raw / "config", inspection.config)
         writer.write_file(raw / "cpuinfo", inspection.cpuinfo)
         self._recorder.record_facts(boot, facts)
         release = self.experiment.releases.get(boot.kernel, facts["kernel_release"])
         return Inspected(host=host, release=release, recording=recorded)
+
+    def _program_facts(self, host: Host, booted: Booted) -> Mapping[str, str]:
+        """Asked in each boot, or once for an image: an emulated guest pays seconds for checksums."""
+        if booted.image in self._programs:
+            return self._programs[booted.image]
+        facts = inspect.program_facts(host, self.experiment.server, self._workloads)
+        if booted.image is not None:
+            self._programs[booted.image] = facts
+        return facts
 
     def _group(self, inspected: Inspected, group: TrialGroup) -> None:
         left = group.trials
@@ -246,6 +256,10 @@ class CampaignRun:
 
     def _with_options(self, setting: Setting) -> Setting:
         return replace(setting, loops=self.experiment.loops, rate_per_s=self.experiment.rate_per_s)
+
+    @property
+    def _workloads(self) -> frozenset[str]:
+        return frozenset(trial.workload for trial in self.experiment.plan)
 
     @property
     def _seed(self) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from kmlbench.errors import HostError, ProofError
@@ -12,7 +12,7 @@ from kmlbench.model import CommandResult, Host, Prefix, Server
 from kmlbench.results.command_line import shared_words
 from kmlbench.results.confinement import confinement
 from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
-from kmlbench.workloads.registry import PROGRAMS
+from kmlbench.workloads.registry import ADAPTERS, programs
 
 COMMAND_TIMEOUT_S = 120.0
 
@@ -26,7 +26,10 @@ CONFINING = ("/sys/kernel/security/apparmor/profiles", "/sys/fs/selinux/enforce"
 
 SERVER_PROGRAMS = {Server.MYSQL: "sbin/mysqld", Server.MARIADB: "sbin/mariadbd"}
 
-CLIENT_PROGRAMS = (*PROGRAMS, "lib/kmlbench/cpl")
+PROBE = "lib/kmlbench/cpl"
+
+# Programs that tell their version.
+VERSIONED = (*SERVER_PROGRAMS.values(), "bin/sysbench")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Inspection:
 
 
 def inspect(host: Host, server: Server) -> Inspection:
-    """Inspect `host`. Raises HostError if it does not answer, ProofError if its two copies differ."""
+    """Inspect `host`, but for its programs. Raises HostError if it does not answer."""
     sources = _sources(host)
     cpuinfo = sources["/proc/cpuinfo"]
     release = _output(host, "uname", "-r").strip()
@@ -54,7 +57,6 @@ def inspect(host: Host, server: Server) -> Inspection:
         **processor_facts(cpuinfo),
         **_mitigations(sources),
         **configuration_facts(config),
-        **_programs(host, server),
         "server_confinement": confinement(_confining(host), server),
     }
     return Inspection(facts=facts, config=config, cpuinfo=cpuinfo)
@@ -104,16 +106,20 @@ def _configuration(host: Host, release: str) -> str:
     return result.stdout if result.returncode == 0 else _output(host, "cat", f"/boot/config-{release}")
 
 
-def _programs(host: Host, server: Server) -> Mapping[str, str]:
-    """The programs' bytes, which must be the same below both prefixes, and their versions."""
-    programs = (SERVER_PROGRAMS[server], *CLIENT_PROGRAMS)
-    paths = [prefix.path(program) for program in programs for prefix in Prefix]
+def program_facts(host: Host, server: Server, workloads: Collection[str]) -> Mapping[str, str]:
+    """The bytes of what is measured, which must be the same below both prefixes, and versions.
+
+    Raises HostError if the host does not answer, ProofError if its two copies differ.
+    """
+    served = any(ADAPTERS[name].needs_server for name in workloads)
+    measured = (*([SERVER_PROGRAMS[server]] if served else []), *programs(workloads), PROBE)
+    paths = [prefix.path(program) for program in measured for prefix in Prefix]
     lines = _output(host, "sha256sum", *paths).splitlines()
     sums = {path.strip(): checksum for checksum, _, path in (line.partition(" ") for line in lines)}
-    for program in programs:
+    for program in measured:
         _require_same(host, program, {sums[prefix.path(program)] for prefix in Prefix})
-    facts = {f"{program.rsplit('/', 1)[1]}_sha256": sums[Prefix.USR.path(program)] for program in programs}
-    for program in (programs[0], "bin/sysbench"):
+    facts = {f"{program.rsplit('/', 1)[1]}_sha256": sums[Prefix.USR.path(program)] for program in measured}
+    for program in (program for program in measured if program in VERSIONED):
         version = _output(host, Prefix.USR.path(program), "--version").strip()
         facts[f"{program.rsplit('/', 1)[1]}_version"] = version.removeprefix(Prefix.USR.path(program)).strip()
     return facts

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kmlbench.model import Prefix, Setting
 from kmlbench.workloads import python_client, sysbench
 from kmlbench.workloads.base import Adapter, Metric, Section
@@ -43,14 +45,16 @@ SECTIONS: tuple[Section, ...] = tuple(
 
 _ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
 
-# What workloads measure, as paths below a prefix: the same bytes must lie below each.
-PROGRAMS: tuple[str, ...] = tuple(
-    sorted(
-        {
-            step.argv[0].removeprefix(Prefix.USR.path(""))
-            for adapter in _ALL
-            for step in adapter.steps(_ANY)
-            if step.measured
-        }
+
+def programs(workloads: Iterable[str]) -> tuple[str, ...]:
+    """What these workloads measure, as paths below a prefix: the same bytes must lie below each."""
+    return tuple(
+        sorted(
+            {
+                step.argv[0].removeprefix(Prefix.USR.path(""))
+                for name in workloads
+                for step in ADAPTERS[name].steps(_ANY)
+                if step.measured
+            }
+        )
     )
-)

@@ -13,7 +13,8 @@ from threading import Barrier, Event
 
 import pytest
 from support.fake_host import Exchange, FakeHost
-from support.host_sessions import getpid, getpid_argv, inspecting
+from support.host_sessions import GETPID as GETPID_PROGRAMS
+from support.host_sessions import SERVER_AND_CLIENTS, getpid, getpid_argv, inspecting, programs
 
 import kmlbench
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
@@ -291,6 +292,20 @@ def test_a_proof_that_contradicts_its_cell_stops_the_campaign(rig: Rig) -> None:
     assert not any(done.trial.variant.kernel_mode for done in stored.completed)
 
 
+def test_the_programs_of_an_image_are_asked_for_once(rig: Rig) -> None:
+    @contextmanager
+    def machines(boot: Boot, directory: Path) -> Iterator[Booted]:
+        asked = {exchange.argv for exchange in programs(GETPID_PROGRAMS)} if boot.index else set()
+        rig.script = lambda boot: [exchange for exchange in whole(boot) if exchange.argv not in asked]
+        with rig.playing(boot, directory) as booted:
+            yield replace(booted, image="an image")
+
+    rig.machines = machines
+    stored = rig.run()
+    assert len(stored.completed) == 4
+    assert [boot.facts["getpid_sha256"] for boot in stored.facts] == ["getpid-sum", "getpid-sum"]
+
+
 def test_facts_that_differ_stop_the_campaign_before_the_trials_of_that_boot(rig: Rig) -> None:
     @contextmanager
     def machines(boot: Boot, directory: Path) -> Iterator[Booted]:
@@ -451,7 +466,7 @@ class Servers:
 
 @pytest.fixture
 def servers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Servers:
-    rig.script = lambda boot: [*inspecting(release=RELEASES[boot.kernel]), DMESG]
+    rig.script = lambda boot: [*inspecting(release=RELEASES[boot.kernel], measured=SERVER_AND_CLIENTS), DMESG]
     result = Servers()
     monkeypatch.setattr("kmlbench.run.campaign.running_server", result.running)
     monkeypatch.setattr("kmlbench.run.campaign.perform", result.perform)
@@ -502,6 +517,7 @@ def with_alive_after_the_first_failure() -> Script:
     """After a failure the host is asked whether it lives."""
 
     def script(boot: Boot) -> list[Exchange]:
-        return [*inspecting(release=RELEASES[boot.kernel]), *([] if boot.index else [ALIVE]), DMESG]
+        asked = inspecting(release=RELEASES[boot.kernel], measured=SERVER_AND_CLIENTS)
+        return [*asked, *([] if boot.index else [ALIVE]), DMESG]
 
     return script

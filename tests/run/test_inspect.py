@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from support.fake_host import Exchange, FakeHost
-from support.host_sessions import inspecting, sums
+from support.host_sessions import GETPID, SERVER_AND_CLIENTS, asking_the_machine, programs
 
 from kmlbench.errors import HostError, ProofError
 from kmlbench.model import Server
@@ -13,7 +13,7 @@ from kmlbench.run import inspect
 
 
 def test_the_answers_become_facts() -> None:
-    with FakeHost(script=inspecting()) as host:
+    with FakeHost(script=asking_the_machine()) as host:
         result = inspect.inspect(host, Server.MYSQL)
     assert result.facts["kernel_release"] == "6.12.117-kml"
     assert result.facts["kernel_build"] == "notes-of-6.12.117-kml"
@@ -23,8 +23,6 @@ def test_the_answers_become_facts() -> None:
     assert result.facts["cpu_model"] == "QEMU TCG CPU version 2.5+"
     assert result.facts["vulnerability_spectre_v2"] == "Mitigation: Retpolines; RSB filling"
     assert result.facts["config_kml"] == "CONFIG_KERNEL_MODE_LINUX=y"
-    assert result.facts["mysqld_version"] == "Ver 9.7.4 for Linux"
-    assert result.facts["mysqld_sha256"] == "mysqld-sum"
 
 
 @pytest.mark.parametrize(
@@ -38,18 +36,37 @@ def test_the_answers_become_facts() -> None:
     ],
 )
 def test_what_confines_the_server_below_usr_alone_is_a_fact(message: str, fact: str) -> None:
-    with FakeHost(script=inspecting(confining=message)) as host:
+    with FakeHost(script=asking_the_machine(confining=message)) as host:
         assert inspect.inspect(host, Server.MYSQL).facts["server_confinement"] == fact
 
 
+def test_programs_are_known_by_their_bytes_and_versions() -> None:
+    with FakeHost(script=programs(SERVER_AND_CLIENTS)) as host:
+        facts = inspect.program_facts(host, Server.MYSQL, {"oltp_point_select", "getpid"})
+    assert facts == {
+        "mysqld_sha256": "mysqld-sum",
+        "sysbench_sha256": "sysbench-sum",
+        "getpid_sha256": "getpid-sum",
+        "cpl_sha256": "cpl-sum",
+        "mysqld_version": "Ver 9.7.4 for Linux",
+        "sysbench_version": "sysbench 1.0.20",
+    }
+
+
+def test_a_server_that_nothing_measures_is_not_asked_for() -> None:
+    with FakeHost(script=programs(GETPID)) as host:
+        facts = inspect.program_facts(host, Server.MYSQL, {"getpid"})
+    assert set(facts) == {"getpid_sha256", "cpl_sha256"}
+
+
 def test_a_copy_below_trusted_that_is_another_file_stops_everything() -> None:
-    host = FakeHost(script=inspecting(checksums=sums(wrong="/trusted/bin/sysbench")))
+    host = FakeHost(script=programs(SERVER_AND_CLIENTS, wrong="/trusted/bin/sysbench"))
     with pytest.raises(ProofError, match="bin/sysbench is not the same file"):
-        inspect.inspect(host, Server.MYSQL)
+        inspect.program_facts(host, Server.MYSQL, {"oltp_point_select", "getpid"})
 
 
 def test_a_distribution_kernel_keeps_its_configuration_in_boot() -> None:
-    with FakeHost(script=inspecting(config_status=1)) as host:
+    with FakeHost(script=asking_the_machine(config_status=1)) as host:
         assert inspect.inspect(host, Server.MYSQL).config == "CONFIG_KERNEL_MODE_LINUX=y\n"
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from support.fake_host import Exchange
@@ -25,25 +26,39 @@ SOURCES = """\
 /sys/devices/system/cpu/vulnerabilities/spectre_v2:Mitigation: Retpolines; RSB filling
 /sys/devices/system/cpu/vulnerabilities/meltdown:Not affected
 """
-PROGRAMS = (
-    "sbin/mysqld",
-    "bin/python3",
-    "bin/sysbench",
-    "lib/kmlbench/getpid",
-    "lib/kmlbench/syscalls",
-    "lib/kmlbench/cpl",
-)
+GETPID = ("lib/kmlbench/getpid",)
+SERVER_AND_CLIENTS = ("sbin/mysqld", "bin/sysbench", *GETPID)
 
 
-def sums(*, wrong: str = "") -> str:
-    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
-    return "".join(f"{'0' if path == wrong else path.rsplit('/', 1)[1] + '-sum'}  {path}\n" for path in paths)
+def programs(measured: Sequence[str], *, wrong: str = "") -> list[Exchange]:
+    """The checksums of these programs and the probe, and the versions of those that tell theirs."""
+    paths = [
+        f"{prefix}/{program}" for program in (*measured, inspect.PROBE) for prefix in ("/usr", "/trusted")
+    ]
+    sums = [f"{'0' if path == wrong else path.rsplit('/', 1)[1] + '-sum'}  {path}\n" for path in paths]
+    versions = {
+        "sbin/mysqld": "/usr/sbin/mysqld  Ver 9.7.4 for Linux\n",
+        "bin/sysbench": "sysbench 1.0.20\n",
+    }
+    return [
+        Exchange(argv=("sha256sum", *paths), stdout="".join(sums)),
+        *(
+            Exchange(argv=(f"/usr/{program}", "--version"), stdout=versions[program])
+            for program in measured
+            if program in versions
+        ),
+    ]
 
 
-def inspecting(
-    *, checksums: str = "", config_status: int = 0, release: str = "6.12.117-kml", confining: str = ""
+def inspecting(*, measured: Sequence[str] = GETPID, release: str = "6.12.117-kml") -> list[Exchange]:
+    """What is asked at the first boot of a host."""
+    return [*asking_the_machine(release=release), *programs(measured)]
+
+
+def asking_the_machine(
+    *, config_status: int = 0, release: str = "6.12.117-kml", confining: str = ""
 ) -> list[Exchange]:
-    paths = [f"{prefix}/{program}" for program in PROGRAMS for prefix in ("/usr", "/trusted")]
+    """What is asked in every boot."""
     fallback = [Exchange(argv=("cat", f"/boot/config-{release}"), stdout=f"{own(release)}\n")]
     return [
         Exchange(argv=("grep", "-r", "", *inspect.SOURCES), stdout=SOURCES),
@@ -55,9 +70,6 @@ def inspecting(
             returncode=config_status,
         ),
         *(fallback if config_status else []),
-        Exchange(argv=("sha256sum", *paths), stdout=checksums or sums()),
-        Exchange(argv=("/usr/sbin/mysqld", "--version"), stdout="/usr/sbin/mysqld  Ver 9.7.4 for Linux\n"),
-        Exchange(argv=("/usr/bin/sysbench", "--version"), stdout="sysbench 1.0.20\n"),
         Exchange(argv=("cat", *inspect.CONFINING), stdout=confining, returncode=1),
     ]
 

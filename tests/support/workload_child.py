@@ -25,7 +25,7 @@ from kmlbench.cli.programs import kmlbench_parser
 from kmlbench.config.schema import hosts_schema
 from kmlbench.model import Boot
 from kmlbench.run import trial as trials
-from kmlbench.workloads.registry import ADAPTERS, METRICS, PROGRAMS
+from kmlbench.workloads.registry import ADAPTERS, METRICS, programs
 
 WORKLOAD = "pipes"
 
@@ -41,12 +41,11 @@ def session(boot: Boot) -> list[Exchange]:
         argv = (trials.MEASURE, "--report", trials.REPORT, "--", *step.argv)
         text = subprocess.run((sys.argv[2], *step.argv[1:]), capture_output=True, text=True, check=True)
         measured += [Exchange(argv=argv, stdout=text.stdout, leaves=measure.leaves), probe]
-    return [*sessions.inspecting(release=release), *measured, DMESG]
+    return [*sessions.inspecting(release=release, measured=programs([WORKLOAD])), *measured, DMESG]
 
 
 def main() -> None:
     directory, patch = Path(sys.argv[1]), pytest.MonkeyPatch()
-    patch.setattr(sessions, "PROGRAMS", ("sbin/mysqld", *PROGRAMS, "lib/kmlbench/cpl"))
     stage(patch, Playing(script=session))
     hosts = hosts_file(directory, blocks=2)
     hosts.write_text(hosts.read_text().replace("[getpid]", f"[{WORKLOAD}]"))

@@ -18,7 +18,7 @@ from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting, Step
 from kmlbench.workloads import loops, probe, syscalls
 from kmlbench.workloads.base import Marked, MarkKind
 from kmlbench.workloads.metrics import COMMON, RECORDED
-from kmlbench.workloads.registry import ADAPTERS, METRICS, PROGRAMS
+from kmlbench.workloads.registry import ADAPTERS, METRICS, programs
 from kmlbench.workloads.syscall_counts import is_counting
 
 WORKLOADS = sorted(name for name in ADAPTERS if not is_counting(name))
@@ -106,8 +106,8 @@ def test_each_client_has_each_workload() -> None:
 @pytest.mark.parametrize("prefix", list(Prefix))
 def test_the_programs_that_are_compared_are_those_that_are_measured(prefix: Prefix) -> None:
     argvs = [ADAPTERS[name].steps(setting(prefix))[measured(name)].argv for name in WORKLOADS]
-    assert {argv[0] for argv in argvs} == {prefix.path(program) for program in PROGRAMS}
-    assert {"bin/sysbench", "bin/python3", "lib/kmlbench/getpid"} < set(PROGRAMS)
+    assert {argv[0] for argv in argvs} == {prefix.path(program) for program in programs(WORKLOADS)}
+    assert {"bin/sysbench", "bin/python3", "lib/kmlbench/getpid"} < set(programs(WORKLOADS))
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
