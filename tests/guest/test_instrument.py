@@ -39,7 +39,12 @@ pytestmark = pytest.mark.guest
 def campaign(
     kml_kernel: KernelArtifact, mysql_image: ImageArtifact, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    plan = make_schedule((KML_USR, KML_TRUSTED), SERVED, blocks=1, seed=3)
+    # One server is enough to be counted, and its start is the dearest part.
+    plan = tuple(
+        trial
+        for trial in make_schedule((KML_USR, KML_TRUSTED), SERVED, blocks=1, seed=3)
+        if not SERVED[trial.workload] or trial.variant == KML_TRUSTED
+    )
     host = QemuHostSpec(name="kml", kernel=Kernel.KML, memory_mb=2048, cpus=1, cpu_model="max")
     builds = Builds(
         kernels={Kernel.KML: kml_kernel},

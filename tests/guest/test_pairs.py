@@ -15,7 +15,7 @@ GUEST = "  {0}{1}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model
 # A server and its data, which lie in memory, do not fit into 512 MiB.
 CAMPAIGN = (
     "campaign: {stock: [stock1, stock2], kml: [kml1, kml2], server: mysql, workloads: [getpid], "
-    "blocks: 4, scale: 0.05, seed: 3}\n"
+    "blocks: 4, scale: 0.05, seed: 3, instrument: false}\n"
 )
 
 pytestmark = pytest.mark.guest

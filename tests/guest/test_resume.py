@@ -25,7 +25,8 @@ from kmlbench.run import trial
 
 GUEST = "  {0}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: max, clock: time}}\n"
 CAMPAIGN = (
-    "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 0.1, seed: 5}\n"
+    "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 0.1, seed: 5, "
+    "instrument: false}\n"
 )
 GONE_S = 10.0
 
