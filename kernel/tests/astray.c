@@ -54,7 +54,7 @@ static void stack_unmapped(void)
 static void spin_at(unsigned long address)
 {
 	signal(SIGALRM, SIG_DFL);
-	alarm(1);
+	alarm_soon();
 	asm volatile("mov %0, %%rsp; 1: jmp 1b" : : "r" (address) : "memory");
 }
 

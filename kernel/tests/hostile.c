@@ -31,7 +31,7 @@ static void push_in_the_kernel_half(void)
 
 static void spin_in_the_kernel_half(void)
 {
-	alarm(1);
+	alarm_soon();
 	asm volatile("mov %0, %%rsp; 1: jmp 1b" : : "r" (UNMAPPED_KERNEL) : "memory");
 }
 
@@ -121,7 +121,7 @@ static void gs_base_in_the_kernel_half(void)
 		asm volatile("int3");
 		CHECK(caught == SIGTRAP);
 		caught = 0;
-		alarm(1);
+		alarm_soon();
 		while (!caught)
 			;
 		asm volatile("rdgsbase %0" : "=r" (base));
@@ -132,7 +132,7 @@ static void gs_base_in_the_kernel_half(void)
 /* Behind a SWAPGS the program has the kernel's GS base. At CPL 3 SWAPGS itself ends it. */
 static void swapgs_and_spin(void)
 {
-	alarm(1);
+	alarm_soon();
 	asm volatile("swapgs; 1: jmp 1b");
 }
 

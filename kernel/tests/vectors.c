@@ -144,7 +144,7 @@ static void undefined_behind_its_int(void)
 static void timer_behind_its_int(void)
 {
 	signal(SIGALRM, SIG_DFL);
-	alarm(1);
+	alarm_soon();
 	asm volatile("jmp 1f; .byte 0xcd, %c0; 1: jmp 1b" : : "i" (TIMER_VECTOR));
 }
 

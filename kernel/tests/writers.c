@@ -305,7 +305,7 @@ static void written_under_threads(void)
 
 	CHECK(memory >= 0);
 	start_callers(called_site(code, GETPID));
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 120; i++) {
 		CHECK(pwrite(memory, own + i % 8, 1, (off_t)(uintptr_t)(code + i % 8)) == 1);
 		begin_code(code, 8);
 		CHECK(!memcmp(code, own, sizeof(own)));
@@ -516,7 +516,7 @@ static void uprobes_under_threads(void)
 	int i;
 
 	start_callers((site_fn)(uintptr_t)code);
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i < 6; i++) {
 		probe_on(true);
 		usleep(2000);
 		probe_on(false);
