@@ -161,8 +161,8 @@ class Picture:
 
 def picture(plot: Plot | BarPlot, directory: Path) -> Picture:
     """Draw a figure and store its drawings and its data in `directory`."""
-    drawn = {name: plots.svg(plot.draw(theme)) for name, theme in (("", plots.LIGHT), ("-dark", plots.DARK))}
-    for suffix, text in drawn.items():
+    light, dark = plots.light_and_dark(plot.draw)
+    for suffix, text in (("", light), ("-dark", dark)):
         (directory / f"{plot.name}{suffix}.svg").write_text(text, encoding="utf-8")
     data = f"{plot.name}.csv"
     shown = plots.plot_table(plot.series) if isinstance(plot, Plot) else plots.bar_table(plot.bars)
@@ -170,8 +170,8 @@ def picture(plot: Plot | BarPlot, directory: Path) -> Picture:
     return Picture(
         caption=plot.caption,
         alternative=plot.alternative,
-        light=_data_uri(drawn[""]),
-        dark=_data_uri(drawn["-dark"]),
+        light=_data_uri(light),
+        dark=_data_uri(dark),
         data=data,
     )
 

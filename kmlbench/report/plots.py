@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,10 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from kmlbench.model import Variant
-from kmlbench.plan.comparisons import ARMS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
+from kmlbench.plan.comparisons import ARMS, CELLS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
 from kmlbench.stats.intervals import Interval, Values
 
 WIDTH_INCHES, ROW_INCHES, BAR_INCHES, MARGIN_INCHES = 4.6, 0.62, 0.24, 0.95
+
+# Around the axes of rows: half of a number at either end, the title, the numbers with their unit.
+SIDE_INCHES, TITLE_INCHES, UNIT_INCHES = 0.3, 0.27, 0.48
 
 FONT_POINTS = 10
 
@@ -45,6 +49,12 @@ class Theme:
     twin: str
     comparison: str
 
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """By role, in the same order in every theme."""
+        cells = (self.cells[cell] for cell in CELLS)
+        return (self.ink, self.faint, self.twin, self.comparison, *cells)
+
 
 # Okabe and Ito's palette for colour-blind readers; markers differ as well.
 LIGHT = Theme(
@@ -62,6 +72,11 @@ DARK = Theme(
     cells={STOCK_USR: "#56B4E9", STOCK_TRUSTED: "#2FBF9A", KML_USR: "#F0C040", KML_TRUSTED: "#FF8A4C"},
     twin="#E39AC6",
 )
+
+# As Matplotlib writes them.
+_DARK_FOR = {light.lower(): dark.lower() for light, dark in zip(LIGHT.colours, DARK.colours, strict=True)}
+
+_COLOUR = re.compile("(?<=: )#[0-9a-f]{6}")
 
 MARKERS: Mapping[Variant, str] = {STOCK_USR: "o", STOCK_TRUSTED: "s", KML_USR: "^", KML_TRUSTED: "D"}
 
@@ -121,11 +136,10 @@ def draw(
 ) -> Figure:
     """A row for each series, first on top. `zero` is where "no difference" lies, if the axis has it."""
     with style():
-        figure = Figure(
-            figsize=(WIDTH_INCHES, MARGIN_INCHES + ROW_INCHES * len(series)), layout="constrained"
-        )
+        height = MARGIN_INCHES + ROW_INCHES * len(series)
+        figure = Figure(figsize=(WIDTH_INCHES, height))
         FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        axes = figure.add_axes(_between(WIDTH_INCHES, height))
         many = sum(len(row.points) for row in series) > MOST_POINTS
         for index, row in enumerate(series):
             _row(axes, -index, row, theme, as_picture=many)
@@ -142,7 +156,7 @@ def draw_bars(bars: Sequence[Bar], *, title: str, axis: str, theme: Theme) -> Fi
     """Bars to both sides of zero, first on top; the last one, their sum, apart."""
     rows = [-index - (index == len(bars) - 1) * 0.4 for index in range(len(bars))]
     colours = [theme.comparison] * (len(bars) - 1) + [theme.ink]
-    with mpl.rc_context({"font.size": FONT_POINTS, "font.family": "DejaVu Sans"}):
+    with style():
         figure = Figure(figsize=(WIDTH_INCHES, MARGIN_INCHES + BAR_INCHES * len(bars)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -165,6 +179,17 @@ def svg(figure: Figure) -> str:
     return stream.getvalue()
 
 
+def light_and_dark(draw: Callable[[Theme], Figure]) -> tuple[str, str]:
+    """The figure as SVG for a light and for a dark page: the same drawing in other colours.
+
+    Only where its points are a raster image it is drawn twice.
+    """
+    light = svg(draw(LIGHT))
+    if "<image " in light:
+        return light, svg(draw(DARK))
+    return light, _COLOUR.sub(lambda colour: _DARK_FOR[colour[0]], light)
+
+
 def bar_table(bars: Sequence[Bar]) -> str:
     """What a figure of bars shows, as CSV."""
     stream = io.StringIO()
@@ -184,6 +209,19 @@ def plot_table(series: Sequence[Series]) -> str:
         writer.writerows((row.label, "point", point) for point in row.points)
         writer.writerows((row.label, kind, value) for kind, value in ends.items() if value is not None)
     return stream.getvalue()
+
+
+def _between(width: float, height: float) -> tuple[float, float, float, float]:
+    """Left, bottom, width and height of the axes, as shares of a figure of this size in inches.
+
+    Matplotlib's layout engine finds about the same, and takes longer than the drawing.
+    """
+    return (
+        SIDE_INCHES / width,
+        UNIT_INCHES / height,
+        1 - 2 * SIDE_INCHES / width,
+        1 - (UNIT_INCHES + TITLE_INCHES) / height,
+    )
 
 
 def _row(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: bool) -> None:

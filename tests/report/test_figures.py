@@ -3,18 +3,52 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from support.synthetic_campaigns import Recipe, build
+from support.synthetic_campaigns import REAL, Recipe, build
 
 from kmlbench.analysis import measurements
 from kmlbench.report import figures, latency_plot, plots
 from kmlbench.report.figures import Plot
+from kmlbench.report.plots import Bar, Series, Theme
 from kmlbench.results import reader
+from kmlbench.stats.intervals import Interval
+
+Draw = Callable[[Theme], Figure]
+
+# Every metric that has a figure.
+EACH = Recipe(workloads=("getpid", "oltp_point_select", "wisconsin"))
+
+
+def of_a_real_campaign() -> list[Draw]:
+    plots_of_it = figures.figure_plots(measurements.source(reader.read_campaign(REAL)))
+    return [plot.draw for plot in plots_of_it]
+
+
+def of_a_control(root: Path) -> list[Draw]:
+    """With a second arm and a legend."""
+    recipe = Recipe(blocks=2, workloads=("oltp_point_select",), control=True)
+    source = measurements.source(reader.read_campaign(build(root, recipe)))
+    return [plot.draw for plot in (*figures.figure_plots(source), *latency_plot.latency_plots(source))]
+
+
+def of_bars(theme: Theme) -> Figure:
+    bars = [Bar(label="scheduler", value=-3.0), Bar(label="all", value=-3.0)]
+    return plots.draw_bars(bars, title="where", axis="instructions", theme=theme)
+
+
+def of_many_points(theme: Theme) -> Figure:
+    interval = Interval(estimate=0.5, low=0.4, high=0.6, blocks=2)
+    points = [index / plots.MOST_POINTS for index in range(plots.MOST_POINTS + 1)]
+    row = Series(label="many", points=points, estimate=interval, colour=theme.comparison, marker="o")
+    return plots.draw([row], title="many", axis="s", theme=theme)
 
 
 def drawn(root: Path, recipe: Recipe) -> dict[str, Plot]:
@@ -58,7 +92,9 @@ def test_a_change_shows_every_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [Recipe(blocks=1), Recipe(noise=0.0), Recipe(noise=0.0, effect=1.0)])
+@pytest.mark.parametrize(
+    "recipe", [replace(EACH, blocks=1), replace(EACH, noise=0.0), replace(EACH, noise=0.0, effect=1.0)]
+)
 def test_no_variance_and_no_interval_draw_without_a_warning(tmp_path: Path, recipe: Recipe) -> None:
     for plot in drawn(tmp_path, recipe).values():
         assert plots.svg(plot.draw(plots.LIGHT)).startswith("<?xml")
@@ -93,9 +129,34 @@ def test_the_same_figure_is_the_same_text(tmp_path: Path) -> None:
 def test_nothing_of_the_users_changes_a_figure(tmp_path: Path, theirs: str) -> None:
     recipe = Recipe(blocks=2, workloads=("oltp_point_select",))
     source = measurements.source(reader.read_campaign(build(tmp_path, recipe)))
-    plot = (*figures.figure_plots(source)[:1], *latency_plot.latency_plots(source)[:1])
-    plain = [plots.svg(each.draw(plots.LIGHT)) for each in plot]
-    assert len(plain) == 2
+    shown = (*figures.figure_plots(source)[:1], *latency_plot.latency_plots(source)[:1])
+    draws = [*(plot.draw for plot in shown), of_bars]
+    plain = [plots.svg(draw(plots.LIGHT)) for draw in draws]
+    assert len(plain) == 3
     (tmp_path / "matplotlibrc").write_text(theirs)
     with mpl.rc_context(fname=tmp_path / "matplotlibrc"):
-        assert [plots.svg(each.draw(plots.LIGHT)) for each in plot] == plain
+        assert [plots.svg(draw(plots.LIGHT)) for draw in draws] == plain
+
+
+def test_a_dark_figure_is_the_light_one_in_the_colours_of_a_dark_page(tmp_path: Path) -> None:
+    for draw in (*of_a_real_campaign()[:2], *of_a_control(tmp_path), of_bars, of_many_points):
+        light, dark = plots.light_and_dark(draw)
+        assert light == plots.svg(draw(plots.LIGHT))
+        assert without_identifiers(dark) == without_identifiers(plots.svg(draw(plots.DARK)))
+        assert plots.LIGHT.ink in light
+        assert not [colour for colour in plots.LIGHT.colours if colour.lower() in dark]
+
+
+def without_identifiers(svg: str) -> str:
+    """Matplotlib names a marker by a hash of its form and its colour."""
+    return re.sub(r"\bm[0-9a-f]{10}\b", "m", svg)
+
+
+def test_nothing_reaches_out_of_a_figure(tmp_path: Path) -> None:
+    for draw in (*of_a_real_campaign(), *of_a_control(tmp_path), of_bars, of_many_points):
+        figure = draw(plots.LIGHT)
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+        assert min(box.x0, box.y0) >= 0
+        assert (box.x1 <= width, box.y1 <= height) == (True, True)
