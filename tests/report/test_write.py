@@ -52,25 +52,57 @@ class Page(HTMLParser):
 
 SMALL = Recipe(blocks=2, workloads=("getpid", "wisconsin"))
 
+# Every metric that a report has.
+EACH = Recipe(workloads=("getpid", "oltp_point_select", "wisconsin"))
+
 
 def page(root: Path, recipe: Recipe = SMALL) -> Page:
     return Page(write.write_report(build(root, recipe)))
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return page(tmp_path_factory.mktemp("small"))
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the campaign that is linked to as the latest."""
+    root = tmp_path_factory.mktemp("small")
+    build(root, SMALL)
+    return write.write_report(root / "latest")
+
+
+@pytest.fixture(scope="module")
+def small(small_report: Path) -> Page:
+    return Page(small_report)
+
+
+@pytest.fixture(scope="module")
+def failing_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a campaign whose second trial failed and left output."""
+    path = build(tmp_path_factory.mktemp("failing"), replace(SMALL, failing={1}))
+    (path / "raw" / "0001-stock-trusted-getpid").mkdir()
+    return write.write_report(path)
+
+
+@pytest.fixture(scope="module")
+def of_control(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page(tmp_path_factory.mktemp("control"), replace(SMALL, control=True, blocks=4))
+
+
+@pytest.fixture(scope="module")
+def of_real_hosts(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page(tmp_path_factory.mktemp("real"), replace(SMALL, platform="real hosts"))
+
+
+@pytest.fixture(scope="module")
+def of_one_block(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page(tmp_path_factory.mktemp("one"), replace(EACH, blocks=1))
 
 
 @pytest.mark.slow
-def test_everything_is_derived_beside_the_record(tmp_path: Path) -> None:
-    path = build(tmp_path, SMALL)
-    record = {name: (path / name).read_bytes() for name in ("campaign.json", "outcomes.jsonl")}
+def test_everything_is_derived_beside_the_record(small_report: Path, tmp_path: Path) -> None:
+    path, untouched = small_report.parent, build(tmp_path, SMALL)
 
-    written = write.write_report(tmp_path / "latest")
-
-    assert written == path / "report.html"
-    assert {name: (path / name).read_bytes() for name in record} == record
+    assert small_report == path.with_name(untouched.name) / "report.html"
+    for name in ("campaign.json", "outcomes.jsonl"):
+        assert (path / name).read_bytes() == (untouched / name).read_bytes()
     pd.testing.assert_frame_equal(pd.read_parquet(path / "samples.parquet"), kmlbench.load(path))
     assert (path / "figures" / "wisconsin-cpu_total.svg").read_text().startswith("<?xml")
     assert (path / "figures" / "wisconsin-cpu_total-change-dark.svg").exists()
@@ -88,10 +120,8 @@ def test_the_page_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_page_links_to_is_there(tmp_path: Path) -> None:
-    path = build(tmp_path, replace(SMALL, failing={1}))
-    (path / "raw" / "0001-stock-trusted-getpid").mkdir()
-    written = Page(write.write_report(path))
+def test_what_the_page_links_to_is_there(failing_report: Path) -> None:
+    path, written = failing_report.parent, Page(failing_report)
     beside = {address for address in written.addresses if not address.startswith(("#", "data:"))}
     assert [address for address in beside if not (path / address).exists()] == []
     assert {"campaign.json", "outcomes.jsonl", "samples.parquet"} <= beside
@@ -120,8 +150,8 @@ def test_the_policy_names_the_pages_own_script_and_style_alone(small: Page) -> N
 
 
 @pytest.mark.slow
-def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
-    written = page(tmp_path, Recipe(blocks=2, failing={1})).source
+def test_the_answer_and_its_verdict_come_first(failing_report: Path) -> None:
+    written = Page(failing_report).source
     places = [
         written.index(text) for text in ("Verdict: ", "wisconsin: change of CPU", "is incomplete", "Contents")
     ]
@@ -129,24 +159,20 @@ def test_the_answer_and_its_verdict_come_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(tmp_path: Path) -> None:
-    path = build(tmp_path, SMALL)
-    first = write.write_report(path).read_bytes()
-    (path / "figures" / "of-another-day.svg").write_text("<svg/>")
+def test_the_same_campaign_gives_the_same_page_and_no_stale_figures(
+    small_report: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere" / small_report.parent.name
+    shutil.copytree(small_report.parent, moved)
+    (moved / "figures" / "of-another-day.svg").write_text("<svg/>")
 
-    moved = tmp_path / "elsewhere" / path.name
-    shutil.copytree(path, moved)
-
-    assert write.write_report(moved).read_bytes() == first
+    assert write.write_report(moved).read_bytes() == small_report.read_bytes()
     assert not (moved / "figures" / "of-another-day.svg").exists()
 
 
 @pytest.mark.slow
-def test_the_title_names_the_platform(tmp_path: Path) -> None:
-    assert (
-        "<title>KML benchmark on QEMU KVM: the default campaign</title>"
-        in page(tmp_path, replace(SMALL, platform="QEMU KVM")).source
-    )
+def test_the_title_names_the_platform(of_real_hosts: Page) -> None:
+    assert "<title>KML benchmark on real hosts: the default campaign</title>" in of_real_hosts.source
 
 
 def test_the_figures_of_2005_stand_beside_ours(small: Page) -> None:
@@ -226,9 +252,9 @@ def test_it_is_said_how_many_measures_differ_where_nothing_should(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [replace(SMALL, control=True, blocks=4), replace(SMALL, blocks=1)])
-def test_nothing_is_counted_where_nothing_can_differ(tmp_path: Path, recipe: Recipe) -> None:
-    assert "where none should" not in page(tmp_path, recipe).text
+def test_nothing_is_counted_where_nothing_can_differ(of_control: Page, of_one_block: Page) -> None:
+    for written in (of_control, of_one_block):
+        assert "where none should" not in written.text
 
 
 @pytest.mark.slow
@@ -261,8 +287,8 @@ def test_an_instruction_is_never_called_a_second(small: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_host_measures_seconds(tmp_path: Path) -> None:
-    text = page(tmp_path, replace(SMALL, platform="real hosts")).text
+def test_a_real_host_measures_seconds(of_real_hosts: Page) -> None:
+    text = of_real_hosts.text
     assert "CPU, s " in text
     assert "instructions" not in text.replace("counted: instructions", "")
 
@@ -284,7 +310,8 @@ def test_the_holes_are_shown(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
-    hostile = Recipe(blocks=1, failing={1}, title="<b>bold</b>", options={"<i>": '"><script>x</script>'})
+    options = {"<i>": '"><script>x</script>'}
+    hostile = replace(SMALL, failing={1}, title="<b>bold</b>", options=options)
     written = page(tmp_path, hostile)
     assert '<script>alert("cause")</script><img src=x onerror=alert(1)> & \\udcff' in written.text
     assert not {"b", "i"} & set(written.tags)
@@ -293,8 +320,8 @@ def test_texts_from_a_guest_stay_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_block_has_no_interval_anywhere(tmp_path: Path) -> None:
-    text = page(tmp_path, Recipe(blocks=1)).text
+def test_one_block_has_no_interval_anywhere(of_one_block: Page) -> None:
+    text = of_one_block.text
     assert "one block: no interval" in text
     assert "undecided" in text
     assert not re.search(r"\[[−+]?[0-9]", text)
@@ -309,9 +336,9 @@ def test_a_campaign_without_any_number_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_control_campaign_is_called_one(tmp_path: Path) -> None:
-    assert "A/A control." in page(tmp_path, replace(SMALL, control=True)).text
-    assert "A/A control." not in page(tmp_path / "other").text
+def test_a_control_campaign_is_called_one(of_control: Page, small: Page) -> None:
+    assert "A/A control." in of_control.text
+    assert "A/A control." not in small.text
 
 
 @pytest.mark.slow
