@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cache
 from itertools import accumulate
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -79,18 +80,22 @@ def pieces(page: Page) -> list[Piece]:
 
 
 def _render(page: Page, mark: Callable[[str, object], Markup]) -> str:
-    environment = Environment(
+    environment = _environment()
+    shown = {field.name: getattr(page, field.name) for field in fields(page)}
+    text = environment.get_template("report.html.j2").render(**shown, mark=mark, **_look(environment))
+    # A command's output may contain bytes that are not text; they are shown as \udcXX.
+    return text.encode(errors="backslashreplace").decode()
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("kmlbench.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["mark"] = mark
-    shown = {field.name: getattr(page, field.name) for field in fields(page)}
-    text = environment.get_template("report.html.j2").render(**shown, **_look(environment))
-    # A command's output may contain bytes that are not text; they are shown as \udcXX.
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _look(environment: Environment) -> dict[str, str]:
