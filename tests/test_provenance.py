@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.fake_host import Exchange
 from support.played_machines import Playing, breaking, hosts_file, stage, whole
-from support.synthetic_campaigns import build, edit
+from support.synthetic_campaigns import Recipe, build, edit
 
 from kmlbench import provenance
 from kmlbench.cli.main import main, run_benchmark
@@ -198,7 +198,7 @@ CHANGED, UNKNOWN = (
 def test_the_report_says_how_to_have_the_program_again(
     tmp_path: Path, recorded: str, shown: str, sentence: str | None
 ) -> None:
-    directory = build(tmp_path)
+    directory = build(tmp_path, Recipe(blocks=1, workloads=("getpid",)))
     edit(directory / "campaign.json", lambda record: record.update(git_commit=recorded))
     assert main(["report", str(directory)]) == 0
     page = (directory / "report.html").read_text()

@@ -34,17 +34,29 @@ ELSEWHERE = Recipe(workloads=("syscalls",), platform="real hosts", saved_ns=60.0
 HERE = Recipe(workloads=(WORKLOAD, f"calls_{WORKLOAD}"), noise=0.0)
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign on other hardware."""
+    return build(tmp_path_factory.mktemp("elsewhere"), ELSEWHERE)
+
+
 @pytest.fixture
-def costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """The file that `kmlbench costs` prints of a campaign on other hardware."""
-    assert main(["costs", str(build(tmp_path / "elsewhere", ELSEWHERE))]) == 0
+def costs(elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The file that `kmlbench costs` prints of it."""
+    assert main(["costs", str(elsewhere)]) == 0
     path = tmp_path / "costs-of-metal.json"
     path.write_text(capsys.readouterr().out)
     return path
 
 
-def test_what_a_campaign_measured_is_what_the_file_says(tmp_path: Path, costs: Path) -> None:
-    stored = reader.read_campaign(tmp_path / "elsewhere" / "latest")
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign without costs of its own, of which nobody has written a report."""
+    return build(tmp_path_factory.mktemp("here"), HERE)
+
+
+def test_what_a_campaign_measured_is_what_the_file_says(elsewhere: Path, costs: Path) -> None:
+    stored = reader.read_campaign(elsewhere)
     model = cost_model.read_cost_model(costs)
     assert model == cost_model.cost_model_of(stored)
     assert (model.platform, model.name, model.blocks) == ("real hosts", stored.directory.name, 4)
@@ -53,8 +65,8 @@ def test_what_a_campaign_measured_is_what_the_file_says(tmp_path: Path, costs: P
     assert cost_model.cost_model_json(model) == costs.read_text()
 
 
-def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path, costs: Path) -> None:
-    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
+def test_the_projection_is_the_campaigns_calls_at_the_files_costs(here: Path, costs: Path) -> None:
+    source = measurements.source(reader.read_campaign(here))
     projections = projection.projected(source, cost_model.read_cost_model(costs))
     assert {each.comparison.control for each in projections} == {STOCK_USR, CELLS[2]}
     together = next(
@@ -75,11 +87,11 @@ def test_the_projection_is_the_campaigns_calls_at_the_files_costs(tmp_path: Path
     )
 
 
-def test_the_interval_is_that_of_the_costs(tmp_path: Path) -> None:
+def test_the_interval_is_that_of_the_costs(here: Path, tmp_path: Path) -> None:
     noisy = cost_model.cost_model_of(
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, noise=0.01)))
     )
-    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
+    source = measurements.source(reader.read_campaign(here))
     projections = projection.projected(source, noisy)[0].estimates
     saved, predicted = projections[Quantity.SAVED], projections[Quantity.PREDICTED]
     assert isinstance(saved, Interval)
@@ -95,11 +107,11 @@ def test_without_counted_calls_nothing_is_projected(tmp_path: Path, costs: Path)
         assert set(result.estimates.values()) == {Absent(reason=NO_COUNTERS)}
 
 
-def test_a_cost_that_is_no_lower_saves_nothing(tmp_path: Path) -> None:
+def test_a_cost_that_is_no_lower_saves_nothing(here: Path, tmp_path: Path) -> None:
     model = cost_model.cost_model_of(
         reader.read_campaign(build(tmp_path / "elsewhere", replace(ELSEWHERE, saved_ns=-1.0)))
     )
-    source = measurements.source(reader.read_campaign(build(tmp_path, HERE)))
+    source = measurements.source(reader.read_campaign(here))
     projections = projection.projected(source, model)[0].estimates
     assert projections[Quantity.FOR_WORTH] == Absent(reason="a call saves nothing")
 
@@ -218,7 +230,7 @@ def too_much_a_call(record: Any) -> None:
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(
-    tmp_path: Path,
+    here: Path,
     costs: Path,
     damage: Callable[[Any], None],
     message: str,
@@ -228,13 +240,12 @@ def test_what_is_wrong_with_a_file_is_named(
     del record["crc32"]
     damage(record)
     costs.write_text(json.dumps(record))
-    path = build(tmp_path, HERE)
-    assert main(["report", str(path), "--cost-model", str(costs)]) == BAD_INPUT
+    assert main(["report", str(here), "--cost-model", str(costs)]) == BAD_INPUT
     printed = capsys.readouterr().err
     assert f"{costs}: " in printed
     assert message in printed
     assert "remedy: make the file with `kmlbench costs DIR`" in printed
-    assert not (path / "report.html").exists()
+    assert not (here / "report.html").exists()
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="replace")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,22 @@ CASES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A campaign as it was made and where it lies."""
+
+    recipe: Recipe
+    path: Path
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return Case(recipe=request.param, path=build(tmp_path_factory.mktemp("case"), request.param))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
-def test_the_report_says_that_it_cannot_answer(
-    tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = build(tmp_path, recipe)
+def test_the_report_says_that_it_cannot_answer(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    path = case.path
     assert main(["report", str(path)]) == 0
     page = re.sub(r"<[^>]*>", " ", (path / "report.html").read_text())
     assert not MADE_UP.search(page)
@@ -61,16 +71,14 @@ def test_the_report_says_that_it_cannot_answer(
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
-def test_load_gives_what_was_measured_and_nothing_else(tmp_path: Path, recipe: Recipe) -> None:
-    frame = kmlbench.load(build(tmp_path, recipe))
-    assert frame.empty is (ALL in (recipe.failing, recipe.missing))
+def test_load_gives_what_was_measured_and_nothing_else(case: Case) -> None:
+    frame = kmlbench.load(case.path)
+    assert frame.empty is (ALL in (case.recipe.failing, case.recipe.missing))
     assert not frame.isna().any().any()
 
 
-@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
-def test_a_plan_of_it_is_none(tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["plan", str(build(tmp_path, recipe)), "--half-width", "1%"])
+def test_a_plan_of_it_is_none(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["plan", str(case.path), "--half-width", "1%"])
     printed = capsys.readouterr()
     assert code in (0, 2)
     assert not MADE_UP.search(printed.out + printed.err)
@@ -78,12 +86,11 @@ def test_a_plan_of_it_is_none(tmp_path: Path, recipe: Recipe, capsys: pytest.Cap
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_a_comparison_with_it_decides_nothing(
-    tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = build(tmp_path / "other", replace(recipe, seed=8))
-    code = main(["compare", str(build(tmp_path, recipe)), str(other)])
+    other = build(tmp_path, replace(case.recipe, seed=8))
+    code = main(["compare", str(case.path), str(other)])
     printed = capsys.readouterr()
     assert code in (0, 2)
     assert not MADE_UP.search(printed.out + printed.err)
