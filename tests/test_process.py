@@ -36,6 +36,7 @@ def test_a_missing_program_names_itself_and_the_remedy() -> None:
         commands.run(("no-such-program",), timeout_s=10)
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_the_command_and_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     argv = ("sh", "-c", f"sleep 1000 & echo $! > {pid_file}; wait")
@@ -86,6 +87,7 @@ def test_what_a_command_started_dies_with_its_controller(tmp_path: Path) -> None
     _wait_until_gone(grandchild)
 
 
+@pytest.mark.slow
 def test_a_command_that_is_told_to_end_may_tidy_up(tmp_path: Path) -> None:
     script = f"trap 'echo tidy > {tmp_path}/said; exit' TERM; sleep 1000 & wait"
     with pytest.raises(CommandTimeout):

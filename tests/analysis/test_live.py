@@ -58,6 +58,7 @@ def state(actual: Outlook) -> CampaignState:
     return actual.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(control=True), Recipe(failing={3, 9}), Recipe(blocks=9)])
 def test_the_running_ratio_is_the_reports_of_what_has_ended(tmp_path: Path, recipe: Recipe) -> None:
     stored = reader.read_campaign(build(tmp_path, recipe))

@@ -45,6 +45,7 @@ def test_what_only_prints_loads_nothing(words: str) -> None:
     assert not loaded(f"kmlbench {words}") & set(LIGHT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -64,6 +65,7 @@ def test_what_reads_no_hosts_yaml_does_not_load_pydantic(words: str) -> None:
     assert "pydantic" not in loaded(words)
 
 
+@pytest.mark.slow
 def test_what_draws_nothing_loads_no_frames() -> None:
     result = loaded("kmlbench plan tests/data/campaign --half-width 1%")
     assert not result & {"pandas", "pyarrow", "matplotlib", "sqlalchemy"}

@@ -34,6 +34,8 @@ from kmlbench.results import writer
 from kmlbench.run import inspect
 from kmlbench.run.campaign import CampaignRun, Experiment
 
+pytestmark = pytest.mark.slow
+
 MEBIBYTE = 1 << 20
 SEEN: list[str] = []
 MODE: set[str] = set()

@@ -68,6 +68,7 @@ def found_by_ssh(path: Path, host: str, port: int) -> list[str]:
     return authorities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hashed", [False, True])
 def test_every_pattern_means_what_it_means_to_ssh(tmp_path: Path, key: str, hashed: bool) -> None:
     for number, pattern in enumerate(PATTERNS):

@@ -225,6 +225,7 @@ def test_a_host_that_the_campaign_leaves_out_does_not_stop_it(desk: Desk) -> Non
     assert main(["host", "check", "ash", "--hosts", str(desk.hosts)]) == 2
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_a_key_is_and_goes_on(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.write(oak="key: locked", elm="host_key: ssh-ed25519 AAAA")
     assert main(["doctor", "--hosts", str(desk.hosts)]) == 4
@@ -247,6 +248,7 @@ def test_hosts_that_are_not_the_known_ones_end_the_campaign_before_it_begins(
     assert not results.exists()
 
 
+@pytest.mark.slow
 def test_a_host_that_refuses_connections_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from kmlbench.cli.main import main, run_benchmark
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.results import reader
 
+pytestmark = pytest.mark.slow
+
 MODULE = '''
 from __future__ import annotations
 

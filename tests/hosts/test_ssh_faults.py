@@ -29,6 +29,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
+@pytest.mark.slow
 def test_much_output_on_both_streams_does_not_block(served: Served) -> None:
     """100 MB, and a stream that is not read blocks the other."""
     host, _ = served
@@ -68,6 +69,7 @@ def test_a_host_that_does_not_answer_any_more_is_given_up(
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S])
 def test_a_clock_that_jumps_ends_nothing_and_prolongs_nothing(
     served: Served, monkeypatch: pytest.MonkeyPatch, jump_s: float
@@ -87,6 +89,7 @@ def test_a_clock_that_jumps_ends_nothing_and_prolongs_nothing(
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_or_waited_for_by_a_clock_that_may_jump() -> None:
     """time.time and its kind are for names of moments only, and those come from datetime."""
     package = Path(kmlbench.__file__).parent

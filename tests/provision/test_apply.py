@@ -24,6 +24,8 @@ from kmlbench.provision.apply import clean, lacking, prepare_host, survey_host
 from kmlbench.provision.manifest import Manifest
 from kmlbench.provision.payload import PACKAGES, Belongings, belongings
 
+pytestmark = pytest.mark.slow
+
 INITIALISE = """
 set -eu
 mkdir "$1/mysql" "$1/#innodb_redo"

@@ -125,6 +125,7 @@ def test_a_value_that_no_machine_measures_is_an_error_or_no_ratio(
         assert re.search("undecided|No answer", page)
 
 
+@pytest.mark.slow
 def test_blocks_that_lie_as_far_apart_as_a_record_allows_decide_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +147,7 @@ def test_blocks_that_lie_as_far_apart_as_a_record_allows_decide_nothing(
     assert "undecided" in page
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(-1e90, 1e90), min_size=1, max_size=8))
 def test_any_numbers_give_an_answer_or_none(

@@ -117,6 +117,7 @@ def test_the_same_figure_is_the_same_text(tmp_path: Path) -> None:
     assert plots.svg(plot.draw(plots.LIGHT)) == plots.svg(plot.draw(plots.LIGHT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "theirs",
     [

@@ -21,6 +21,8 @@ from kmlbench.results.profiles import PROFILE, WINDOW_TABLE
 
 Row = tuple[str, str, str, str, str, float]
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(blocks=2, workloads=("oltp_point_select",))
 
 

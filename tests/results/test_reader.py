@@ -30,6 +30,7 @@ REPORTS = 2
 LOADED = pytest.mark.filterwarnings("ignore::kmlbench.results.reader.IncompleteRecord")
 
 
+@pytest.mark.slow
 def test_a_cut_off_line_is_a_warning_and_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = build(tmp_path, SMALL)
     before = kmlbench.load(path)
@@ -167,6 +168,7 @@ def test_what_is_no_campaign(
         kmlbench.load(path)
 
 
+@pytest.mark.slow
 def test_a_campaign_without_its_raw_files_is_told_as_such(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_campaign_without_its_raw_files_is_told_as_such(
     assert text in (path / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe", [replace(FEW_FIGURES, failing=range(4)), replace(FEW_FIGURES, noise=0.0, effect=1.0)]
 )
@@ -192,6 +195,7 @@ def test_a_whole_campaign_has_no_note(tmp_path: Path) -> None:
         kmlbench.load(build(tmp_path, FEW_FIGURES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["figures", "report.html", "samples.parquet"])
 def test_a_report_that_cannot_be_written(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

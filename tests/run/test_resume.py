@@ -344,6 +344,7 @@ def test_a_machine_that_loses_power_keeps_what_ended(campaigns: Campaigns) -> No
     assert main(["verify", str(stored.directory)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 def test_pairs_of_hosts_go_on_each_with_its_own_blocks(campaigns: Campaigns) -> None:
     campaigns.pairs = 2

@@ -98,6 +98,7 @@ class Stocked(Cache):
         return entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_control_builds_the_kernel_that_it_boots(tmp_path: Path, cell: Variant) -> None:
     path = hosts_file(tmp_path, blocks=2)

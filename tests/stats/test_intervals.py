@@ -96,6 +96,7 @@ def test_the_ratio_of_arms_that_share_no_block_holds_the_truth_as_often_as_it_sa
     assert 0.93 <= covered(result, 0.97 / 0.99) <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [3, 8, 20])
 def test_a_campaign_of_the_same_cell_twice_finds_a_difference_in_at_most_5_percent(blocks: int) -> None:
     """At most what a true rate of 5 % gives by chance; and not much less, which would be too wide."""
@@ -117,6 +118,7 @@ def test_the_rate_of_false_alarms_in_many_campaigns_is_5_percent(blocks: int) ->
     assert 0.04 <= np.mean((low > 0) | (high < 0)) <= 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["lupine-kml", "lupine-nokml", "microvm"])
 @pytest.mark.parametrize("blocks", [3, 12, 30])
 def test_blocks_that_vary_like_real_boots_are_covered(source: str, blocks: int) -> None:
