@@ -28,6 +28,8 @@ PACED_EVENTS = 40
 # The database in which the loaded tables are kept.
 COPY = "loaded"
 SEED = 20051
+# A pass after the first finds what that left: seen once with each client and each form of the benchmark.
+SECOND_PASS = ("wisconsin", "wisconsin32_pymysql")
 # What says nothing of a mix: the client's own set-up, and the test's switch.
 SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@", "TRUNCATE")
 
@@ -148,8 +150,7 @@ def judge(guest: SshHost, handle: ServerHandle, server: Server) -> None:
     copy_tables(guest, handle, server, handle.database, COPY)
     for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
         copy_tables(guest, handle, server, COPY, handle.database)
-        # A pass after the first finds what that left.
-        loops = 2 if server is Server.MYSQL else 1
+        loops = 2 if server is Server.MYSQL and workload in SECOND_PASS else 1
         asked = replace(handle.setting(seed=SEED, scale=1.0), loops=loops)
         result = {sample.metric: sample.value for sample in samples(guest, workload, asked)}
         assert result["passes"] == loops, workload
