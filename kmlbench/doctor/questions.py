@@ -20,7 +20,7 @@ _LINE = re.compile(r"([a-z0-9_-]{1,60})=(.+)")
 SCRIPT = r"""
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
-say() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"; }
+say() { name=$1; set -f; set -- $2; set +f; printf '%s=%s\n' "$name" "$*"; }
 here() { cat "$@" 2>/dev/null; }
 version() { command -v "$1" >/dev/null && say "version_$1" "$("$@" 2>&1 | head -n 1)"; }
 ticks() {

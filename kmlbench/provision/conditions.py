@@ -32,7 +32,7 @@ _LINE = re.compile(r"([a-z_]+)=(.*)")
 SCRIPT = r"""
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
-say() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"; }
+say() { name=$1; set -f; set -- $2; set +f; printf '%s=%s\n' "$name" "$*"; }
 mounted() {
     place=$1
     while [ ! -e "$place" ]; do place=${place%/*}; [ -n "$place" ] || place=/; done
