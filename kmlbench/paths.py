@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the parts of the repository are that are not Python modules, and the user's own directories."""
+"""Where the parts of the project are that are not Python modules, and the user's own directories."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from pathlib import Path
 
 from kmlbench.errors import MachineError
 
-PROJECT = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+
+# setup.py copies what the package needs of the repository into a wheel.
+_DATA = _PACKAGE / "data"
+
+IN_CHECKOUT = not _DATA.is_dir()
+
+PROJECT = _PACKAGE.parent if IN_CHECKOUT else _DATA
 
 KERNEL = PROJECT / "kernel"
 
 INSTRUMENT = PROJECT / "instrument"
 
 WORKLOADS = PROJECT / "workloads"
+
+HOSTS_EXAMPLE = PROJECT / "hosts.yaml"
+
+DEBIAN_PACKAGES = PROJECT / "tools" / "packages.txt"
+
+
+def setup_remedy() -> str:
+    """How to install the Debian packages that building and measuring need."""
+    if IN_CHECKOUT:
+        return "run `make setup`"
+    lines = DEBIAN_PACKAGES.read_text(encoding="utf-8").splitlines()
+    names = " ".join(line for line in lines if not line.startswith("#"))
+    return f"as root: apt-get install --no-install-recommends {names}"
 
 
 def home() -> Path:

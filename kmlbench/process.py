@@ -17,6 +17,7 @@ from typing import IO
 
 from kmlbench.errors import BuildError, CommandTimeout, MachineError
 from kmlbench.model import CommandResult
+from kmlbench.paths import setup_remedy
 
 TAIL_LINES = 20
 
@@ -132,9 +133,7 @@ def require(program: str, *, path: str | None = None) -> str:
     # A user's PATH often leaves out the directories of mke2fs and chroot.
     located = shutil.which(program, path=f"{path or os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if located is None:
-        raise MachineError(
-            f"the program {program} is not installed on this machine", remedy="run `make setup`"
-        )
+        raise MachineError(f"the program {program} is not installed on this machine", remedy=setup_remedy())
     return located
 
 

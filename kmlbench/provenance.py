@@ -16,9 +16,15 @@ from kmlbench.paths import PROJECT
 from kmlbench.process import QEMU
 
 # The program. The user's input, such as hosts.yaml, is in the record of each campaign.
-PROGRAM = ("kmlbench", "guest", "kernel", "workloads", "tools", "pyproject.toml", "requirements.lock")
+PROGRAM = (
+    *("kmlbench", "guest", "instrument", "kernel", "workloads", "tools"),
+    *("pyproject.toml", "requirements.lock", "setup.py"),
+)
 
 CHANGED, UNKNOWN = "-dirty", "unknown"
+
+# setup.py writes the value of `git_commit` into this file of a wheel or an sdist.
+RECORDED = "commit"
 
 DIGITS = 12
 
@@ -30,11 +36,11 @@ PACKAGES = ("kmlbench", "paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", 
 def git_commit() -> str:
     """The commit of the work tree, and "-dirty-" with a hash where it holds changes to the program.
 
-    "unknown" outside of git.
+    Outside of git, that of the work tree from which this wheel or sdist was built; else "unknown".
     """
     if not (PROJECT / ".git").exists():
         # git would describe any repository around the package.
-        return UNKNOWN
+        return _recorded_commit()
     try:
         commit = _git("rev-parse", "HEAD").strip()
         tracked = _git("diff", "HEAD", "--name-only", "-z", "--", *PROGRAM)
@@ -70,6 +76,13 @@ def tools(*, guests: bool) -> Mapping[str, str]:
     if guests:
         versions |= {"qemu": _first_line(QEMU), "gcc": _first_line("gcc")}
     return versions | {package: version(package) for package in PACKAGES}
+
+
+def _recorded_commit() -> str:
+    try:
+        return (PROJECT / RECORDED).read_text(encoding="utf-8").strip() or UNKNOWN
+    except OSError:
+        return UNKNOWN
 
 
 def _git(*words: str) -> str:

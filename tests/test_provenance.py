@@ -67,6 +67,9 @@ def test_what_a_user_gives_to_the_program_is_no_change_of_it(clone: Clone) -> No
 
 def test_every_change_of_the_program_has_its_own_version(clone: Clone) -> None:
     clean = git_commit()
+    plugin = clone.write("instrument/plugin.c", "")
+    assert git_commit() != clean
+    plugin.unlink()
     file = clone.write("kmlbench/run.py", "second\n")
     second = git_commit()
     assert re.fullmatch(rf"{clean}-dirty-[0-9a-f]{{12}}", second)
@@ -92,6 +95,13 @@ def test_outside_of_git_the_version_is_not_known(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(provenance, "PROJECT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_commit() == "unknown"
+
+
+def test_outside_of_git_the_version_is_the_one_that_was_recorded(clone: Clone) -> None:
+    clone.write(provenance.RECORDED, f"{COMMIT}\n")
+    assert git_commit() == clone.git("rev-parse", "HEAD")
+    (clone.path / ".git").rename(clone.path / "moved")
+    assert git_commit() == COMMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from kmlbench.build.mirror import debian_mirror
 from kmlbench.build.namespaces import private_prefix
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
-from kmlbench.paths import INSTRUMENT, PROJECT, WORKLOADS
+from kmlbench.paths import INSTRUMENT, PROJECT, WORKLOADS, setup_remedy
 from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
@@ -55,11 +55,11 @@ def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | No
     require_buildable(server, cache=cache)
     debian = cache.ensure(
         "debian",
-        _debian_key(server),
+        debian_content(server),
         lambda directory: _bootstrap(server, directory, cache=cache, progress=progress, mirror=mirror),
         need_gib=NEED_GIB,
     )
-    key = _image_key(server, debian)
+    key = content(server, debian)
     entry = cache.ensure(
         "image",
         key,
@@ -76,15 +76,15 @@ def require_buildable(server: Server, *, cache: Cache) -> None:
         return
     require_memory()
     private_prefix()
-    if not cache.path("debian", _debian_key(server)).exists():
+    if not cache.path("debian", debian_content(server)).exists():
         _require_keyring()
         debian_mirror()
 
 
 def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
     """The image if it is in the cache; builds nothing."""
-    debian = cache.path("debian", _debian_key(server))
-    key = _image_key(server, debian) if debian.exists() else {}
+    debian = cache.path("debian", debian_content(server))
+    key = content(server, debian) if debian.exists() else {}
     entry = cache.path("image", key)
     return _artifact(server, key, entry) if entry.exists() else None
 
@@ -102,7 +102,7 @@ def _artifact(server: Server, key: Mapping[str, str], entry: Path) -> ImageArtif
 
 def refresh(server: Server, *, cache: Cache) -> None:
     """Drop Debian's packages from the cache, so that the next `ensure` fetches today's."""
-    cache.forget("debian", _debian_key(server))
+    cache.forget("debian", debian_content(server))
 
 
 def listed(name: str, server: Server) -> tuple[str, ...]:
@@ -117,7 +117,8 @@ def initialiser(server: Server) -> str:
     return (RECIPE / server / "initialise").read_text()
 
 
-def _debian_key(server: Server) -> Mapping[str, str]:
+def debian_content(server: Server) -> Mapping[str, str]:
+    """What Debian's tree below the image depends on, for its content key, other than the day."""
     return {
         "server": server,
         "suite": SUITE,
@@ -126,7 +127,8 @@ def _debian_key(server: Server) -> Mapping[str, str]:
     }
 
 
-def _image_key(server: Server, debian: Path) -> Mapping[str, str]:
+def content(server: Server, debian: Path) -> Mapping[str, str]:
+    """What the image on this tree of Debian's depends on, for its content key. Raises MachineError."""
     return {
         "debian": debian.name,
         "manifest": hash_files([debian / "packages"]),
@@ -160,7 +162,7 @@ def _bootstrap(
 
 def _require_keyring() -> None:
     if not KEYRING.exists():
-        raise MachineError(f"{KEYRING} is missing", remedy="run `make setup`")
+        raise MachineError(f"{KEYRING} is missing", remedy=setup_remedy())
 
 
 def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 import msgspec
 
 from kmlbench import process
+from kmlbench.build.cache import default_cache, hash_files
 from kmlbench.errors import BuildError, CommandTimeout, MachineError
-from kmlbench.paths import INSTRUMENT, PROJECT
+from kmlbench.paths import IN_CHECKOUT, INSTRUMENT, PROJECT
 from kmlbench.storage import locked
-
-BUILD = PROJECT / "build" / "instrument"
 
 PLUGIN = "kmlbench-windows.so"
 
@@ -55,8 +54,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 def ensure() -> Instrument | Unavailable:
     """The plugin, compiled anew if its source has changed, if QEMU loads it for a guest of one CPU."""
     try:
-        _make()
-        return probe(BUILD / PLUGIN)
+        return probe(_make())
     except BuildError as error:
         return Unavailable(reason=f"it could not be compiled: {_complaint(error.args[0])}")
     except (MachineError, CommandTimeout) as error:
@@ -79,12 +77,25 @@ def probe(plugin: Path) -> Instrument | Unavailable:
     return Instrument(plugin=plugin, format=answer.format, interface=answer.api)
 
 
-def _make() -> None:
-    """Workers of the tests build at the same time: one waits for the other."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    argv = ("make", "--silent", f"--directory={INSTRUMENT}", f"OUT={BUILD}", str(BUILD / PLUGIN))
-    with locked(BUILD / ".lock"):
+def build_directory() -> Path:
+    """Where the plugin is built: in a checkout where `make setup` builds it, else in the user's cache.
+
+    Versions that are installed side by side do not share one. Raises MachineError without a cache.
+    """
+    if IN_CHECKOUT:
+        return PROJECT / "build" / "instrument"
+    sources = (path for path in INSTRUMENT.iterdir() if path.is_file())
+    return default_cache().path("instrument", {"source": hash_files(sources)})
+
+
+def _make() -> Path:
+    """The plugin. Workers of the tests build at the same time: one waits for the other."""
+    directory = build_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    argv = ("make", "--silent", f"--directory={INSTRUMENT}", f"OUT={directory}", str(directory / PLUGIN))
+    with locked(directory / ".lock"):
         process.check(argv, timeout_s=BUILD_TIMEOUT_S)
+    return directory / PLUGIN
 
 
 def _complaint(message: str) -> str:

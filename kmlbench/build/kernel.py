@@ -19,7 +19,7 @@ from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
-from kmlbench.paths import KERNEL
+from kmlbench.paths import KERNEL, setup_remedy
 from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
@@ -109,7 +109,7 @@ def source_version() -> str:
         ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
     )
     if result.returncode != 0 or not result.stdout.strip() or not _tarball().exists():
-        raise MachineError(f"Debian's package {package} is not installed", remedy="run `make setup`")
+        raise MachineError(f"Debian's package {package} is not installed", remedy=setup_remedy())
     return result.stdout.strip()
 
 

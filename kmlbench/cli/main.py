@@ -41,7 +41,7 @@ def run_benchmark(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_verb(words: Sequence[str]) -> int:
-    files.require_checkout()
+    files.require_data()
     return _run(programs.kmlbench_parser(words), words, _shown)
 
 

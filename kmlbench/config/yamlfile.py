@@ -25,7 +25,7 @@ NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 
 MERGING = "merge keys (<<) are not supported; write the fields out"
 
-MISSING = "name a file with --hosts, or copy hosts.yaml from the repository"
+MISSING = "name a file with --hosts, or begin with an example: kmlbench host example > hosts.yaml"
 
 FIELDS = "docs/hosts.md explains every field; `kmlbench host schema` prints a schema for editors to check it"
 

@@ -9,23 +9,23 @@ from kmlbench.errors import MachineError
 from kmlbench.paths import WORKLOADS
 
 
-def require_checkout() -> None:
-    """Raises MachineError outside of the package's checkout."""
+def require_data() -> None:
+    """Raises MachineError if the package was copied without its data."""
     if not WORKLOADS.is_dir():
-        raise _no_checkout(f"{WORKLOADS} is missing")
+        raise _incomplete(f"{WORKLOADS} is missing")
 
 
 @cache
 def read_data(relative: str) -> str:
-    """The text of a file below workloads/. Raises MachineError outside of the package's checkout."""
+    """The text of a file below workloads/. Raises MachineError if the package was copied without its data."""
     try:
         return (WORKLOADS / relative).read_text(encoding="utf-8")
     except OSError as error:
-        raise _no_checkout(str(error)) from error
+        raise _incomplete(str(error)) from error
 
 
-def _no_checkout(reason: str) -> MachineError:
+def _incomplete(reason: str) -> MachineError:
     return MachineError(
-        f"the package only runs from its checkout, and this is not one: {reason}",
-        remedy="clone the repository and run `make setup` there",
+        f"this copy of the package lacks its data: {reason}",
+        remedy="install kmlbench from its wheel or its checkout (pip install), or run it in a checkout",
     )

@@ -21,7 +21,7 @@ def test_qemu_loads_what_make_built() -> None:
 
 
 def test_a_machine_without_a_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instrument, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(instrument, "build_directory", lambda: tmp_path / "build")
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("MAKEFLAGS", "-e")
     result = instrument.ensure()
@@ -52,5 +52,5 @@ def test_an_answer_that_is_none_is_no_plugin(tmp_path: Path, monkeypatch: pytest
 
 def test_a_tree_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(instrument, "BUILD", tmp_path / "file" / "build")
+    monkeypatch.setattr(instrument, "build_directory", lambda: tmp_path / "file" / "build")
     assert instrument.ensure() == Unavailable(reason=f"{tmp_path}/file/build: Not a directory")

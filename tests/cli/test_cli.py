@@ -357,11 +357,14 @@ def test_progress_on_a_terminal_shows_the_stage_and_the_time_left() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["main", "run_benchmark"])
 @pytest.mark.parametrize("word", ["report", "--help", "--dry-run"])
-def test_installed_without_its_checkout_it_says_so(tmp_path: Path, program: str, word: str) -> None:
+def test_copied_without_its_data_it_says_so(tmp_path: Path, program: str, word: str) -> None:
     ran = elsewhere(tmp_path, program, word)
     assert (ran.returncode, ran.stdout) == (3, "")
-    assert "the package only runs from its checkout, and this is not one: " in ran.stderr
-    assert "remedy: clone the repository and run `make setup` there" in ran.stderr
+    assert "this copy of the package lacks its data: " in ran.stderr
+    assert (
+        "remedy: install kmlbench from its wheel or its checkout (pip install), or run it in a checkout"
+        in ran.stderr
+    )
     assert "Traceback" not in ran.stderr
 
 

@@ -134,6 +134,14 @@ def test_every_target_of_make_exists() -> None:
             assert target in targets, f"{named(path)}: make {target}"
 
 
+def test_the_quick_start_lists_the_packages_of_a_machine_that_builds_and_measures() -> None:
+    lines = (REPOSITORY / "tools" / "packages.txt").read_text().splitlines()
+    text = (DOCS / "quick-start.md").read_text().replace("\\\n", "")
+    match = re.search("apt-get install --no-install-recommends (.*)", text)
+    assert match
+    assert match[1].split() == [line for line in lines if not line.startswith("#")]
+
+
 @cache
 def messages() -> str:
     """All texts of the package's sources, one a line, with … for what is put into them; the kernel's, too."""

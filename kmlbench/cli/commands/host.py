@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench host`: the schema of hosts.yaml, and checking, preparing and cleaning SSH hosts."""
+"""`kmlbench host`: a schema and an example of hosts.yaml; checking, preparing and cleaning SSH hosts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kmlbench import paths
 from kmlbench.build import image
 from kmlbench.cli.parser import printable
 from kmlbench.config import campaign
@@ -35,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
     printed.epilog = "example: kmlbench host schema > hosts.schema.json"
     printed.set_defaults(run=_schema)
+    example = verbs.add_parser("example", help="print a hosts.yaml with two guests, to begin with")
+    example.epilog = "example: kmlbench host example > hosts.yaml"
+    example.set_defaults(run=_example)
     check = _named(verbs, "check", "list what a host lacks for a campaign, and change nothing")
     check.epilog = "example: kmlbench host check oak"
     check.set_defaults(run=_check)
@@ -62,6 +66,12 @@ def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
 
     del arguments, progress
     print(schema.schema_json(), end="")
+    return 0
+
+
+def _example(arguments: argparse.Namespace, progress: Progress) -> int:
+    del arguments, progress
+    print(paths.HOSTS_EXAMPLE.read_text(encoding="utf-8"), end="")
     return 0
 
 

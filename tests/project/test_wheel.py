@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""A wheel that was built from an sdist has all that the package needs, wherever it is installed and run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from run.test_campaign import Rig
+from support.paths import REPOSITORY
+
+from kmlbench import provenance
+from kmlbench.build import deb, image, kernel
+from kmlbench.model import Kernel, Server
+
+pytestmark = pytest.mark.slow
+
+BUILD = "from setuptools import build_meta; print(build_meta.build_{}({!r}))"
+
+# What decides which kernels, images and packages of the cache are used.
+CONTENTS = """
+import json, pathlib, sys
+from kmlbench.build import deb, image, kernel
+from kmlbench.model import Kernel, Server
+debian = pathlib.Path(sys.argv[1])
+contents = {name: dict(kernel.content(name)) for name in Kernel}
+for server in Server:
+    contents[server] = dict(image.content(server, debian))
+    contents[f"debian {server}"] = dict(image.debian_content(server))
+contents["deb"] = dict(deb.content(Kernel.KML, deb.request("lean")))
+print(json.dumps(contents))
+"""
+
+PLUGIN = """
+from kmlbench.build import instrument
+built = instrument.ensure()
+print(getattr(built, "plugin", built))
+"""
+
+LEFT_LYING_ABOUT = (
+    "build/lib/kmlbench/removed.py",
+    "workloads/client/__pycache__/mixes.cpython-311.pyc",
+    "kernel/patches/__pycache__/old.pyc",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """An environment that has the wheel and no checkout; commands run in `place`, which is also the home."""
+
+    sdist: Path
+    wheel: Path
+    programs: Path
+    place: Path
+
+    @property
+    def data(self) -> Path:
+        return next(self.programs.parent.glob("lib/python*/site-packages/kmlbench/data"))
+
+    def run(self, program: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (self.programs / program, *words),
+            cwd=self.place,
+            env={"HOME": str(self.place), "PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def printed(self, program: str, *words: str) -> str:
+        ran = self.run(program, *words)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    directory = tmp_path_factory.mktemp("wheel")
+    backend = build_backend(directory / "backend")
+    archive = built("sdist", backend=backend, tree=REPOSITORY, target=directory)
+    subprocess.run(("tar", "--extract", "--file", archive, "--directory", directory), check=True)
+    tree = directory / archive.name.removesuffix(".tar.gz")
+    for name in LEFT_LYING_ABOUT:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    wheel = built("wheel", backend=backend, tree=tree, target=directory)
+    shutil.rmtree(tree)
+    place = directory / "elsewhere"
+    place.mkdir()
+    programs = environment(directory / "environment", wheel)
+    return Installed(sdist=archive, wheel=wheel, programs=programs, place=place)
+
+
+def build_backend(directory: Path) -> Path:
+    """What pip has in an isolated build: setuptools, and nothing that the package depends on."""
+    directory.mkdir()
+    distribution = importlib.metadata.distribution("setuptools")
+    site = Path(str(distribution.locate_file("")))
+    for name in ("setuptools", "_distutils_hack", f"setuptools-{distribution.version}.dist-info"):
+        (directory / name).symlink_to(site / name)
+    return directory
+
+
+def built(kind: str, *, backend: Path, tree: Path, target: Path) -> Path:
+    """The archive that the build backend makes of a tree."""
+    ran = subprocess.run(
+        (sys.executable, "-S", "-c", BUILD.format(kind, str(target))),
+        cwd=tree,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(backend), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return target / ran.stdout.splitlines()[-1]
+
+
+def environment(directory: Path, wheel: Path) -> Path:
+    """The programs of a new virtual environment with the wheel; it borrows the dependencies."""
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", directory), check=True)
+    python = directory / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--isolated", "--quiet", "--disable-pip-version-check")
+    options = ("--no-deps", "--no-index", "--no-compile", "--no-warn-script-location")
+    words = (*pip, "--python", python, "install", *options, wheel)
+    subprocess.run(words, env={"PATH": os.environ["PATH"]}, check=True)
+    site = next(directory.glob("lib/python*/site-packages"))
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
+    return python.parent
+
+
+def test_it_runs_from_the_wheel_alone(installed: Installed) -> None:
+    where = installed.printed("python", "-c", "import kmlbench; print(kmlbench.__file__)")
+    assert Path(where.strip()).is_relative_to(installed.programs.parent)
+
+
+@pytest.mark.parametrize("program", ["kmlbench", "run-benchmark"])
+def test_it_has_the_version_and_the_commit_of_what_it_was_built_from(
+    installed: Installed, program: str
+) -> None:
+    version = importlib.metadata.version("kmlbench")
+    assert installed.printed(program, "--version") == (
+        f"{program} {version}, source {provenance.git_commit()}\n"
+    )
+
+
+def test_an_example_of_hosts_yaml_and_its_schema_are_what_a_campaign_begins_with(
+    installed: Installed,
+) -> None:
+    missing = installed.run("run-benchmark", "--dry-run")
+    assert missing.returncode == 2
+    assert "kmlbench host example > hosts.yaml" in missing.stderr
+    assert installed.printed("kmlbench", "host", "schema") == (REPOSITORY / "hosts.schema.json").read_text()
+    example = installed.printed("kmlbench", "host", "example")
+    assert example == (REPOSITORY / "hosts.yaml").read_text()
+    (installed.place / "hosts.yaml").write_text(example)
+    assert "kml:/trusted" in installed.printed("run-benchmark", "--dry-run")
+
+
+def test_kernels_and_images_are_those_of_the_checkout(installed: Installed, tmp_path: Path) -> None:
+    """Else each of the two would build its own, for half an hour."""
+    (tmp_path / "packages").write_text("mysql-server-core 9.7\n")
+    contents: dict[str, object] = {name: kernel.content(name) for name in Kernel}
+    for server in Server:
+        contents[server] = image.content(server, tmp_path)
+        contents[f"debian {server}"] = image.debian_content(server)
+    contents["deb"] = deb.content(Kernel.KML, deb.request("lean"))
+    assert json.loads(installed.printed("python", "-c", CONTENTS, str(tmp_path))) == contents
+
+
+def test_what_runs_at_a_build_is_executable(installed: Installed) -> None:
+    for source in (REPOSITORY / "guest").rglob("*"):
+        copy = installed.data / source.relative_to(REPOSITORY)
+        assert os.access(copy, os.X_OK) == os.access(source, os.X_OK), copy
+
+
+def test_the_instrument_is_built_in_the_cache_of_its_user(installed: Installed) -> None:
+    before = {path: path.stat().st_mtime_ns for path in installed.data.rglob("*")}
+    plugin = Path(installed.printed("python", "-c", PLUGIN).strip())
+    assert plugin.is_file(), plugin
+    assert plugin.is_relative_to(installed.place / ".cache" / "kmlbench" / "instrument")
+    assert {path: path.stat().st_mtime_ns for path in installed.data.rglob("*")} == before
+
+
+def test_what_this_machine_lacks_is_told_as_packages(installed: Installed, tmp_path: Path) -> None:
+    ran = installed.run("kmlbench", "guest", "build", PATH=str(tmp_path))
+    assert ran.returncode == 3
+    assert "remedy: as root: apt-get install --no-install-recommends bc binutils " in ran.stderr
+
+
+def test_campaigns_are_reported_and_verified(installed: Installed, tmp_path: Path) -> None:
+    campaign = Rig(directory=tmp_path, blocks=2).run().directory
+    assert installed.printed("kmlbench", "report", str(campaign)).strip() == f"{campaign}/report.html"
+    assert "match the raw output" in installed.printed("kmlbench", "verify", str(campaign))
+
+
+def test_what_an_earlier_build_left_is_not_in_the_wheel(installed: Installed) -> None:
+    with zipfile.ZipFile(installed.wheel) as opened:
+        names = opened.namelist()
+    assert "kmlbench/data/workloads/client/mixes.py" in names
+    assert not [name for name in names if name.endswith((".pyc", "removed.py"))]
+
+
+def test_the_sdist_is_the_repository(installed: Installed) -> None:
+    with tarfile.open(installed.sdist) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    listed = ("git", "-C", str(REPOSITORY), "ls-files", "-z")
+    tracked = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split("\0")
+    assert set(tracked) - names == {".ci/run", ".gitignore"}
