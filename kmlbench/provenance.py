@@ -38,8 +38,7 @@ def git_commit() -> str:
 
     Outside of git, that of the work tree from which this wheel or sdist was built; else "unknown".
     """
-    if not (PROJECT / ".git").exists():
-        # git would describe any repository around the package.
+    if not in_work_tree():
         return _recorded_commit()
     try:
         commit = _git("rev-parse", "HEAD").strip()
@@ -49,6 +48,12 @@ def git_commit() -> str:
         return UNKNOWN
     changed = {name for name in (tracked + others).split("\0") if name}
     return f"{commit}{CHANGED}-{_digest(changed)}" if changed else commit
+
+
+def in_work_tree() -> bool:
+    """Whether this program is in a work tree of git, and not built from one."""
+    # git would describe any repository around the package.
+    return (PROJECT / ".git").exists()
 
 
 def commit_of(recorded: str) -> str | None:
@@ -62,12 +67,13 @@ def has_changes(recorded: str) -> bool:
 
 
 def checkout(recorded: str) -> str:
-    """How to check that version out, as a remedy; empty if its commit is unknown."""
+    """How to have that version, as a remedy; empty if its commit is unknown."""
     commit = commit_of(recorded)
     if commit is None:
         return ""
     changes = ", then redo the changes that are not in that commit" if has_changes(recorded) else ""
-    return f"git checkout {commit}{changes}"
+    again = "" if in_work_tree() else ", and install kmlbench from there"
+    return f"git checkout {commit}{changes}{again}"
 
 
 def tools(*, guests: bool) -> Mapping[str, str]:

@@ -189,6 +189,21 @@ def test_a_program_outside_of_git_has_no_commit_to_check_out(
     assert "remedy: resume it with the copy of kmlbench that started it, or start a new campaign" in text
 
 
+def test_a_wheel_of_another_version_is_told_how_to_have_the_one_that_began(
+    clone: Clone, benchmark: Benchmark
+) -> None:
+    benchmark.begin()
+    began = git_commit()
+    (clone.path / ".git").rename(clone.path / "moved")
+    for other in (COMMIT, f"{began}-dirty-0123456789ab"):
+        clone.write(provenance.RECORDED, other)
+        code, text = benchmark.resume()
+        assert code == 2
+        assert f"remedy: git checkout {began}, and install kmlbench from there, or start a new" in text
+    clone.write(provenance.RECORDED, began)
+    assert benchmark.resume()[0] == 0
+
+
 CHANGED, UNKNOWN = (
     "The program had changes that are not in that commit.",
     "The version of the program is not known.",

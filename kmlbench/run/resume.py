@@ -132,9 +132,9 @@ def _return_steps(began: str, here: str) -> str:
     if None in commits:
         return "resume it with the copy of kmlbench that started it"
     steps = []
-    if provenance.has_changes(here):
+    if provenance.has_changes(here) and provenance.in_work_tree():
         steps.append("undo or stash your changes (`git status` names them)")
-    if provenance.has_changes(began) or len(set(commits)) > 1:
+    if provenance.has_changes(began) or len(set(commits)) > 1 or not steps:
         steps.append(provenance.checkout(began))
     return ", then ".join(steps)
 
