@@ -20,6 +20,7 @@ PROJECT = Path(__file__).resolve().parent
 DATA = (
     *("guest", "instrument", "workloads", "hosts.yaml", "tools/packages.txt"),
     *(f"kernel/{name}" for name in ("LICENSE", "README.md", "base", "configs", "patches", "series")),
+    *(f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")),
 )
 
 

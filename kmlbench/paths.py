@@ -37,6 +37,11 @@ def setup_remedy() -> str:
     return f"as root: apt-get install --no-install-recommends {names}"
 
 
+def page(name: str) -> str:
+    """How a message names a page of docs/: as in the repository, or where it lies in the wheel."""
+    return f"docs/{name}" if IN_CHECKOUT else str(PROJECT / "docs" / name)
+
+
 def home() -> Path:
     """The user's home directory. Raises MachineError where there is none."""
     try:

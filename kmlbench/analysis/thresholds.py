@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kmlbench import paths
 from kmlbench.analysis.compare import Both, ComparedGroup, ComparedRow
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
@@ -24,7 +25,7 @@ RULE = re.compile(
 # Of which process a rule that names none is: of the whole, if there is one.
 WHOLE = (Process.TOGETHER, Process.CLIENT, Process.SERVER)
 
-SYNTAX = "write WORKLOAD.METRIC > +P%, or WORKLOAD.METRIC.PROCESS @ CELL < -P%; see docs/gate.md"
+SYNTAX = f"write WORKLOAD.METRIC > +P%, or WORKLOAD.METRIC.PROCESS @ CELL < -P%; see {paths.page('gate.md')}"
 
 
 class Outcome(StrEnum):

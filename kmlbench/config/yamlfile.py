@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from kmlbench import paths
 from kmlbench.errors import InputError
 
 TAG = "tag:yaml.org,2002:"
@@ -27,7 +28,10 @@ MERGING = "merge keys (<<) are not supported; write the fields out"
 
 MISSING = "name a file with --hosts, or begin with an example: kmlbench host example > hosts.yaml"
 
-FIELDS = "docs/hosts.md explains every field; `kmlbench host schema` prints a schema for editors to check it"
+FIELDS = (
+    f"{paths.page('hosts.md')} explains every field; `kmlbench host schema` prints a schema for editors to "
+    "check it"
+)
 
 # The keys and list indices that lead to a value.
 Location = tuple[str | int, ...]

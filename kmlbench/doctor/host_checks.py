@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from kmlbench import paths
 from kmlbench.doctor.checks import Finding, FindingState, conditions, finding
 from kmlbench.model import Kernel
 
@@ -61,7 +62,9 @@ def guest_acceleration(kvm: bool | None, reason: str) -> Finding:
         value={True: "KVM", False: "TCG", None: "not tried"}[kvm],
         state=states[kvm],
         meaning=f"{reason}; without KVM, guests count instructions and say nothing about time",
-        change="" if kvm else "use a machine with working KVM, or real machines (docs/two-machines.md)",
+        change=""
+        if kvm
+        else f"use a machine with working KVM, or real machines ({paths.page('two-machines.md')})",
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,16 @@ def test_an_example_of_hosts_yaml_and_its_schema_are_what_a_campaign_begins_with
     assert example == (REPOSITORY / "hosts.yaml").read_text()
     (installed.place / "hosts.yaml").write_text(example)
     assert "kml:/trusted" in installed.printed("run-benchmark", "--dry-run")
+
+
+def test_the_page_that_a_remedy_names_is_there(installed: Installed, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yaml"
+    hosts.write_text("hosts: {}\n")
+    ran = installed.run("run-benchmark", "--dry-run", "--hosts", str(hosts))
+    match = re.search(r"remedy: (\S*) explains every field", ran.stderr)
+    assert match, ran.stderr
+    assert Path(match[1]).is_absolute()
+    assert Path(match[1]).read_text() == (REPOSITORY / "docs" / "hosts.md").read_text()
 
 
 def test_kernels_and_images_are_those_of_the_checkout(installed: Installed, tmp_path: Path) -> None:
