@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.plan.question import is_wisconsin
 from kmlbench.report import layout
 from kmlbench.report.figures import Picture, Plot, picture
-from kmlbench.report.tables import Table, make_table
+from kmlbench.report.tables import Table, TableSection, make_table
 from kmlbench.stats.intervals import Interval
 from kmlbench.workloads.base import Section
 from kmlbench.workloads.metrics import CPU, INSTRUCTIONS, TICKS
-from kmlbench.workloads.registry import SECTIONS
+from kmlbench.workloads.registry import METRICS, SECTIONS
 from kmlbench.workloads.syscall_counts import is_counting
 from kmlbench.workloads.syscalls import CLOCK
 
@@ -29,6 +29,13 @@ TABLE_2 = "Table 2: CPU of the Wisconsin benchmark"
 ARTICLE_NOTE = (
     "Below the cells of this campaign is Table 2 of “Kernel Mode Linux for AMD64” (Linux Journal, 2005). "
     "Only its percentages are comparable: machine, kernel, server, amount of work and unit differ."
+)
+
+
+COUNTED = (
+    "Counted is every instruction of a round, which is one execution of each statement, without start-up and "
+    "warm-up. User and System are those at user and at kernel addresses: exact, not split by ticks, for "
+    "kernel-mode programs, too. What interrupts execute is the interrupted process's."
 )
 
 
@@ -46,35 +53,52 @@ class PageSection:
 def report_sections(source: Source, figures: Sequence[Plot], directory: Path) -> tuple[PageSection, ...]:
     """The sections with numbers, and their figures, stored in `directory` with their data."""
     workloads = [name for name in planned_workloads(source.plan) if not is_counting(name)]
-    wisconsin = [name for name in workloads if is_wisconsin(name)]
-    others = [name for name in workloads if not is_wisconsin(name)]
-    sections = (
-        _section(source, wisconsin, CPU, figures, directory),
-        *(
-            _section(source, others if section == CPU else workloads, section, figures, directory)
-            for section in SECTIONS
-        ),
+    in_table_2 = {name: _section_in_table_2(source, name) for name in workloads if is_wisconsin(name)}
+
+    def section(shown: Section) -> PageSection:
+        others = [name for name in workloads if in_table_2.get(name) != shown]
+        return PageSection(
+            identifier=shown.identifier,
+            title=shown.title,
+            note=shown.note,
+            tables=_tables(source, others, shown),
+            pictures=_pictures(figures, dict.fromkeys(others, shown), directory),
+        )
+
+    table_2 = PageSection(
+        identifier="table-2",
+        title=TABLE_2,
+        note=" ".join([ARTICLE_NOTE, *_split(source, in_table_2)]),
+        tables=tuple(filter(None, (_as_in_2005(source, *pair) for pair in in_table_2.items()))),
+        pictures=_pictures(figures, in_table_2, directory),
     )
-    note = " ".join([ARTICLE_NOTE, TICKS, *_ticks(source, wisconsin)])
-    table_2 = replace(sections[0], identifier="table-2", title=TABLE_2, note=note)
-    return (table_2, *sections[1:])
+    return (table_2, *map(section, SECTIONS))
 
 
-def _section(
-    source: Source, workloads: Sequence[str], section: Section, figures: Sequence[Plot], directory: Path
-) -> PageSection:
-    shown = {metric.name for metric in layout.section_metrics(section)}
-    return PageSection(
-        identifier=section.identifier,
-        title=section.title,
-        note=section.note,
-        tables=_tables(source, workloads, section),
-        pictures=tuple(
-            picture(plot, directory)
-            for plot in figures
-            if plot.workload in workloads and plot.metric in shown
-        ),
+def _section_in_table_2(source: Source, workload: str) -> Section:
+    """Whose columns Table 2 has for this workload: counted instructions, or CPU split by ticks."""
+    system = Measure(workload=workload, metric="instructions_kernel", process=Process.TOGETHER)
+    return INSTRUCTIONS if source.unit(system) else CPU
+
+
+def _pictures(
+    figures: Sequence[Plot], sections: Mapping[str, Section], directory: Path
+) -> tuple[Picture, ...]:
+    """The figures of each workload's section."""
+    return tuple(
+        picture(plot, directory)
+        for plot in figures
+        if plot.workload in sections and METRICS[plot.metric].section == sections[plot.workload]
     )
+
+
+def _split(source: Source, in_table_2: Mapping[str, Section]) -> Iterator[str]:
+    """How User and System are told apart."""
+    if INSTRUCTIONS in in_table_2.values():
+        yield COUNTED
+    by_ticks = [name for name, section in in_table_2.items() if section == CPU]
+    if by_ticks:
+        yield from (TICKS, *_ticks(source, by_ticks))
 
 
 def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
@@ -96,29 +120,27 @@ def _ticks(source: Source, workloads: Sequence[str]) -> Iterator[str]:
 
 
 def _tables(source: Source, workloads: Sequence[str], section: Section) -> tuple[Table, ...]:
-    made = (
-        (
-            name,
-            make_table(
-                source,
-                name,
-                layout.columns(section),
-                caption=f"{name}: mean and {source.confidence * 100:g} % interval",
-            ),
-        )
-        for name in workloads
-    )
-    return tuple(_with_history(name, section, table) for name, table in made if table)
+    made = (_table(source, name, layout.columns(section)) for name in workloads)
+    tables = tuple(filter(None, made))
+    return tuple(map(_with_article_ratio, tables)) if section == CLOCK else tables
 
 
-def _with_history(workload: str, section: Section, table: Table) -> Table:
-    """The articles' figures, below the first group."""
+def _table(source: Source, workload: str, columns: Sequence[TableSection]) -> Table | None:
+    caption = f"{workload}: mean and {source.confidence * 100:g} % interval"
+    return make_table(source, workload, columns, caption=caption)
+
+
+def _with_article_ratio(table: Table) -> Table:
+    """The article's figure for a system call, below the first group."""
     first, *rest = table.groups
-    if section == INSTRUCTIONS and is_wisconsin(workload):
-        return replace(table, groups=(layout.with_article(first, table.metrics), *rest))
-    if section == CPU and is_wisconsin(workload):
-        first = layout.with_article(first, table.metrics)
-        return replace(table, groups=(first, layout.article(table.metrics), *rest))
-    if section == CLOCK:
-        return replace(table, groups=(first, layout.article_ratio(table.metrics), *rest))
-    return table
+    return replace(table, groups=(first, layout.article_ratio(table.metrics), *rest))
+
+
+def _as_in_2005(source: Source, workload: str, section: Section) -> Table | None:
+    """Table 2 of a workload: beside the main comparison the article's, below the first group its table."""
+    table = _table(source, workload, layout.table_2_columns(section))
+    if table is None:
+        return None
+    first, *rest = table.groups
+    first = layout.with_article(first, table.metrics)
+    return replace(table, groups=(first, layout.article(table.metrics), *rest))
