@@ -48,7 +48,7 @@ def plan(ratio: Estimate, *, half_width: float) -> Plan | Absent:
         return Absent(reason=ratio.unbounded)
     spreads = (
         deviation,
-        deviation * np.sqrt(scipy.stats.f.ppf(ASSURANCE, intervals.PLANNED - 1, ratio.blocks - 1)),
+        deviation * np.sqrt(scipy.special.fdtri(intervals.PLANNED - 1, ratio.blocks - 1, ASSURANCE)),
     )
     likely, assured = (
         _even(intervals.blocks_for(math.log1p(half_width), deviation=spread, confidence=ratio.confidence))

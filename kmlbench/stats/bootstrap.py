@@ -34,7 +34,7 @@ Bounds = tuple[Array, Array]
 
 def quantile(freedom: float | Array, confidence: float) -> Array:
     """Student's t that leaves (1 - confidence) / 2 on each side."""
-    return np.asarray(scipy.stats.t.ppf((1 + confidence) / 2, freedom), dtype=np.float64)
+    return np.asarray(scipy.special.stdtrit(freedom, (1 + confidence) / 2), dtype=np.float64)
 
 
 def half_width(deviation: float | Array, count: int | Array, confidence: float) -> Array:
