@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,13 @@ def test_only_the_command_line_prints_or_exits(path: Path) -> None:
     text = {ast.unparse(called) for called in calls} & {"print", "sys.exit", "exit", "quit", "os._exit"}
     assert unit(path) == "cli" or not text
     assert "atexit" not in set(imports(path))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "tests").rglob("test_*.py")), ids=lambda path: path.stem
+)
+def test_no_tests_lie_where_pytest_does_not_look(path: Path, request: pytest.FixtureRequest) -> None:
+    """Its default leaves out directories named build."""
+    unseen = request.config.getini("norecursedirs")
+    parents = [parent.name for parent in path.relative_to(REPOSITORY).parents]
+    assert not [name for name in parents if any(fnmatch(name, pattern) for pattern in unseen)]
