@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tests of the plugin itself with a guest whose instructions are known (test_guest.S), a second each.
 
-`instrument` builds what they need; QEMU names the emulators to try, one or several.
+`conftest.py` builds what they need.
 """
 
 from __future__ import annotations
@@ -14,35 +14,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.instrument import BUILT
+from support.instrument import BUILT, CLOCKS, DEADLINE_S, EXIT, QEMUS, argv, run
 
 from kmlbench.instrument.profile import census
 from kmlbench.instrument.reader import read_file
 from kmlbench.instrument.recording import Recording, Window
 from kmlbench.workloads.metrics import COSTLY
-
-QEMUS = os.environ.get("QEMU", "qemu-system-x86_64").split()
-CLOCKS = {
-    "real": (),
-    "icount": ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"),
-}
-EXIT = ("-device", "isa-debug-exit,iobase=0xf4,iosize=1")
-DEADLINE_S = 60
-
-
-def argv(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> list[str]:
-    out = Path(os.environ[BUILT])
-    return [
-        *(qemu, "-M", "pc", "-accel", accelerator, "-cpu", "max", "-m", "32M"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"),
-        *("-kernel", str(out / "test_guest"), "-plugin", f"{out / 'kmlbench-windows.so'},{plugin}"),
-        *more,
-    ]
-
-
-def run(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> subprocess.CompletedProcess[str]:
-    command = argv(qemu, plugin, *more, accelerator=accelerator)
-    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 def record(qemu: str, output: Path, *more: str, plugin: str = "") -> Recording:
