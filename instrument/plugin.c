@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What QEMU calls: the choice of a back end, the arguments, and what to do at each translation. */
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "backend.h"
 #include "blocks.h"
+#include "control.h"
 #include "decode.h"
 #include "text.h"
 #include "windows.h"
@@ -63,6 +65,7 @@ static void on_start_of_cpu(plugin_id id, unsigned int cpu)
 		refuse_round_robin(cpu);
 	windows_add_cpu(cpu);
 	pthread_mutex_unlock(&lock);
+	control_add_cpu();
 }
 
 static void on_mark(unsigned int cpu, void *tag)
@@ -86,6 +89,7 @@ static void on_flush(plugin_id id)
 	pthread_mutex_lock(&lock);
 	windows_flush();
 	pthread_mutex_unlock(&lock);
+	control_flushed();
 }
 
 static void on_exit_of_qemu(plugin_id id, void *data)
@@ -161,20 +165,38 @@ static void describe(struct text *text, struct qemu_plugin_tb *tb, size_t insns)
 static void on_translation(plugin_id id, struct qemu_plugin_tb *tb)
 {
 	size_t insns = qemu_plugin_tb_n_insns(tb);
-	struct text definition = { 0 };
+	static struct text definition;
 	uint32_t slot;
 
 	(void)id;
 	pthread_mutex_lock(&lock);
+	definition.length = 0;
 	describe(&definition, tb, insns);
 	slot = blocks_slot(definition.bytes, definition.length, (unsigned int)insns);
 	backend->count(tb, slot / COUNTERS, slot % COUNTERS, insns);
 	pthread_mutex_unlock(&lock);
-	free(definition.bytes);
+}
+
+static void register_callbacks(plugin_id id, bool counting)
+{
+	qemu_plugin_register_vcpu_init_cb(id, on_start_of_cpu);
+	if (counting)
+		qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_flush_cb(id, on_flush);
+	qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
+}
+
+static void on_change(plugin_id id, bool counting)
+{
+	pthread_mutex_lock(&lock);
+	windows_gap();
+	pthread_mutex_unlock(&lock);
+	register_callbacks(id, counting);
 }
 
 struct arguments {
 	const char *output;
+	int control;
 	bool code, probe;
 };
 
@@ -184,12 +206,23 @@ static bool parse_switch(const char *value, bool *to)
 	return *to || strcmp(value, "off") == 0;
 }
 
+static bool parse_number(const char *value, int *to)
+{
+	char *end;
+	long number = strtol(value, &end, 10);
+
+	*to = (int)number;
+	return *value && !*end && number >= 0 && number <= INT_MAX;
+}
+
 static bool parse(struct arguments *arguments, const char *argument)
 {
 	if (strncmp(argument, "output=", 7) == 0) {
 		arguments->output = argument + 7;
 		return *arguments->output;
 	}
+	if (strncmp(argument, "control=", 8) == 0)
+		return parse_number(argument + 8, &arguments->control);
 	if (strncmp(argument, "code=", 5) == 0)
 		return parse_switch(argument + 5, &arguments->code);
 	if (strncmp(argument, "probe=", 6) == 0)
@@ -211,10 +244,16 @@ static const char *objection(const struct qemu_info *info)
 	return NULL;
 }
 
+static bool can_sleep(const struct qemu_info *info)
+{
+	return info->system.max_vcpus == 1 && control_possible();
+}
+
 static void answer_probe(const struct qemu_info *info)
 {
-	printf("{\"plugin\": \"kmlbench-windows\", \"format\": 1, \"api\": %d, \"backend\": \"%s\", \"cpus\": %d}\n",
-	       qemu_plugin_version, backend->name, info->system.max_vcpus);
+	printf("{\"plugin\": \"kmlbench-windows\", \"format\": 1, \"api\": %d, \"backend\": \"%s\", \"cpus\": %d, "
+	       "\"control\": %s}\n",
+	       qemu_plugin_version, backend->name, info->system.max_vcpus, can_sleep(info) ? "true" : "false");
 	fflush(stdout);
 	_exit(0);
 }
@@ -227,24 +266,26 @@ static int refuse(const char *message)
 
 EXPORTED int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .control = -1 };
 	const char *objected = objection(info);
 
 	if (objected)
 		return refuse(objected);
 	for (int i = 0; i < argc; i++)
 		if (!parse(&arguments, argv[i]))
-			return refuse("the arguments are output=FILE, code=on|off and probe=on|off");
+			return refuse("the arguments are output=FILE, control=NUMBER, code=on|off and probe=on|off");
 	if (arguments.probe)
 		answer_probe(info);
 	if (!arguments.output)
 		return refuse("output=FILE is missing");
+	if (arguments.control >= 0 && !can_sleep(info))
+		return refuse("control= needs a guest of one CPU, and a QEMU that exports its own functions, as those "
+			      "do that can load modules");
 	with_code = arguments.code;
 	if (!windows_start(backend, (unsigned int)info->system.max_vcpus, arguments.output))
 		return -1;
-	qemu_plugin_register_vcpu_init_cb(id, on_start_of_cpu);
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
-	qemu_plugin_register_flush_cb(id, on_flush);
-	qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
+	if (arguments.control >= 0 && !control_start(id, arguments.control, on_change))
+		return refuse("control= is no descriptor of a socket that keeps messages apart (SOCK_SEQPACKET)");
+	register_callbacks(id, arguments.control < 0);
 	return 0;
 }

@@ -56,10 +56,23 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, execu
 					    void *data);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, accessed *callback, int flags, int access,
 				      void *data);
+void qemu_plugin_reset(plugin_id id, flushed *callback);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+
+/*
+ * QEMU's own functions, no part of the interface and the same in 7.2 and 10. Where QEMU can load modules, as in
+ * Debian, it exports them.
+ */
+union run_on_cpu_data {
+	void *pointer;
+	uint64_t number;
+};
+void *qemu_get_cpu(int index) IF_PRESENT;
+void async_run_on_cpu(void *cpu, void (*function)(void *cpu, union run_on_cpu_data data),
+		      union run_on_cpu_data data) IF_PRESENT;
 
 /* Version 1 only. */
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *cell, uint64_t number)

@@ -422,6 +422,14 @@ void windows_flush(void)
 	blocks_forget();
 }
 
+void windows_gap(void)
+{
+	if (window.open)
+		finish(" sleep");
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		cpus[cpu].task = 0;
+}
+
 void windows_stop(void)
 {
 	if (window.open) {

@@ -23,6 +23,9 @@ void windows_switch(unsigned int cpu, uint64_t task);
 /* QEMU flushed its translation cache. No CPU is running. */
 void windows_flush(void);
 
+/* From now on no block is counted, or none was until now. QEMU has flushed its translation cache. */
+void windows_gap(void);
+
 /* QEMU ends. */
 void windows_stop(void);
 

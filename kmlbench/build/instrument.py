@@ -24,11 +24,15 @@ PROBE_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """A plugin that the QEMU at hand loads. `interface` is the version of QEMU's plugin interface."""
+    """A plugin that the QEMU at hand loads. `interface` is the version of QEMU's plugin interface.
+
+    `on_demand`: it can be told when to count.
+    """
 
     plugin: Path
     format: int
     interface: int
+    on_demand: bool
 
     def __str__(self) -> str:
         return f"kmlbench-windows, format {self.format}, QEMU's plugin interface {self.interface}"
@@ -49,6 +53,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     api: int
+    control: bool
 
 
 def ensure() -> Instrument | Unavailable:
@@ -74,7 +79,7 @@ def probe(plugin: Path) -> Instrument | Unavailable:
         answer = msgspec.json.decode(result.stdout, type=Probe)
     except msgspec.DecodeError as error:
         return Unavailable(reason=f"{plugin} did not answer QEMU's probe: {error}")
-    return Instrument(plugin=plugin, format=answer.format, interface=answer.api)
+    return Instrument(plugin=plugin, format=answer.format, interface=answer.api, on_demand=answer.control)
 
 
 def build_directory() -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,12 +27,14 @@ class Claim:
 class Recording:
     """What the instrument writes about a running guest, and the files that name what it counts.
 
-    `windows` grows; `root` is the file system that the guest was booted from.
+    `windows` grows; `root` is the file system that the guest was booted from. `control` is our end of
+    the conversation about when to count (kmlbench.hosts.counting); None where the instrument always does.
     """
 
     windows: Path
     system_map: Path
     root: Path
+    control: socket.socket | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,7 @@ from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import default_cache
 from kmlbench.build.instrument import Instrument, Unavailable
 from kmlbench.errors import MachineError
-from kmlbench.hosts import kvm, qemu
+from kmlbench.hosts import counting, kvm, qemu
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Recording, Size, by_pair
 from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
 from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
@@ -181,22 +182,32 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
         drawn = (seed + planned.block + TWIN_SEED * planned.twin) % 2**31
         spec = _guest(hosts[planned.kernel], builds, seed=drawn)
-        with _removing(directory / qemu.WINDOWS), qemu.boot(spec, directory=directory) as host:
+        with ExitStack() as stack:
+            stack.enter_context(_removing(directory / qemu.WINDOWS))
+            ours, theirs = (stack.enter_context(end) for end in counting.conversation())
+            if isinstance(builds.instrument, Instrument) and builds.instrument.on_demand:
+                spec = replace(spec, control=theirs.fileno())
+            host = stack.enter_context(qemu.boot(spec, directory=directory))
+            theirs.close()
             yield Booted(
                 host=host,
                 facts=facts[planned.kernel],
                 image=spec.image.key,
-                recording=_recording(spec, directory),
+                recording=_recording(spec, directory, ours),
             )
 
     return boot
 
 
-def _recording(spec: qemu.GuestSpec, directory: Path) -> Recording | None:
+def _recording(spec: qemu.GuestSpec, directory: Path, control: socket.socket) -> Recording | None:
     if spec.instrument is None:
         return None
-    system_map = spec.kernel.image.with_name("System.map")
-    return Recording(windows=directory / qemu.WINDOWS, system_map=system_map, root=spec.image.root)
+    return Recording(
+        windows=directory / qemu.WINDOWS,
+        system_map=spec.kernel.image.with_name("System.map"),
+        root=spec.image.root,
+        control=None if spec.control is None else control,
+    )
 
 
 @contextmanager

@@ -38,7 +38,8 @@ class GuestSpec:
     """A guest to start. `memory_mb` is in MiB; `seed` feeds QEMU's random numbers.
 
     `command_line` is added to the kernel's. Clock.INSTRUCTIONS needs Acceleration.TCG and one CPU, and so
-    does `instrument`, the plugin that counts instructions; it writes to the file WINDOWS of the boot.
+    does `instrument`, the plugin that counts instructions; it writes to the file WINDOWS of the boot. With
+    `control`, the descriptor of a socket, it counts only while asked to (kmlbench.hosts.counting).
     """
 
     name: str
@@ -52,6 +53,7 @@ class GuestSpec:
     seed: int
     command_line: str = ""
     instrument: Path | None = None
+    control: int | None = None
 
     def __post_init__(self) -> None:
         counting = self.clock is Clock.INSTRUCTIONS or self.instrument is not None
@@ -78,7 +80,7 @@ def qemu_argv(spec: GuestSpec, *, port: int, console: str, windows: Path = Path(
         *("-netdev", f"user,id=net0,ipv6=off,hostfwd=tcp:{ADDRESS}:{port}-:22"),
         *("-device", "virtio-net-pci,netdev=net0,romfile="),
         *("-chardev", console, "-serial", "chardev:console"),
-        *_plugin(spec.instrument, windows),
+        *_plugin(spec, windows),
     )
 
 
@@ -95,8 +97,11 @@ def _clock(clock: Clock) -> tuple[str, ...]:
     return ("-rtc", "base=utc,clock=host")
 
 
-def _plugin(plugin: Path | None, windows: Path) -> tuple[str, ...]:
-    return () if plugin is None else ("-plugin", f"{_comma(plugin)},output={_comma(windows)}")
+def _plugin(spec: GuestSpec, windows: Path) -> tuple[str, ...]:
+    if spec.instrument is None:
+        return ()
+    control = "" if spec.control is None else f",control={spec.control}"
+    return ("-plugin", f"{_comma(spec.instrument)},output={_comma(windows)}{control}")
 
 
 def _comma(path: Path) -> str:
@@ -133,7 +138,8 @@ def power_on(spec: GuestSpec, *, directory: Path, argv_prefix: tuple[str, ...] =
         (directory / "qemu.txt").write_text(shlex.join(arguments) + "\n")
         return (*argv_prefix, *arguments)
 
-    return start_qemu(spec.name, argv, directory=directory)
+    inherited = () if spec.control is None else (spec.control,)
+    return start_qemu(spec.name, argv, directory=directory, inherited=inherited)
 
 
 @contextmanager

@@ -157,14 +157,21 @@ def tied_to_parent() -> tuple[str, ...]:
     return (require("setpriv"), "--pdeathsig", "KILL", "--", *guard)
 
 
-def start_qemu(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
+def start_qemu(
+    name: str,
+    argv: Callable[[int, str], tuple[str, ...]],
+    *,
+    directory: Path,
+    inherited: tuple[int, ...] = (),
+) -> Machine:
     """Start a machine on a free port of the loopback interface.
 
-    `argv(port, chardev)` makes the arguments. Only QEMU itself can bind the port, so if it is taken
-    meanwhile, another port is tried. Raises HostError with QEMU's output if it does not start.
+    `argv(port, chardev)` makes the arguments; QEMU gets the descriptors `inherited`, too. Only QEMU itself
+    can bind the port, so if it is taken meanwhile, another port is tried. Raises HostError with QEMU's
+    output if it does not start.
     """
     for _ in range(PORT_TRIES):
-        machine = _launch(name, argv, directory=directory)
+        machine = _launch(name, argv, directory, inherited)
         if _is_listening(machine):
             return machine
         machine.stop()
@@ -173,7 +180,9 @@ def start_qemu(name: str, argv: Callable[[int, str], tuple[str, ...]], *, direct
     raise machine.failure("no free port on the loopback interface")
 
 
-def _launch(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory: Path) -> Machine:
+def _launch(
+    name: str, argv: Callable[[int, str], tuple[str, ...]], directory: Path, inherited: tuple[int, ...]
+) -> Machine:
     port = _free_port()
     log, errors = directory / "console.log", directory / "qemu.stderr"
     log.unlink(missing_ok=True)
@@ -186,7 +195,7 @@ def _launch(name: str, argv: Callable[[int, str], tuple[str, ...]], *, directory
             stdin=subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs.fileno(), *inherited),
             start_new_session=True,
         )
     return Machine(name=name, port=port, process=process, console=ours, log=log, errors=errors)

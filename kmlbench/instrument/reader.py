@@ -13,7 +13,7 @@ from kmlbench.instrument.recording import Block, FormatError, Recording, Window
 
 FORMAT = "kmlbench-windows 1"
 
-CAUSES = frozenset({"mark", "next", "exit"})
+CAUSES = frozenset({"mark", "next", "exit", "sleep"})
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import msgspec
 from kmlbench import process
 from kmlbench.errors import HostError, TrialError
 from kmlbench.hosts.base import Recording, require_success
+from kmlbench.hosts.counting import counted
 from kmlbench.instrument.recording import FormatError
 from kmlbench.instrument.symbols import elf_symbols, functions_text
 from kmlbench.model import Host, Kernel
@@ -51,6 +52,11 @@ class BootRecording:
     def length(self) -> int:
         """How many bytes there are so far."""
         return self.recording.windows.stat().st_size
+
+    def counted(self) -> AbstractContextManager[None]:
+        """The guest's instructions are counted within the block, or always. Raises HostError."""
+        control = self.recording.control
+        return nullcontext() if control is None else counted(control)
 
     def keep(self, raw: Path, *, since: int) -> None:
         """Store the section that began after `since`, with what names its addresses, in a trial's directory.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,7 +167,9 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
         return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
     before = bench.recording.length() if bench.recording else 0
     with _forgetting(bench.host):
-        result = _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))
+        with bench.recording.counted() if bench.recording else nullcontext():
+            result = bench.host.run(argv, timeout_s=timeout_s)
+        _stored(bench, trial, index, step, result)
         if bench.recording:
             bench.recording.keep(bench.directory.raw(trial), since=before)
         return result

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -106,10 +108,35 @@ def test_the_guests_of_a_block_differ_in_the_kernel_alone(
     assert {spec.kernel.kernel for spec in booted[:2]} == set(Kernel)
 
 
+def test_an_instrument_that_can_be_told_when_to_count_has_a_conversation(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plugin = Instrument(plugin=tmp_path / "plugin.so", format=1, interface=1, on_demand=True)
+
+    @contextmanager
+    def boot(spec: qemu.GuestSpec, *, directory: Path) -> Iterator[FakeHost]:
+        argv = qemu.qemu_argv(spec, port=1, console="c", windows=directory / qemu.WINDOWS)
+        assert argv[-1].endswith(f"/windows,control={spec.control}")
+        assert spec.control is not None
+        with socket.socket(fileno=os.dup(spec.control)) as qemus:
+            qemus.send(b"counting")
+        yield FakeHost()
+
+    monkeypatch.setattr(qemu, "boot", boot)
+    (planned, *_) = schedule.boots(schedule.make_schedule(CELLS, WORKLOADS, blocks=1, seed=9), WORKLOADS)
+    machines = kind_qemu.guests(hosts(), replace(builds, instrument=plugin), seed=9)
+    with machines(planned, tmp_path) as opened:
+        assert opened.recording is not None
+        assert opened.recording.control is not None
+        assert opened.recording.control.recv(100) == b"counting"
+        # QEMU's end is QEMU's alone, so that its end is seen.
+        assert opened.recording.control.recv(100) == b""
+
+
 def test_the_instrument_is_a_fact_and_its_file_is_the_trials(
     builds: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    plugin = Instrument(plugin=tmp_path / "kmlbench,windows.so", format=1, interface=4)
+    plugin = Instrument(plugin=tmp_path / "kmlbench,windows.so", format=1, interface=4, on_demand=False)
 
     @contextmanager
     def boot(spec: qemu.GuestSpec, *, directory: Path) -> Iterator[FakeHost]:

@@ -150,6 +150,7 @@ def test_probe(qemu: str) -> None:
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["plugin"], answer["format"]) == (0, "kmlbench-windows", 1)
     assert (answer["api"], answer["backend"]) in {(1, "cells"), (4, "scoreboards")}
+    assert answer["control"] is True
 
 
 @pytest.mark.parametrize("qemu", QEMUS)
@@ -161,6 +162,11 @@ def test_probe(qemu: str) -> None:
         ("output=/nonexistent/file", "cannot write /nonexistent/file"),
         ("output=/dev/null,code=perhaps", "the arguments are"),
         ("output=/dev/null,size=3", "the arguments are"),
+        ("output=/dev/null,control=", "the arguments are"),
+        ("output=/dev/null,control=3x", "the arguments are"),
+        ("output=/dev/null,control=-1", "the arguments are"),
+        ("output=/dev/null,control=2", "control= is no descriptor of a socket"),
+        ("output=/dev/null,control=999", "control= is no descriptor of a socket"),
     ],
 )
 def test_bad_arguments_are_refused(qemu: str, plugin: str, message: str) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pytest
 from support.fake_host import Exchange, FakeHost
+from support.instrument import played_plugin
 from support.paths import DATA
 
 from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
+from kmlbench.hosts.base import Recording
 from kmlbench.model import Kernel, PlannedCampaign, Prefix, Server, Trial, Variant
 from kmlbench.results import writer
+from kmlbench.results.reader import RAW
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import trial as trials
+from kmlbench.run.recording import BootRecording
 from kmlbench.run.trial import Bench
 from kmlbench.servers.server import ServerHandle
 from kmlbench.verify.rederive import Rederived, rederive
@@ -119,6 +124,29 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
     steps = {"00-prepare", "01-run", "02-privilege"}
     assert {path.name for path in raw.iterdir()} == {"commands.json", "measure.json", *steps}
     assert (raw / "01-run" / "stdout").read_text() == OUTPUT
+
+
+def test_only_the_measured_step_is_counted(directory: CampaignDirectory, tmp_path: Path) -> None:
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE)
+    host = on.host
+    assert isinstance(host, FakeHost)
+    windows = tmp_path / "windows"
+    windows.write_text("kmlbench-windows 1\nqemu 1 1\ncostly syscall\nsection 0\n")
+    symbols = b"ffffffff81000000 T _text\nffffffff82000000 T _end\n"
+    (directory.path / RAW).mkdir()
+    (directory.path / RAW / "kernel-kml.gz").write_bytes(gzip.compress(symbols))
+    heard = []
+
+    def hear(word: str) -> None:
+        heard.append((word, host.script[0]))
+        if word == "count":
+            windows.write_text(windows.read_text() + "section 0\n")
+
+    with played_plugin({"count": "counting", "sleep": "asleep"}, hear) as control:
+        files = Recording(windows=windows, system_map=tmp_path / "m", root=tmp_path / "r", control=control)
+        recording = BootRecording(recording=files, text="ffffffff81000000", functions="kernel-kml.gz")
+        trials.perform(replace(on, recording=recording), TRIAL, ADAPTER, SETTING)
+    assert heard == [("count", measured()), ("sleep", FORGET)]
 
 
 def test_the_raw_output_says_the_same_again(directory: CampaignDirectory) -> None:

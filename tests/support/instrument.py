@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Running the test guest of the instrument; QEMU names the emulators to try, one or several."""
+"""Running the test guest of the instrument, or playing the plugin.
+
+The variable QEMU names the emulators to try, one or several.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from kmlbench.hosts.counting import conversation
 
 # Where what was built for the tests is.
 BUILT = "KMLBENCH_INSTRUMENT"
@@ -32,3 +41,26 @@ def argv(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> list[s
 def run(qemu: str, plugin: str, *more: str, accelerator: str = "tcg") -> subprocess.CompletedProcess[str]:
     command = argv(qemu, plugin, *more, accelerator=accelerator)
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+@contextmanager
+def played_plugin(
+    answers: Mapping[str, str], hear: Callable[[str], object] = lambda _: None
+) -> Iterator[socket.socket]:
+    """Our end of a conversation; at the other each word is heard, and then answered if it has an answer."""
+    ours, theirs = conversation()
+
+    def listen() -> None:
+        while word := theirs.recv(100).decode():
+            hear(word)
+            if word in answers:
+                theirs.send(answers[word].encode())
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        thread.join()
+        theirs.close()
