@@ -25,13 +25,13 @@ def counted(control: socket.socket, *, deadline_s: float = DEADLINE_S) -> Iterat
     """The guest's instructions are counted within the block only.
 
     Raises HostError if the plugin does not answer in time, or answers that it cannot. An error of the block
-    goes before one at its end.
+    goes before one at its end; an interrupt does not wait for an answer, since the guest ends with it.
     """
     control.settimeout(deadline_s)
     _ask(control, "count", "counting")
     try:
         yield
-    except BaseException:
+    except Exception:
         with suppress(HostError):
             _ask(control, "sleep", "asleep")
         raise

@@ -72,3 +72,14 @@ def test_counting_ends_with_a_failed_step_whose_error_goes_first() -> None:
     ):
         raise TrialError("its own", stage="run")
     assert heard == ["count", "sleep"]
+
+
+def test_an_interrupt_asks_for_nothing() -> None:
+    heard: list[str] = []
+    with (
+        played_plugin(GOOD, heard.append) as control,
+        pytest.raises(KeyboardInterrupt),
+        counted(control),
+    ):
+        raise KeyboardInterrupt
+    assert heard == ["count"]
