@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.guests import PROCESSOR
 
 from kmlbench import process
 from kmlbench.build import image, kernel
@@ -84,7 +85,7 @@ def specification(built: KernelArtifact, root: ImageArtifact) -> GuestSpec:
         image=root,
         memory_mb=2048,
         cpus=1,
-        cpu_model="max",
+        cpu_model=PROCESSOR,
         clock=Clock.TIME,
         acceleration=Acceleration.TCG,
         seed=1,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.controllers import controller, guests, read_until
+from support.guests import PROCESSOR
 from support.paths import REPOSITORY
 
 import kmlbench
@@ -23,7 +24,13 @@ from kmlbench.model import Boot, ByteStream, CommandResult, Host, Kernel, Server
 from kmlbench.results import facts, reader
 from kmlbench.run import trial
 
-WORKLOADS = "getpid,oltp_point_select"
+HOSTS = f"""
+hosts:
+  stock: {{kind: qemu, kernel: stock, memory_mb: 2048, cpus: 1, cpu_model: "{PROCESSOR}", clock: time}}
+  kml: {{kind: qemu, kernel: kml, memory_mb: 2048, cpus: 1, cpu_model: "{PROCESSOR}", clock: time}}
+campaign: {{stock: stock, kml: kml, workloads: [getpid, oltp_point_select], blocks: 1, scale: 0.1, seed: 11,
+  server: mysql}}
+"""
 OPTIONS = ("--hosts", str(REPOSITORY / "hosts.yaml"), "--blocks", "1", "--seed", "11", "--scale", "0.1")
 END_S = 60.0
 # The server dies while its client is at work.
@@ -79,8 +86,10 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
         return sabotaged(guests_of(hosts, builds, seed=seed))
 
     monkeypatch.setattr(kind_qemu, "guests", with_saboteur)
-    chosen = ("--results", str(tmp_path), "--workloads", WORKLOADS, "--server", server)
-    assert run_benchmark([*OPTIONS, *chosen]) == 5
+    hosts = tmp_path / "hosts.yaml"
+    hosts.write_text(HOSTS)
+    chosen = ["--hosts", str(hosts), "--results", str(tmp_path), "--server", server]
+    assert run_benchmark(chosen) == 5
     written = Path(capsys.readouterr().out.splitlines()[-1])
     stored = reader.read_campaign(tmp_path / "latest")
     assert written == stored.directory / "report.html"

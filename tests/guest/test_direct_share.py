@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from support.databases import emptied, samples
 from support.guest_programs import check
 
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import Prefix, Server
+from kmlbench.model import Prefix, Process, Server, Setting
+from kmlbench.run.trial import MEASURE
 from kmlbench.servers import dataset
 from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle
+from kmlbench.workloads import probe
 from kmlbench.workloads.registry import ADAPTERS
 
 pytestmark = pytest.mark.guest
@@ -32,6 +35,7 @@ MIXES = {
 BULK = "/usr/share/sysbench/bulk_insert.lua"
 WARM_LOOKS, LOOKS, INTERVAL_S = 3, 6, 0.4
 LONGEST_S = 120
+SEED = 20051
 
 PYTHON = """
 import os, re, socket, subprocess, sys, threading
@@ -160,3 +164,42 @@ def test_python(kml_guest: SshHost) -> None:
     direct, trap = (int(word) for word in check(kml_guest, "/trusted/bin/python3", "-c", PYTHON).split())
     assert direct > 0
     assert nearly_all_direct(direct, trap, 0.99), (direct, trap)
+
+
+def test_the_calls_of_syscalls_become_direct(kml_guest: SshHost) -> None:
+    """Each loop through libc, the paths that can be cancelled among them: a few SYSCALLs, then jumps."""
+    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=SEED, scale=0.1)
+    report = "/run/test-syscalls.json"
+    (step,) = ADAPTERS["syscalls"].steps(setting)
+    check(kml_guest, MEASURE, "--report", report, "--", *step.argv)
+    client = probe.parse_report(check(kml_guest, "cat", report)).client
+    direct, trapped = (client.counted(f"KernelModeCalls{kind}") for kind in ("Direct", "Trap"))
+    # Ten calls a round and send_recv's second; clock_gettime by the vDSO is none.
+    assert direct >= 10 * 1000 * 7
+    assert trapped < 200
+
+
+def test_the_second_client_is_in_kernel_mode_below_trusted(kml_guest: SshHost, server: ServerHandle) -> None:
+    emptied(kml_guest, server)
+    prepare, measured = ADAPTERS["oltp_read_write_pymysql"].steps(server.setting(seed=SEED, scale=0.02))
+    check(kml_guest, *prepare.argv)
+    report = "/run/test-second-client.json"
+    check(kml_guest, MEASURE, "--report", report, "--server", str(server.pid), "--", *measured.argv)
+    result = probe.parse_report(check(kml_guest, "cat", report))
+    assert result.client.kernel_mode is True
+    assert result.executable == "/trusted/bin/python3"
+    assert {Process.CLIENT, Process.SERVER} <= {each.process for each in probe.resources(result)}
+
+
+def test_calls_are_counted_by_name_and_the_server_is_let_go(kml_guest: SshHost, server: ServerHandle) -> None:
+    """Each query is a send and a receive of the client's; direct calls are counted like others."""
+    emptied(kml_guest, server)
+    counted = samples(kml_guest, "calls_oltp_point_select", server.setting(seed=SEED, scale=0.05))
+    tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{server.pid}/task/*/status")
+    assert set(tracers.split()) == {"TracerPid:", "0"}
+    result = {(sample.process, sample.metric): sample.value for sample in counted}
+    queries = result[Process.CLIENT, "queries"]
+    assert queries == 300
+    for process in (Process.CLIENT, Process.SERVER):
+        assert queries <= result[process, "calls_sendto"] < 1.2 * queries
+        assert queries <= result[process, "calls_recvfrom"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.guests import PROCESSOR
 
 import kmlbench
 from kmlbench.analysis import frames
@@ -45,7 +46,7 @@ def campaign(
         for trial in make_schedule((KML_USR, KML_TRUSTED), SERVED, blocks=1, seed=3)
         if not SERVED[trial.workload] or trial.variant == KML_TRUSTED
     )
-    host = QemuHostSpec(name="kml", kernel=Kernel.KML, memory_mb=2048, cpus=1, cpu_model="max")
+    host = QemuHostSpec(name="kml", kernel=Kernel.KML, memory_mb=2048, cpus=1, cpu_model=PROCESSOR)
     builds = Builds(
         kernels={Kernel.KML: kml_kernel},
         image=mysql_image,

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from support.guest_programs import check, run
+from support.databases import client_argv, emptied, samples, sql
+from support.guest_programs import check
 
 from kmlbench.build.artifacts import ImageArtifact
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult, Prefix, Process, Sample, Server, Setting
-from kmlbench.run.trial import MEASURE
+from kmlbench.model import Prefix, Server
 from kmlbench.servers import dataset
 from kmlbench.servers import server as mysql
-from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
-from kmlbench.workloads import probe, wisconsin_data
+from kmlbench.workloads import wisconsin_data
 from kmlbench.workloads.oltp import mixes
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -28,6 +27,13 @@ PACED_EVENTS = 40
 # The database in which the loaded tables are kept.
 COPY = "loaded"
 SEED = 20051
+# Their statements are those of read_write.
+HALVES = ("read_only", "write_only")
+# MariaDB with each client and with each form of the benchmark, MySQL with all pairs of them.
+WISCONSIN = {
+    Server.MYSQL: ("wisconsin", "wisconsin32", "wisconsin_pymysql", "wisconsin32_pymysql"),
+    Server.MARIADB: ("wisconsin", "wisconsin32_pymysql"),
+}
 # A pass after the first finds what that left: seen once with each client and each form of the benchmark.
 SECOND_PASS = ("wisconsin", "wisconsin32_pymysql")
 # What says nothing of a mix: the client's own set-up, and the test's switch.
@@ -50,37 +56,9 @@ def stock_mysql(stock_guest: SshHost) -> Iterator[ServerHandle]:
 
 
 @pytest.fixture(scope="module")
-def kml_mysql(kml_guest: SshHost) -> Iterator[ServerHandle]:
-    with mysql.running_server(kml_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
-        yield handle
-
-
-@pytest.fixture(scope="module")
 def prepared() -> list[int | None]:
     """The rows of the table that is there: sysbench's own scripts make the same one, but for bulk_insert."""
     return []
-
-
-def client_argv(handle: ServerHandle, server: Server, statement: str, *options: str) -> tuple[str, ...]:
-    return (
-        *(f"/usr/{PROGRAMS[server].client}", f"--defaults-file={handle.password_file}"),
-        *(f"--socket={handle.socket}", f"--user={handle.user}", *options, f"--execute={statement}"),
-    )
-
-
-def sql(guest: SshHost, handle: ServerHandle, server: Server, statement: str, *options: str) -> str:
-    return check(guest, *client_argv(handle, server, statement, *options))
-
-
-def emptied(guest: SshHost, handle: ServerHandle, server: Server = Server.MYSQL) -> None:
-    sql(guest, handle, server, f"DROP DATABASE {handle.database}; CREATE DATABASE {handle.database}")
-
-
-def samples(guest: SshHost, workload: str, setting: Setting) -> tuple[Sample, ...]:
-    results: list[CommandResult] = [run(guest, *step.argv) for step in ADAPTERS[workload].steps(setting)]
-    for result in results:
-        assert result.returncode == 0, (result.argv, result.stdout[-500:], result.stderr[-500:])
-    return ADAPTERS[workload].samples(results)
 
 
 def logged(guest: SshHost, handle: ServerHandle, *commands: Sequence[str]) -> list[str]:
@@ -99,7 +77,9 @@ def logged(guest: SshHost, handle: ServerHandle, *commands: Sequence[str]) -> li
     return [statement for statement in statements if not statement.startswith(SETTING_UP)]
 
 
-@pytest.mark.parametrize("mix", mixes())
+@pytest.mark.parametrize(
+    "mix", [pytest.param(mix, marks=pytest.mark.soak) if mix in HALVES else mix for mix in mixes()]
+)
 def test_both_clients_send_the_same_statements(
     stock_guest: SshHost, stock_mysql: ServerHandle, prepared: list[int | None], mix: str
 ) -> None:
@@ -144,11 +124,12 @@ def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> 
 
 def judge(guest: SshHost, handle: ServerHandle, server: Server) -> None:
     """The adapters judge every statement's rows, and the end, by the golden figures."""
+    assert set(WISCONSIN[Server.MYSQL]) == {name for name in ADAPTERS if name.startswith("wisconsin")}
     emptied(guest, handle, server)
     dataset.load_tables("wisconsin", guest, handle)
     require_rows(guest, handle, server)
     copy_tables(guest, handle, server, handle.database, COPY)
-    for workload in (name for name in ADAPTERS if name.startswith("wisconsin")):
+    for workload in WISCONSIN[server]:
         copy_tables(guest, handle, server, COPY, handle.database)
         loops = 2 if server is Server.MYSQL and workload in SECOND_PASS else 1
         asked = replace(handle.setting(seed=SEED, scale=1.0), loops=loops)
@@ -179,46 +160,3 @@ def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost, stock_mysql:
 def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost) -> None:
     with mysql.running_server(mariadb_guest, Prefix.TRUSTED, Server.MARIADB) as handle:
         judge(mariadb_guest, handle, Server.MARIADB)
-
-
-def test_the_calls_of_syscalls_become_direct(kml_guest: SshHost) -> None:
-    """Each loop through libc, the paths that can be cancelled among them: a few SYSCALLs, then jumps."""
-    setting = Setting(prefix=Prefix.TRUSTED, socket="", user="", password_file="", seed=SEED, scale=0.1)
-    report = "/run/test-syscalls.json"
-    (step,) = ADAPTERS["syscalls"].steps(setting)
-    check(kml_guest, MEASURE, "--report", report, "--", *step.argv)
-    client = probe.parse_report(check(kml_guest, "cat", report)).client
-    direct, trapped = (client.counted(f"KernelModeCalls{kind}") for kind in ("Direct", "Trap"))
-    # Ten calls a round and send_recv's second; clock_gettime by the vDSO is none.
-    assert direct >= 10 * 1000 * 7
-    assert trapped < 200
-
-
-def test_the_second_client_is_in_kernel_mode_below_trusted(
-    kml_guest: SshHost, kml_mysql: ServerHandle
-) -> None:
-    emptied(kml_guest, kml_mysql)
-    prepare, measured = ADAPTERS["oltp_read_write_pymysql"].steps(kml_mysql.setting(seed=SEED, scale=0.02))
-    check(kml_guest, *prepare.argv)
-    report = "/run/test-second-client.json"
-    check(kml_guest, MEASURE, "--report", report, "--server", str(kml_mysql.pid), "--", *measured.argv)
-    result = probe.parse_report(check(kml_guest, "cat", report))
-    assert result.client.kernel_mode is True
-    assert result.executable == "/trusted/bin/python3"
-    assert {Process.CLIENT, Process.SERVER} <= {each.process for each in probe.resources(result)}
-
-
-def test_calls_are_counted_by_name_and_the_server_is_let_go(
-    kml_guest: SshHost, kml_mysql: ServerHandle
-) -> None:
-    """Each query is a send and a receive of the client's; direct calls are counted like others."""
-    emptied(kml_guest, kml_mysql)
-    counted = samples(kml_guest, "calls_oltp_point_select", kml_mysql.setting(seed=SEED, scale=0.05))
-    tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{kml_mysql.pid}/task/*/status")
-    assert set(tracers.split()) == {"TracerPid:", "0"}
-    result = {(sample.process, sample.metric): sample.value for sample in counted}
-    queries = result[Process.CLIENT, "queries"]
-    assert queries == 300
-    for process in (Process.CLIENT, Process.SERVER):
-        assert queries <= result[process, "calls_sendto"] < 1.2 * queries
-        assert queries <= result[process, "calls_recvfrom"]

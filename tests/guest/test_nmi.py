@@ -62,7 +62,7 @@ def nmis(guest: SshHost) -> int:
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-@pytest.mark.parametrize("kernel", ["stock", "kml"])
+@pytest.mark.parametrize("kernel", ["kml", pytest.param("stock", marks=pytest.mark.soak)])
 def test_programs_and_kernel_survive_a_storm_of_nmis(
     kernel: str, rounds: int, request: pytest.FixtureRequest, kernel_programs: Path, tmp_path: Path
 ) -> None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.guests import PROCESSOR
 
 import kmlbench
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.results import facts, reader
 
-GUEST = "  {0}{1}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: max, clock: time}}\n"
+GUEST = '  {0}{1}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: "{2}", clock: time}}\n'
 # A server and its data, which lie in memory, do not fit into 512 MiB.
 CAMPAIGN = (
     "campaign: {stock: [stock1, stock2], kml: [kml1, kml2], server: mysql, workloads: [getpid], "
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.guest
 
 def test_two_pairs_of_guests_run_one_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hosts = tmp_path / "hosts.yaml"
-    guests = "".join(GUEST.format(kernel, pair) for kernel in ("stock", "kml") for pair in (1, 2))
+    guests = "".join(GUEST.format(kernel, pair, PROCESSOR) for kernel in ("stock", "kml") for pair in (1, 2))
     hosts.write_text(f"hosts:\n{guests}{CAMPAIGN}")
 
     assert run_benchmark(["--hosts", str(hosts), "--results", str(tmp_path / "results")]) == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.controllers import controller, guests, read_until
+from support.guests import PROCESSOR
 
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.hosts import kind_qemu
@@ -23,7 +24,7 @@ from kmlbench.model import Boot, CommandResult, Host, Kernel
 from kmlbench.results import reader
 from kmlbench.run import trial
 
-GUEST = "  {0}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: max, clock: time}}\n"
+GUEST = '  {0}: {{kind: qemu, kernel: {0}, memory_mb: 512, cpus: 1, cpu_model: "{1}", clock: time}}\n'
 CAMPAIGN = (
     "campaign: {stock: stock, kml: kml, server: mysql, workloads: [getpid], blocks: 1, scale: 0.1, seed: 5, "
     "instrument: false}\n"
@@ -37,7 +38,7 @@ def test_a_campaign_survives_its_controller_its_guest_and_its_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hosts = tmp_path / "hosts.yaml"
-    hosts.write_text("hosts:\n" + "".join(GUEST.format(kernel) for kernel in Kernel) + CAMPAIGN)
+    hosts.write_text("hosts:\n" + "".join(GUEST.format(kernel, PROCESSOR) for kernel in Kernel) + CAMPAIGN)
     results = tmp_path / "results"
 
     with controller("--hosts", str(hosts), "--results", str(results)) as (child, output):
