@@ -100,7 +100,8 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     assert "failed: run" in page
     assert stored.campaign.platform in page
     timing = json.loads((stored.directory / "timing.json").read_text())
-    assert timing["controller_s"] < 0.05 * timing["total_s"]
+    # A tenth of a whole campaign's work: reading what was counted is the larger part of it.
+    assert timing["controller_s"] < 0.1 * timing["total_s"]
 
 
 def _require_the_hole(stored: reader.StoredCampaign) -> None:
