@@ -11,7 +11,7 @@ from kmlbench.workloads.base import Adapter, Metric, Section
 from kmlbench.workloads.getpid import Getpid
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import Oltp, mixes
-from kmlbench.workloads.syscall_counts import Calls
+from kmlbench.workloads.syscall_counts import COUNTING, Calls
 from kmlbench.workloads.syscalls import Syscalls
 from kmlbench.workloads.wisconsin import Wisconsin
 from kmlbench.workloads.wisconsin_data import Form
@@ -47,13 +47,13 @@ _ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
 
 
 def programs(workloads: Iterable[str]) -> tuple[str, ...]:
-    """What these workloads measure, as paths below a prefix: the same bytes must lie below each."""
+    """What these workloads measure or count, as paths below a prefix: the same bytes must lie below each."""
     return tuple(
         sorted(
             {
                 step.argv[0].removeprefix(Prefix.USR.path(""))
                 for name in workloads
-                for step in ADAPTERS[name].steps(_ANY)
+                for step in ADAPTERS[name.removeprefix(COUNTING)].steps(_ANY)
                 if step.measured
             }
         )

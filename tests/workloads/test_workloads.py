@@ -400,3 +400,10 @@ def test_every_execution_of_a_statement_is_a_window() -> None:
 
 def played(step: Step) -> CommandResult:
     return CommandResult(argv=step.argv, returncode=0, stdout="", stderr="", elapsed_s=0)
+
+
+def test_a_workload_that_counts_calls_has_the_program_whose_calls_it_counts() -> None:
+    counting = [name for name in ADAPTERS if is_counting(name)]
+    assert counting
+    for name in counting:
+        assert programs([name]) == programs([name.removeprefix("calls_")]) != ()
