@@ -10,6 +10,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 PROMPT = b"@ready@ "
@@ -66,76 +67,83 @@ class Shell:
         raise TimeoutError(f"{name} did not reach the foreground")
 
 
-def cases(sleep: str, cat: str) -> list[tuple[str, Callable[[Shell], None]]]:
-    def expect(pattern: str, said: str) -> None:
-        if not re.search(pattern, said):
-            raise AssertionError(f"no {pattern!r} in {said!r}")
+def expect(pattern: str, answer: str) -> None:
+    if not re.search(pattern, answer):
+        raise AssertionError(f"no {pattern!r} in {answer!r}")
 
-    def background(shell: Shell) -> None:
-        expect(r"\[1\] \d+", shell.order(f"{sleep} 300 & first=$!"))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """What is asked of a shell, in order: each case finds the jobs that those before it left."""
+
+    sleep: str
+    cat: str
+
+    def in_order(self) -> list[tuple[str, Callable[[Shell], None]]]:
+        """The cases and their names."""
+        cases = (
+            *(
+                self.background,
+                self.stop_and_continue,
+                self.suspend_foreground,
+                self.foreground_and_interrupt,
+            ),
+            *(self.kill_and_wait, self.pipeline, self.reads_in_the_background, self.traps, self.ends),
+        )
+        return [(case.__name__.replace("_", " "), case) for case in cases]
+
+    def background(self, shell: Shell) -> None:
+        expect(r"\[1\] \d+", shell.order(f"{self.sleep} 300 & first=$!"))
         expect(r"\[1\]\+ +Running +.*sleep 300 &", shell.order("jobs"))
 
-    def stop_and_continue(shell: Shell) -> None:
+    def stop_and_continue(self, shell: Shell) -> None:
         expect("", shell.order("kill -STOP %1; sleep 0.2"))
         expect(r"\[1\]\+ +Stopped", shell.order("jobs"))
         expect(r"\[1\]\+ .*sleep 300", shell.order("bg %1"))
         expect(r"Running", shell.order("jobs"))
 
-    def suspend_foreground(shell: Shell) -> None:
-        expect(r"\[2\]\+ +Stopped", shell.interrupt(f"{sleep} 301", SUSPEND, "sleep"))
+    def suspend_foreground(self, shell: Shell) -> None:
+        expect(r"\[2\]\+ +Stopped", shell.interrupt(f"{self.sleep} 301", SUSPEND, "sleep"))
         expect(r"148", shell.order("echo $?"))
         expect(r"(?s)\[1\]- +Running.*\[2\]\+ +Stopped", shell.order("jobs"))
 
-    def foreground_and_interrupt(shell: Shell) -> None:
+    def foreground_and_interrupt(self, shell: Shell) -> None:
         shell.interrupt("fg %2", INTERRUPT, "sleep")
         expect(r"130", shell.order("echo $?"))
 
-    def kill_and_wait(shell: Shell) -> None:
+    def kill_and_wait(self, shell: Shell) -> None:
         expect(r"status=143", shell.order("kill %1; wait $first; echo status=$?"))
         expect(r"^\s*none", shell.order("jobs; echo none"))
 
-    def pipeline(shell: Shell) -> None:
-        expect(r"Stopped", shell.interrupt(f"{sleep} 302 | {cat}", SUSPEND, "sleep"))
+    def pipeline(self, shell: Shell) -> None:
+        expect(r"Stopped", shell.interrupt(f"{self.sleep} 302 | {self.cat}", SUSPEND, "sleep"))
         expect(r"302 \| ", shell.order("jobs"))
         shell.interrupt("fg", INTERRUPT, "sleep")
         expect(r"130", shell.order("echo $?"))
 
-    def reads_in_the_background(shell: Shell) -> None:
-        said = shell.order(f"{cat} & sleep 0.5; jobs")
-        if "Stopped" not in said:
-            said += shell.order("sleep 1; jobs")
-        expect(r"Stopped", said)
+    def reads_in_the_background(self, shell: Shell) -> None:
+        answer = shell.order(f"{self.cat} & sleep 0.5; jobs")
+        if "Stopped" not in answer:
+            answer += shell.order("sleep 1; jobs")
+        expect(r"Stopped", answer)
         shell.order("kill %%; kill -CONT %%; wait; jobs")
 
-    def traps(shell: Shell) -> None:
+    def traps(self, shell: Shell) -> None:
         shell.order("trap 'echo trapped' USR1")
         expect("trapped", shell.order("kill -USR1 $$"))
-        expect("trapped", shell.order(f"(sleep 0.5; kill -USR1 $$) & {sleep} 1.5; wait"))
+        expect("trapped", shell.order(f"(sleep 0.5; kill -USR1 $$) & {self.sleep} 1.5; wait"))
 
-    def ends(shell: Shell) -> None:
+    def ends(self, shell: Shell) -> None:
         shell.send(END)
         _, status = os.waitpid(shell.child, 0)
         if status:
             raise AssertionError(f"wait status {status:#x}")
 
-    names = (
-        background,
-        stop_and_continue,
-        suspend_foreground,
-        foreground_and_interrupt,
-        kill_and_wait,
-        pipeline,
-        reads_in_the_background,
-        traps,
-        ends,
-    )
-    return [(case.__name__.replace("_", " "), case) for case in names]
-
 
 def main() -> int:
     bash, sleep, cat = sys.argv[1:]
     shell = Shell(bash)
-    todo = cases(sleep, cat)
+    todo = Cases(sleep=sleep, cat=cat).in_order()
     print(f"1..{len(todo)}")
     failed = False
     for number, (name, case) in enumerate(todo, 1):
