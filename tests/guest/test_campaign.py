@@ -100,7 +100,7 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     assert "failed: run" in page
     assert stored.campaign.platform in page
     timing = json.loads((stored.directory / "timing.json").read_text())
-    # A tenth of a whole campaign's work: reading what was counted is the larger part of it.
+    # 4.8 of 80 s with nothing beside it (2 cores, QEMU 7.2 TCG), of which reading what was counted is half.
     assert timing["controller_s"] < 0.1 * timing["total_s"]
 
 
