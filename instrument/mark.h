@@ -16,7 +16,8 @@ enum kmlbench_mark_kind {
 	KMLBENCH_WARM_UP = 1,
 	KMLBENCH_MEASURED = 2,
 	KMLBENCH_STATEMENT = 3,
-	/* 4 to 14 are free. */
+	KMLBENCH_PURGE = 4, /* what a database server does after the events, for them */
+	/* 5 to 14 are free. */
 	KMLBENCH_SECTION = 15,
 };
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kmlbench.analysis import control, frames, measurements
+from kmlbench.analysis import control, frames, measurements, modes
 from kmlbench.analysis.measurements import Source
 from kmlbench.api.frames import effects_of, explanation_of
 from kmlbench.model import Trial
@@ -111,6 +111,10 @@ class Campaign:
         return _frame(
             [{**_trial(hole.trial), "state": hole.state, "cause": hole.cause} for hole in holes], HOLES
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Why means may mislead: a sentence for each workload whose windows ran in more than one mode."""
+        return tuple(modes.warnings(modes.spreads(self._stored)))
 
     def samples(self) -> pd.DataFrame:
         """Every number of the completed trials, one row each; `unit` is that of `value`."""

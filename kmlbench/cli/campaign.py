@@ -99,6 +99,7 @@ def _record(
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
         **({} if spec.instrument else {"no_instrument": ""}),
+        **({} if spec.pairs == 1 else {"pairs": str(spec.pairs)}),
         **design.options,
     }
     return PlannedCampaign(
@@ -124,7 +125,7 @@ def _exact(number: float) -> str:
 def _finish(directory: Path, failed: int, progress: Progress) -> int:
     """Write the report and announce its path; the exit code."""
     progress.stage("report")
-    written = write.write_report(directory)
+    written = write.write_report(directory, progress=progress)
     if failed:
         progress.note(
             f"{failed} trials failed; the report names each and why, and "

@@ -19,7 +19,7 @@ from kmlbench.progress import Planned
 from kmlbench.run import preflight, setup
 from kmlbench.workloads.registry import ADAPTERS
 
-NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server")
+NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server", "pairs")
 
 HELP = "see `run-benchmark --help`"
 
@@ -68,5 +68,5 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     """These trials, and how long they would take."""
     served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
-    seconds = schedule.estimate_duration(trials, served, scale=spec.scale, costs=COSTS) / len(spec.stock)
+    seconds = schedule.estimate_duration(trials, served, scale=spec.scale, costs=COSTS) / len(spec.host_pairs)
     return Planned(trials=trials, seed=seed, estimate_s=seconds)

@@ -62,7 +62,7 @@ class CampaignSpec:
 
     `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
     leaves both to the workloads. The hosts at the same position of `stock` and `kml` are a pair; pairs
-    work at the same time.
+    work at the same time. Guests may be so many `pairs` at once.
     """
 
     stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
@@ -95,10 +95,22 @@ class CampaignSpec:
             "events per second of the OLTP mixes; by default they run back to back", 0.01, 1_000_000
         ),
     )
+    pairs: int = field(
+        default=1,
+        metadata=number(
+            "how many pairs of these guests run at the same time, at most; each has two blocks or more", 1, 64
+        ),
+    )
     instrument: bool = field(
         default=True,
         metadata=flag_field("whether the instructions of emulated guests are counted, where they can be"),
     )
+
+    @property
+    def host_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The names of the stock and the kml host of each pair that works, once or several times."""
+        named = tuple(zip(self.stock, self.kml, strict=True))
+        return named * max(1, min(self.pairs, self.blocks // (2 * len(named))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +171,8 @@ def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
         yield from (("kml", text) for text in _unlike(first, other))
     for pair in combinations(chosen, 2):
         yield from _shared(*pair)
+    if spec.pairs > 1 and first.machine is not None:
+        yield "pairs", f"host {first.name!r} is {first.about}: it cannot be there {spec.pairs} times"
 
 
 def _unpaired(spec: CampaignSpec) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""How far the windows of the instrument vary, as a section of the report, with a warning of two modes."""
+"""How far the windows of the instrument vary, as a section of the report, with a warning of other modes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from kmlbench.analysis import modes
-from kmlbench.analysis.modes import Spread
+from kmlbench.analysis.modes import CellModes, Spread
 from kmlbench.report.sections import PageSection
 from kmlbench.report.tables import Table, TableGroup, TableRow
 from kmlbench.results.reader import StoredCampaign
@@ -15,13 +14,14 @@ from kmlbench.stats import format
 from kmlbench.stats.format import Cell
 
 NOTE = (
-    "Relative standard deviations of the instructions of server and client: of the windows within their "
-    "trials, and of the trials, each of which is another boot and another start of the server. A window is "
-    f"in another mode when it is over {modes.OFF * 100:g} % from the median of its cell, and ten times as "
-    "far as half of all windows are."
+    "Relative standard deviations of the instructions of server and client in a round. What all cells of a "
+    "block share, such as the order of the trials, cancels in every comparison; what boots and starts of the "
+    "server differ by does not. Windows at the same place of two trials did the same work. One is in another "
+    f"mode when it is over {modes.OFF * 100:g} % from what its place and its cell say, and ten times as far "
+    "as half of all windows are."
 )
 
-COLUMNS = ("windows", "within trials", "between trials", "in another mode", "their distance")
+VARIES = ("between blocks", "between boots", "between starts", "between windows")
 
 
 def window_sections(stored: StoredCampaign) -> tuple[PageSection, ...]:
@@ -29,53 +29,67 @@ def window_sections(stored: StoredCampaign) -> tuple[PageSection, ...]:
     spreads = modes.spreads(stored)
     if not spreads:
         return ()
-    by_workload = groupby(spreads, key=lambda spread: spread.workload)
     return (
         PageSection(
             identifier="windows",
             title="Windows: spread and modes",
-            note=" ".join([*warnings(spreads), NOTE]),
-            tables=tuple(_table(workload, tuple(cells)) for workload, cells in by_workload),
+            note=" ".join([*modes.warnings(spreads), NOTE]),
+            tables=(_varies(spreads), *map(_cells, spreads)),
             pictures=(),
         ),
     )
 
 
-def warnings(spreads: Sequence[Spread]) -> list[str]:
-    """A sentence for each workload with windows in another mode."""
-    off = [spread for spread in spreads if spread.off]
-    return [
-        f"{workload} ran in more than one mode ({', '.join(map(_counted, cells))}): the means of its "
-        "instructions contain both."
-        for workload, cells in groupby(off, key=lambda spread: spread.workload)
-    ]
-
-
-def _counted(spread: Spread) -> str:
-    return f"{spread.cell}: {spread.off} of {spread.windows} windows"
-
-
-def _table(workload: str, cells: Sequence[Spread]) -> Table:
+def _varies(spreads: Sequence[Spread]) -> Table:
     rows = tuple(
         TableRow(
-            label=str(spread.cell),
+            label=spread.workload,
             kind="cell",
             cells=(
-                Cell(text=str(spread.windows)),
-                _relative(spread.within),
-                _relative(spread.between),
-                Cell(text=str(spread.off)),
-                Cell(text=f"{format.percent(1 + spread.effect)} %" if spread.off else "–"),
+                _relative(spread.varies.blocks),
+                _relative(spread.varies.boots),
+                _relative(spread.varies.starts),
+                _relative(_typical(spread.cells)),
             ),
         )
-        for spread in sorted(cells, key=lambda spread: str(spread.cell), reverse=True)
+        for spread in spreads
     )
     return Table(
-        caption=f"{workload}: how far windows vary",
-        columns=COLUMNS,
-        metrics=("instructions",) * len(COLUMNS),
-        groups=(TableGroup(title="instructions of a round", rows=rows),),
+        caption="What varies, told apart",
+        columns=VARIES,
+        metrics=("instructions",) * len(VARIES),
+        groups=(TableGroup(title="workload", rows=rows),),
     )
+
+
+def _typical(cells: Sequence[CellModes]) -> float | None:
+    """The root of the mean variance."""
+    within = [cell.within for cell in cells if cell.within is not None]
+    return (sum(each**2 for each in within) / len(within)) ** 0.5 if within else None
+
+
+def _cells(spread: Spread) -> Table:
+    rows = (
+        ("windows", [Cell(text=str(cell.windows)) for cell in spread.cells]),
+        ("standard deviation in a trial", [_relative(cell.within) for cell in spread.cells]),
+        ("windows in another mode", [Cell(text=str(cell.off)) for cell in spread.cells]),
+        ("their distance", list(map(_distance, spread.cells))),
+    )
+    return Table(
+        caption=f"{spread.workload}: its windows",
+        columns=tuple(str(cell.cell) for cell in spread.cells),
+        metrics=("instructions",) * len(spread.cells),
+        groups=(
+            TableGroup(
+                title="instructions of a round",
+                rows=tuple(TableRow(label=label, kind="cell", cells=tuple(cells)) for label, cells in rows),
+            ),
+        ),
+    )
+
+
+def _distance(cell: CellModes) -> Cell:
+    return Cell(text=f"{format.percent(1 + cell.distance)} %" if cell.off else "–")
 
 
 def _relative(spread: float | None) -> Cell:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kmlbench.analysis import control, frames, measurements
+from kmlbench.analysis import control, frames, measurements, modes
 from kmlbench.analysis import cost_model as model
 from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
@@ -37,8 +37,8 @@ def write_report(
     The report is report.html, and report.json with the same as data. `beside` is the A/A control whose
     half-width is shown with every effect; by default the newest matching one in the same results directory,
     if there is any. `cost_model` is a file of costs for the projection; a copy is kept with the report as
-    costs.json. Missing parts of the record are reported to `progress`. Raises InputError when the campaign
-    or the file is damaged, MachineError when the files cannot be written.
+    costs.json. `progress` is told what is missing of the record, and what ran in more than one mode. Raises
+    InputError when the campaign or the file is damaged, MachineError when the files cannot be written.
     """
     stored = reader.read_campaign(directory)
     for note in stored.notes:
@@ -46,6 +46,8 @@ def write_report(
     noise = control.find_control(stored) if beside is None else control.named(beside, stored)
     costs = None if cost_model is None else model.read_cost_model(cost_model)
     derive(stored, stored.directory, noise=noise, costs=costs)
+    for warning in modes.warnings(modes.spreads(stored)):
+        (progress or Silent()).note(warning)
     return stored.directory / REPORT
 
 

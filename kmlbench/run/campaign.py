@@ -42,7 +42,8 @@ TIMING = "timing.json"
 class Experiment:
     """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads.
 
-    `loops` and `rate_per_s` are those of model.Setting.
+    `loops` and `rate_per_s` are those of model.Setting. Pairs that would disturb each other are not
+    `parallel`: they take turns.
     """
 
     plan: tuple[Trial, ...]
@@ -52,6 +53,7 @@ class Experiment:
     releases: Mapping[Kernel, str]
     loops: int | None = None
     rate_per_s: float | None = None
+    parallel: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +110,8 @@ class CampaignRun:
         return self._recorder.failed
 
     def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
-        """Run the boots of each pair; a single pair runs in this thread, which an interrupt ends at once."""
-        if len(walks) <= 1:
+        """Run the boots of each pair; one alone runs in this thread, which an interrupt ends at once."""
+        if len(walks) <= 1 or not self.experiment.parallel:
             for boots in walks:
                 self._walk(boots)
             return

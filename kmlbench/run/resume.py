@@ -22,7 +22,7 @@ from kmlbench.run.campaign import CampaignRun
 # Options that a resumption takes from the campaign.
 FIXED = (
     *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
-    "no_instrument",
+    *("no_instrument", "pairs"),
 )
 
 # Options that hosts.yaml may set now, and that the campaign did not have.
@@ -63,16 +63,17 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
 
 def settled(settings: Config, campaign: PlannedCampaign) -> Config:
     """`settings` as the campaign had them. Raises InputError for the wrong number of hosts."""
-    pairs = 1 + max((trial.pair for trial in campaign.plan), default=0)
-    if pairs != len(settings.campaign.stock):
-        raise InputError(
-            f"{settings.path}: the campaign was planned for {pairs} pairs of hosts, but the file names "
-            f"{len(settings.campaign.stock)}",
-            remedy="name the original hosts, or another file with --hosts",
-        )
     without = {name: None for name in OPTIONAL if name not in campaign.options}
     # mypy: the names of fields that may be None.
     spec = replace(settings.campaign, **without)  # type: ignore[arg-type]
+    spec = replace(spec, pairs=int(campaign.options.get("pairs", "1")))
+    pairs = 1 + max((trial.pair for trial in campaign.plan), default=0)
+    if pairs != len(spec.host_pairs):
+        raise InputError(
+            f"{settings.path}: the campaign was planned for {pairs} pairs of hosts, but the file names "
+            f"{len(spec.host_pairs)}",
+            remedy="name the original hosts, or another file with --hosts",
+        )
     return replace(settings, campaign=replace(spec, instrument="no_instrument" not in campaign.options))
 
 

@@ -13,7 +13,7 @@ from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.errors import MachineError, ProofError
 from kmlbench.hosts import detached, orphans
 from kmlbench.hosts.base import Ready
-from kmlbench.model import Outcome, PlannedCampaign, Trial
+from kmlbench.model import Clock, Outcome, PlannedCampaign, Trial
 from kmlbench.plan import stopping
 from kmlbench.progress import Begun, Planned, Progress
 from kmlbench.run import locks, preflight, setup
@@ -32,7 +32,7 @@ def claimed_machines(
     does not answer.
     """
     hosts = setup.hosts(settings, setup.booted(planned.trials))
-    preflight.check_machine(hosts, results, at_once=len(settings.campaign.stock))
+    preflight.check_machine(hosts, results, at_once=len(settings.campaign.host_pairs))
     cache = default_cache()
     root = detached.default_directory(cache.root, progress=progress) / CLAIMS
     with locks.held(locks.claims_of(hosts), root=root, holder=holder):
@@ -53,6 +53,8 @@ def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], see
         releases=ready.releases,
         loops=spec.loops,
         rate_per_s=spec.rate,
+        # Guests on one machine disturb each other's times, not each other's instructions.
+        parallel=spec.pairs == 1 or ready.clock is Clock.INSTRUCTIONS,
     )
 
 

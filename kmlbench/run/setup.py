@@ -26,7 +26,7 @@ def booted(trials: Sequence[Trial]) -> frozenset[Kernel]:
 def pairs(settings: Config, kernels: Collection[Kernel]) -> tuple[Mapping[Kernel, HostSpec], ...]:
     """The host of each of these kernels, for each pair of hosts."""
     spec = settings.campaign
-    names = ({Kernel.STOCK: stock, Kernel.KML: kml} for stock, kml in zip(spec.stock, spec.kml, strict=True))
+    names = ({Kernel.STOCK: stock, Kernel.KML: kml} for stock, kml in spec.host_pairs)
     return tuple(
         {kernel: settings.host(name) for kernel, name in pair.items() if kernel in kernels} for pair in names
     )

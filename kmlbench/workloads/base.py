@@ -81,6 +81,7 @@ class MarkKind(IntEnum):
     WARM_UP = 1
     MEASURED = 2
     STATEMENT = 3
+    PURGE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

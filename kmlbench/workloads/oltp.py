@@ -12,7 +12,7 @@ from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import files, latency, python_client, sysbench
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Work
 
-# Of a run; what is left of its events, a sixth or more, comes before and warms up.
+# Of a run; what is left of its events, a third or more, comes before and warms up.
 WINDOWS = 10
 
 
@@ -21,12 +21,14 @@ class Mix:
     """One mix: the rows of its table, its events at scale 1.0; reads and statements are per event.
 
     A bulk mix starts with an empty table and has one statement for many events: it has none of the three.
+    With `purge` the server purges after the events, in a window of its own (docs/decisions/0059).
     """
 
     events: int
     table_size: int | None = None
     reads: int | None = None
     statements: int | None = None
+    purge: bool = False
 
 
 def mixes() -> dict[str, Mix]:
@@ -81,7 +83,12 @@ class Oltp:
         size = sysbench.option_value(results[1], "window")
         if not size:
             return {}
-        return {(MarkKind.MEASURED, number): Work(name="event", units=size) for number in range(WINDOWS)}
+        event = Work(name="event", units=size)
+        events: dict[tuple[int, int], Work] = {
+            (MarkKind.MEASURED, number): event for number in range(WINDOWS)
+        }
+        purged = sysbench.events_asked(results[1])
+        return {**events, (MarkKind.PURGE, 0): Work(name="purge", units=purged)} if self.mix.purge else events
 
     @property
     def _script(self) -> str:
@@ -95,8 +102,10 @@ class Oltp:
         pace = () if setting.rate_per_s is None else (f"--pace={setting.rate_per_s}",)
         windows = _windows(events)
         if self.driver == sysbench.DRIVER:
-            return sysbench.run_argv(setting, self._script, events, *self._size, *pace, *windows)
-        asked = (f"--events={events}", f"--seed={setting.seed}", *pace, *windows)
+            purge = ("--purge=on",) if self.mix.purge else ()
+            return sysbench.run_argv(setting, self._script, events, *self._size, *pace, *windows, *purge)
+        purge = ("--purge",) if self.mix.purge else ()
+        asked = (f"--events={events}", f"--seed={setting.seed}", *pace, *windows, *purge)
         return python_client.argv(setting, "oltp", self.mix_name, *asked)
 
     def _require_the_mix(self, statistics: sysbench.Statistics) -> None:
@@ -114,5 +123,5 @@ class Oltp:
 
 def _windows(events: int) -> tuple[str, ...]:
     """The options that divide a run into windows; none for a run of too few events."""
-    size = events * 5 // 6 // WINDOWS
+    size = events * 2 // 3 // WINDOWS
     return (f"--warm-up={events - WINDOWS * size}", f"--window={size}") if size else ()

@@ -379,6 +379,32 @@ def test_several_pairs_of_hosts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pairs", "blocks", "at_once"), [(1, 9, 1), (2, 4, 2), (2, 3, 1), (2, 1, 1), (3, 4, 2), (64, 9, 4)]
+)
+def test_so_many_pairs_of_guests_as_have_two_blocks_each(
+    tmp_path: Path, pairs: int, blocks: int, at_once: int
+) -> None:
+    spec = load(tmp_path, GOOD.replace("blocks: 3", f"blocks: {blocks}\n  pairs: {pairs}")).campaign
+    assert spec.host_pairs == (("plain", "near"),) * at_once
+
+
+def test_pairs_of_guests_that_are_listed_may_be_there_several_times(tmp_path: Path) -> None:
+    spec = load(tmp_path, FOUR.replace("blocks: 4", "blocks: 8\n  pairs: 9")).campaign
+    assert spec.host_pairs == (("plain", "near"), ("plain2", "near2")) * 2
+
+
+def test_a_machine_cannot_be_there_twice(tmp_path: Path) -> None:
+    far = GOOD[GOOD.index("  far:") : GOOD.index("  near:")]
+    stock = (
+        far.replace("far", "away").replace("192.0.2.7", "192.0.2.8").replace("kernel: kml", "kernel: stock")
+    )
+    text = GOOD.replace("  near:", f"{stock}  near:").replace("stock: plain", "stock: away")
+    text = text.replace("kml: near", "kml: far").replace("blocks: 3", "blocks: 4\n  pairs: 2")
+    fault = "pairs: host 'away' is a machine that is already running: it cannot be there 2 times"
+    assert any(fault in each for each in faults(tmp_path, text)), faults(tmp_path, text)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
         ("[near, near2]", "near", "kml: 2 stock and 1 kml hosts do not form pairs"),

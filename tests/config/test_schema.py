@@ -38,7 +38,14 @@ GOOD: dict[str, dict[str, object]] = {
         "far": MACHINE,
     },
     "campaign": {
-        **{"stock": "plain", "kml": ["near"], "server": "mysql", "workloads": ["getpid"], "blocks": 3},
+        **{
+            "stock": "plain",
+            "kml": ["near"],
+            "server": "mysql",
+            "workloads": ["getpid"],
+            "blocks": 3,
+            "pairs": 1,
+        },
         **{"scale": 0.5, "seed": 1, "loops": 2, "rate": 1.5},
     },
 }

@@ -77,6 +77,7 @@ class Rig:
     script: Script = whole
     blocks: int = 1
     pairs: int = 1
+    parallel: bool = True
     facts: dict[str, str] = field(default_factory=dict)
     control: Variant | None = None
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
@@ -107,6 +108,7 @@ class Rig:
                         releases=RELEASES,
                         loops=5,
                         rate_per_s=12.5,
+                        parallel=self.parallel,
                     ),
                     machines=self.machines,
                     directory=directory,
@@ -373,6 +375,24 @@ def test_pairs_work_at_once_with_one_machine_each(pairs: Rig) -> None:
     for pair in range(3):
         positions = [outcome.trial.position for outcome in stored.outcomes if outcome.trial.pair == pair]
         assert positions == sorted(positions)
+
+
+def test_pairs_that_would_disturb_each_other_take_turns(pairs: Rig) -> None:
+    pairs.parallel = False
+    begun: list[int] = []
+
+    @contextmanager
+    def machines(boot: Boot, directory: Path) -> Iterator[Booted]:
+        begun.append(boot.pair)
+        with pairs.playing(boot, directory) as booted:
+            yield booted
+        # The one that began last has ended before another begins.
+        assert begun[-1] == boot.pair
+
+    pairs.machines = machines
+    stored = pairs.run()
+    assert begun == sorted(begun)
+    assert {outcome.trial for outcome in stored.completed} == set(stored.campaign.plan)
 
 
 def test_the_waiting_of_pairs_is_no_more_than_the_time_they_took(pairs: Rig) -> None:

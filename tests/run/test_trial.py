@@ -66,6 +66,14 @@ CLIENT = (
 )
 EMPTY = Exchange(argv=(*CLIENT, "--execute=DROP DATABASE IF EXISTS kmlbench; CREATE DATABASE kmlbench"))
 ANALYZE = Exchange(argv=(*CLIENT, f"--execute={trials.ANALYZE.format(schema='kmlbench')}"))
+
+
+def flushed(dirty: int) -> Exchange:
+    status = f"Variable_name\tValue\nInnodb_buffer_pool_pages_dirty\t{dirty}\n"
+    return Exchange(argv=(*CLIENT, f"--execute={trials.FLUSH}"), stdout=status)
+
+
+READY = (ANALYZE, flushed(0))
 PREPARE = Exchange(argv=STEPS[0].argv)
 MEASURED = (
     *(trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--settle", "120", "--"),
@@ -115,7 +123,7 @@ def bench(directory: CampaignDirectory, *script: Exchange) -> Bench:
 
 
 def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE)
+    on = bench(directory, EMPTY, PREPARE, *READY, measured(), FORGET, PROBE)
     proof, samples = trials.perform(on, TRIAL, ADAPTER, SETTING)
     assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, True, True)
     result = {(sample.process, sample.metric) for sample in samples}
@@ -127,7 +135,7 @@ def test_a_trial_empties_the_schema_prepares_measures_and_proves(directory: Camp
 
 
 def test_only_the_measured_step_is_counted(directory: CampaignDirectory, tmp_path: Path) -> None:
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE)
+    on = bench(directory, EMPTY, PREPARE, *READY, measured(), FORGET, PROBE)
     host = on.host
     assert isinstance(host, FakeHost)
     windows = tmp_path / "windows"
@@ -151,13 +159,16 @@ def test_only_the_measured_step_is_counted(directory: CampaignDirectory, tmp_pat
 
 def test_the_raw_output_says_the_same_again(directory: CampaignDirectory) -> None:
     proof, samples = trials.perform(
-        bench(directory, EMPTY, PREPARE, ANALYZE, measured(), FORGET, PROBE), TRIAL, ADAPTER, SETTING
+        bench(directory, EMPTY, PREPARE, *READY, measured(), FORGET, PROBE),
+        TRIAL,
+        ADAPTER,
+        SETTING,
     )
     assert rederive(directory.path, TRIAL) == Rederived(samples=samples, proof=proof)
 
 
 def test_a_server_that_ran_in_the_other_mode_is_no_trial_of_this_cell(directory: CampaignDirectory) -> None:
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, measured(server_mode=False), FORGET, PROBE)
+    on = bench(directory, EMPTY, PREPARE, *READY, measured(server_mode=False), FORGET, PROBE)
     with pytest.raises(ProofError, match="kml:/trusted: the server ran outside kernel mode"):
         trials.perform(on, TRIAL, ADAPTER, SETTING)
 
@@ -173,7 +184,7 @@ def test_a_schema_that_cannot_be_emptied(directory: CampaignDirectory) -> None:
 def test_a_step_that_fails_leaves_its_raw_output(directory: CampaignDirectory) -> None:
     failing = Exchange(argv=MEASURED, returncode=1, stderr="FATAL: Lost connection to MySQL server")
     with pytest.raises(TrialError, match="sysbench ended with 1: FATAL: Lost connection") as caught:
-        trials.perform(bench(directory, EMPTY, PREPARE, ANALYZE, failing, FORGET), TRIAL, ADAPTER, SETTING)
+        trials.perform(bench(directory, EMPTY, PREPARE, *READY, failing, FORGET), TRIAL, ADAPTER, SETTING)
     assert caught.value.stage == "run"
     assert "Lost connection" in (directory.raw(TRIAL) / "01-run" / "stderr").read_text()
 
@@ -183,7 +194,7 @@ def test_a_report_is_removed_however_its_step_ends(directory: CampaignDirectory,
     """And what ended the step is what is told, whether the report could be removed or not."""
     late = Exchange(argv=MEASURED, raises=error)
     for forgotten in (FORGET, Exchange(argv=trials.FORGET, raises=HostError("too late"))):
-        on = bench(directory, EMPTY, PREPARE, ANALYZE, late, forgotten)
+        on = bench(directory, EMPTY, PREPARE, *READY, late, forgotten)
         with pytest.raises(HostError, match=str(error)):
             trials.perform(on, TRIAL, ADAPTER, SETTING)
         assert isinstance(on.host, FakeHost)
@@ -196,6 +207,17 @@ def test_tables_that_cannot_be_analyzed(directory: CampaignDirectory) -> None:
         trials.perform(bench(directory, EMPTY, PREPARE, failing), TRIAL, ADAPTER, SETTING)
 
 
+def test_a_measurement_waits_for_clean_pages(
+    directory: CampaignDirectory,
+) -> None:
+    flushes = (flushed(415), flushed(31), flushed(trials.FEW_PAGES))
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, *flushes, measured(), FORGET, PROBE)
+    trials.perform(on, TRIAL, ADAPTER, SETTING)
+    on = bench(directory, EMPTY, PREPARE, ANALYZE, *(flushed(9) for _ in range(trials.FLUSHES)))
+    with pytest.raises(TrialError, match="60 times flushed, the server still has dirty pages: 9"):
+        trials.perform(on, TRIAL, ADAPTER, SETTING)
+
+
 def test_a_trial_that_counts_calls_has_no_report_of_measure_and_is_proven_by_the_probe(
     directory: CampaignDirectory,
 ) -> None:
@@ -203,7 +225,7 @@ def test_a_trial_that_counts_calls_has_no_report_of_measure_and_is_proven_by_the
     summary = "".join(f"{process}: 7 futex\n{process}: 7 total\n" for process in ("server", "client"))
     counting = Exchange(argv=adapter.steps(SETTING)[1].argv, stdout=OUTPUT + summary)
     trial = replace(TRIAL, workload=adapter.name)
-    on = bench(directory, EMPTY, PREPARE, ANALYZE, counting, PROBE)
+    on = bench(directory, EMPTY, PREPARE, *READY, counting, PROBE)
     proof, samples = trials.perform(on, trial, adapter, SETTING)
     assert (proof.cpl, proof.client_kernel_mode, proof.server_kernel_mode) == (0, None, None)
     assert {sample.metric for sample in samples} == {"queries", "calls_futex"}

@@ -118,6 +118,57 @@ def test_windows_are_marked_back_to_back_and_the_last_is_ended(
     assert "python" in (tmp_path / "maps").read_text()
 
 
+class Beside:
+    """A connection that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def cursor(self) -> Beside:
+        return self
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def execute(self, statement: str) -> None:
+        self.sent.append(statement)
+
+
+def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server that works for a second, pauses for two moments, and works for another second."""
+    now_s = 0.0
+    marked: list[tuple[float, int]] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+
+    def used(clock: int) -> float:
+        assert clock == ~77 << 3 | 2
+        return min(now_s, 1.0) + min(max(0.0, now_s - 1.02), 1.0) + 0.01 * now_s
+
+    class Marks:
+        def mark(self, kind: int) -> None:
+            marked.append((now_s, int(kind)))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "clock_gettime", used)
+    monkeypatch.setenv("KMLBENCH_SERVER_PID", "77")
+    purge = runpy.run_path(str(WORKLOADS / "client" / "purge.py"))
+    connection = Beside()
+    with purge["purging_afterwards"](connection, Marks()):
+        assert connection.sent[-1] == "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+    (begun_s, begin), (ended_s, end) = marked
+    assert (begin, end) == (4, 0)
+    assert begun_s == 0.0
+    assert 2.02 < ended_s < 2.1
+    assert connection.sent[-2:] == ["COMMIT", "UPDATE kmlbench_purge SET n = 1"]
+
+
 def test_without_the_library_of_marks_nothing_happens() -> None:
     marks = runpy.run_path(str(WORKLOADS / "client" / "marks.py"))
     marks["Marks"]("/no/such/library.so").mark(marks["Kind"].MEASURED, 1)

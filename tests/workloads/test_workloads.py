@@ -18,6 +18,7 @@ from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting, Step
 from kmlbench.workloads import loops, probe, syscalls
 from kmlbench.workloads.base import Marked, MarkKind
 from kmlbench.workloads.metrics import COMMON, RECORDED
+from kmlbench.workloads.oltp import mixes
 from kmlbench.workloads.registry import ADAPTERS, METRICS, programs
 from kmlbench.workloads.syscall_counts import is_counting
 
@@ -145,13 +146,13 @@ def test_point_selects_command_line() -> None:
         "--rand-type=uniform",
         "--rand-seed=7",
         "--threads=1",
-        "--events=6000",
+        "--events=12000",
         "--time=0",
         "--percentile=0",
         "--histogram=off",
         "--table-size=10000",
-        "--warm-up=1000",
-        "--window=500",
+        "--warm-up=4000",
+        "--window=800",
         "run",
     )
 
@@ -225,11 +226,27 @@ def test_the_second_clients_command_line() -> None:
         "--events=600",
         "--seed=7",
         "--pace=12.5",
-        "--warm-up=100",
-        "--window=50",
+        "--warm-up=200",
+        "--window=40",
+        "--purge",
     )
     assert step.timeout_s == 600.0 + 600 / 12.5
     assert "--pace=12.5" in ADAPTERS["oltp_read_write"].steps(paced)[1].argv
+
+
+@pytest.mark.parametrize("mix", mixes())
+def test_the_server_purges_after_the_events_of_a_mix_that_leaves_old_rows(mix: str) -> None:
+    asked = "--purge=on" in ADAPTERS[f"oltp_{mix}"].steps(setting())[1].argv
+    assert asked == (mix in {"read_write", "write_only", "update_index", "update_non_index", "delete"})
+
+
+def test_the_time_of_the_purge_is_not_that_of_the_events() -> None:
+    results = golden("oltp_read_write")
+    before = values("oltp_read_write")
+    purged = replace(results[1], stdout=results[1].stdout + "sysbench: purge 0.050000000\n")
+    after = {each.metric: each for each in ADAPTERS["oltp_read_write"].samples([results[0], purged])}
+    events = before["transactions"].value
+    assert events / after["throughput"].value == pytest.approx(events / before["throughput"].value - 0.05)
 
 
 @pytest.mark.parametrize("workload", OLTP)
@@ -381,13 +398,16 @@ def test_no_two_metrics_share_a_name_or_a_column() -> None:
     assert len(set(columns)) == len(columns)
 
 
-@pytest.mark.parametrize(("scale", "size"), [(1.0, 50), (0.1, 5), (0.01, 0)])
+@pytest.mark.parametrize(("scale", "size"), [(1.0, 40), (0.1, 4), (0.01, 0)])
 def test_a_mix_has_ten_windows_and_a_run_of_few_events_has_none(scale: float, size: int) -> None:
     adapter = ADAPTERS["oltp_read_write"]
     assert isinstance(adapter, Marked)
     marks = adapter.marks([played(step) for step in adapter.steps(setting(Prefix.USR, scale=scale))])
-    assert set(marks) == ({(MarkKind.MEASURED, number) for number in range(10)} if size else set())
-    assert all(work.units == size for work in marks.values())
+    purge = marks.get((MarkKind.PURGE, 0))
+    events = [work for work in marks.values() if work != purge]
+    assert [work.units for work in events] == ([size] * 10 if size else [])
+    # Of all events, those that warm up among them.
+    assert (purge.units if purge else 0) == (round(600 * scale) if size else 0)
 
 
 def test_every_execution_of_a_statement_is_a_window() -> None:

@@ -9,7 +9,8 @@ pace event N is meant to start at N / pace, and a late start counts: `intended` 
 have begun, `service` when it did.
 
 After --warm-up events every --window events are a window of the instrument, as many as fit; of wisconsin each
-execution of a statement is one, but the first of several.
+execution of a statement is one, but the first of several. With --purge the server purges after the work, in a
+window of its own; for wisconsin it always does.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pymysql
 from histogram import Histogram
 from marks import Kind, Marks
 from mixes import events
+from purge import purging_afterwards
+from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 MIXES = Path(__file__).resolve().parent.parent / "oltp" / "mixes.toml"
@@ -137,18 +141,18 @@ def parsed() -> argparse.Namespace:
     first.add_argument("--pace", type=float, default=0.0)
     first.add_argument("--warm-up", type=int, default=0)
     first.add_argument("--window", type=int, default=0)
+    first.add_argument("--purge", action="store_true")
     first.set_defaults(run=oltp)
     second = workloads.add_parser("wisconsin")
     second.add_argument("--statements", type=Path, required=True)
     second.add_argument("--loops", type=int, required=True)
-    second.set_defaults(run=wisconsin)
+    second.set_defaults(run=wisconsin, purge=True)
     return parser.parse_args()
 
 
-def main() -> None:
-    """Connect, run, report."""
-    options = parsed()
-    connection = pymysql.connect(
+def connect(options: argparse.Namespace) -> Connection:
+    """A connection of the user that the options name."""
+    return pymysql.connect(
         read_default_file=options.defaults_file,
         unix_socket=options.socket,
         user=options.user,
@@ -156,7 +160,17 @@ def main() -> None:
         charset="utf8mb4",
         autocommit=True,
     )
-    with connection, connection.cursor() as cursor:
+
+
+def main() -> None:
+    """Connect, run, report."""
+    options = parsed()
+    with (
+        connect(options) as connection,
+        connect(options) as beside,
+        connection.cursor() as cursor,
+        purging_afterwards(beside, Marks()) if options.purge else nullcontext(),
+    ):
         options.run(Client(cursor), options)
 
 

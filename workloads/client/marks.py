@@ -20,6 +20,7 @@ class Kind(IntEnum):
     FINISH = 0
     MEASURED = 2
     STATEMENT = 3
+    PURGE = 4
 
 
 class Marks:

@@ -9,6 +9,8 @@
  * A server whose tables have just been loaded goes on working in the background, and by chance that work would
  * or would not be counted with the client's. measure fails if the server is still busy after that many seconds.
  *
+ * The client finds the server's PID in $KMLBENCH_SERVER_PID: it may wait until the server is at rest again.
+ *
  * Always start it from /usr: the observer is not part of the experiment. The client inherits standard input,
  * output and error. Exit status: the client's own, 128 + signal if a signal ended it, 127 if it could not
  * be executed, 125 if the observation failed (then no report is written).
@@ -502,6 +504,15 @@ static void expect_maps(void)
 		fail("setenv");
 }
 
+static void announce(pid_t server)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)server);
+	if (setenv("KMLBENCH_SERVER_PID", pid, 1))
+		fail("setenv");
+}
+
 static int usage(void)
 {
 	fputs("usage: measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]\n", stderr);
@@ -538,6 +549,7 @@ int main(int argc, char **argv)
 	if (!program)
 		return usage();
 	if (server) {
+		announce(server);
 		await_rest(server, settle_s);
 		observe_before(server, &before);
 	}

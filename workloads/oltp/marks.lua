@@ -5,7 +5,7 @@ local ffi = require("ffi")
 ffi.cdef("int kmlbench_mark(unsigned int kind, unsigned int number);")
 local present, library = pcall(ffi.load, "/usr/lib/kmlbench/libkmlbench-mark.so")
 
-local marks = {FINISH = 0, MEASURED = 2, STATEMENT = 3}
+local marks = {FINISH = 0, MEASURED = 2, STATEMENT = 3, PURGE = 4}
 
 function marks.mark(kind, number)
    if present then

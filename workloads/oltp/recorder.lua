@@ -7,39 +7,19 @@
 -- it counts: `intended` begins when an event should have begun, `service` when it did.
 --
 -- --window=N: after --warm_up events every N events are a window of the instrument, as many as fit.
-
-local ffi = require("ffi")
-ffi.cdef [[
-typedef struct { long seconds; long nanoseconds; } kmlbench_time;
-int clock_gettime(int clock, kmlbench_time *now);
-int clock_nanosleep(int clock, int flags, const kmlbench_time *until, kmlbench_time *left);
-]]
-local MONOTONIC, ABSOLUTE = 1, 1
+-- --purge=on: the server purges what the events leave behind after them, in a window of its own.
 
 sysbench.cmdline.options = sysbench.cmdline.options or {}
 sysbench.cmdline.options.pace = {"Events to start in a second, 0: one after the other", 0.0}
 sysbench.cmdline.options.warm_up = {"Events before the first window", 0}
 sysbench.cmdline.options.window = {"Events in a window, 0: there is none", 0}
+sysbench.cmdline.options.purge = {"Whether the server purges after the events, not beside them", false}
 
 local directory = debug.getinfo(1, "S").source:match("^@(.*/)")
 dofile(directory .. "report.lua")
 local marks = dofile(directory .. "marks.lua")
-
-local time = ffi.new("kmlbench_time")
-local origin
-
--- Nanoseconds since the first call, so that a double holds them exactly.
-local function now()
-   ffi.C.clock_gettime(MONOTONIC, time)
-   origin = origin or tonumber(time.seconds)
-   return (tonumber(time.seconds) - origin) * 1e9 + tonumber(time.nanoseconds)
-end
-
-local function sleep_until(nanoseconds)
-   time.seconds = origin + math.floor(nanoseconds / 1e9)
-   time.nanoseconds = nanoseconds % 1e9
-   ffi.C.clock_nanosleep(MONOTONIC, ABSOLUTE, time, nil)
-end
+local purge = dofile(directory .. "purge.lua")
+local clock = dofile(directory .. "clock.lua")
 
 local function histogram()
    local counts, sum = {}, 0
@@ -64,7 +44,7 @@ end
 
 local serve, show_service = histogram()
 local intend, show_intended = histogram()
-local run_event, end_thread = event, thread_done
+local begin_thread, run_event, end_thread = thread_init, event, thread_done
 local start, started = nil, 0
 
 -- Begins the window of the event that comes next, and ends the one before.
@@ -86,14 +66,14 @@ end
 function event()
    mark_window()
    local pace = sysbench.opt.pace
-   start = start or now()
+   start = start or clock.now()
    local meant = pace > 0 and start + started * 1e9 / pace or nil
-   if meant and meant > now() then
-      sleep_until(meant)
+   if meant and meant > clock.now() then
+      clock.sleep_until(meant)
    end
-   local begun = now()
+   local begun = clock.now()
    run_event()
-   local ended = now()
+   local ended = clock.now()
    serve(ended - begun)
    if meant then
       intend(ended - meant)
@@ -101,8 +81,19 @@ function event()
    started = started + 1
 end
 
+function thread_init()
+   collectgarbage("restart")
+   begin_thread()
+   if sysbench.opt.purge then
+      purge.hold_back()
+   end
+end
+
 function thread_done()
    mark_window()
+   if sysbench.opt.purge then
+      purge.let_go()
+   end
    end_thread()
    show_service("service")
    if sysbench.opt.pace > 0 then

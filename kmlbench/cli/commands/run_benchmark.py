@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="passes of the Wisconsin benchmark (8 times the scale)",
     )
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
+    add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add(
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     config, chosen = settings.read_settings(arguments)
     spec = config.campaign
     seed = secrets.randbelow(2**32) if spec.seed is None else spec.seed
-    trials = schedule.distribute(chosen.trials(spec, seed), pairs=len(spec.stock))
+    trials = schedule.distribute(chosen.trials(spec, seed), pairs=len(spec.host_pairs))
     planned = settings.planned_campaign(trials, spec, seed)
     progress.tell(planned)
     if arguments.dry_run:
