@@ -78,7 +78,7 @@ class Wisconsin:
     def marks(self, results: Sequence[CommandResult]) -> Marks:
         del results
         numbers = range(1, 1 + len(wisconsin_data.statements(self.form)))
-        # The purge after them is no part of it: ten modifications have InnoDB merge a page, or not, by chance.
+        # The purge after them is no part of it: whether ten modifications merge a page is chance.
         return {(MarkKind.STATEMENT, n): Work(name=f"statement {n}", units=1) for n in numbers}
 
     def _run_argv(self, setting: Setting, loops: int) -> tuple[str, ...]:
