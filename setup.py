@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wheels get what the package needs of the repository, as kmlbench/data, and the commit they were built from.
+"""The version, from git; and what the package needs of the repository, for wheels, as kmlbench/data.
 
 Everything else about the package is in pyproject.toml.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+from email.parser import Parser
 from pathlib import Path
+from types import ModuleType
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
@@ -55,16 +57,31 @@ def _add_data(target: Path) -> None:
     _record_commit(target)
 
 
-def _record_commit(directory: Path) -> None:
-    # These two need no package but their own, so that they can be imported in an isolated build.
-    sys.path.insert(0, str(PROJECT))
-    from kmlbench.provenance import RECORDED, git_commit
+def _version() -> str:
+    """Of the work tree; in an sdist, that of the work tree it was made from."""
+    if _provenance().in_work_tree():
+        return str(_provenance().tree_version())
+    try:
+        return str(Parser().parsestr((PROJECT / "PKG-INFO").read_text(encoding="utf-8"))["Version"])
+    except FileNotFoundError:
+        return str(_provenance().NO_VERSION)
 
-    commit = git_commit()
-    record = directory / RECORDED
+
+def _provenance() -> ModuleType:
+    # It needs no package but its own, so that it can be imported in an isolated build.
+    if str(PROJECT) not in sys.path:
+        sys.path.insert(0, str(PROJECT))
+    from kmlbench import provenance
+
+    return provenance
+
+
+def _record_commit(directory: Path) -> None:
+    commit = _provenance().git_commit()
+    record = directory / _provenance().RECORDED
     # In an sdist it may be a link to the file that it was built from.
     record.unlink(missing_ok=True)
     record.write_text(f"{commit}\n", encoding="utf-8")
 
 
-setup(cmdclass={"build_py": BuildWithData, "sdist": SdistWithCommit})
+setup(version=_version(), cmdclass={"build_py": BuildWithData, "sdist": SdistWithCommit})

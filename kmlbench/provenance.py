@@ -26,11 +26,23 @@ CHANGED, UNKNOWN = "-dirty", "unknown"
 # setup.py writes the value of `git_commit` into this file of a wheel or an sdist.
 RECORDED = "commit"
 
+# Tags of releases, v1.2 or v1.2.3; no others.
+RELEASES = ("--match=v[0-9]*", "--exclude=*[!v0-9.]*")
+
+# What precedes the first release has its number of commits, as setuptools-scm would number it.
+BEFORE_RELEASES = "0.1.dev"
+
+# Where there is neither git nor a record.
+NO_VERSION = f"{BEFORE_RELEASES}0+{UNKNOWN}"
+
 DIGITS = 12
+
+# Of a commit in a version: a fixed number, as git abbreviates differently in each clone.
+COMMIT_DIGITS = 9
 
 TIMEOUT_S = 30.0
 
-PACKAGES = ("kmlbench", "paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", "scipy")
+PACKAGES = ("paramiko", "pymysql", "sqlalchemy", "numpy", "pandas", "scipy")
 
 
 def git_commit() -> str:
@@ -48,6 +60,40 @@ def git_commit() -> str:
         return UNKNOWN
     changed = {name for name in (tracked + others).split("\0") if name}
     return f"{commit}{CHANGED}-{_digest(changed)}" if changed else commit
+
+
+def package_version() -> str:
+    """The version by PEP 440: that of the work tree as it is now, else that of the installed package."""
+    return tree_version() if in_work_tree() else version("kmlbench")
+
+
+def tree_version() -> str:
+    """The version of the work tree: 1.2 at the tag v1.2, else with the commit and the number of commits.
+
+    1.2.post3+g012345678 is three commits after that tag, 0.1.dev812+g012345678 is before the first, and
+    ".dirty" at the end means changes of the program that are not in that commit. NO_VERSION without git.
+    """
+    recorded = git_commit()
+    commit = commit_of(recorded)
+    if commit is None:
+        return NO_VERSION
+    release, distance = _release()
+    local = f"+g{commit[:COMMIT_DIGITS]}{'.dirty' if has_changes(recorded) else ''}"
+    if release is None:
+        return f"{BEFORE_RELEASES}{distance}{local}"
+    if distance:
+        return f"{release}.post{distance}{local}"
+    return f"{release}{local}" if has_changes(recorded) else release
+
+
+def _release() -> tuple[str | None, int]:
+    """The last release, and the number of commits since; None, and of all commits, if there is none."""
+    try:
+        described = _git("describe", "--tags", "--long", *RELEASES).strip()
+    except MachineError:
+        return None, int(_git("rev-list", "--count", "HEAD"))
+    tag, distance, _ = described.rsplit("-", 2)
+    return tag.removeprefix("v"), int(distance)
 
 
 def in_work_tree() -> bool:
@@ -81,7 +127,7 @@ def tools(*, guests: bool) -> Mapping[str, str]:
     versions = {"python": platform.python_version(), "system": platform.release()}
     if guests:
         versions |= {"qemu": _first_line(QEMU), "gcc": _first_line("gcc")}
-    return versions | {package: version(package) for package in PACKAGES}
+    return versions | {"kmlbench": package_version()} | {package: version(package) for package in PACKAGES}
 
 
 def _recorded_commit() -> str:

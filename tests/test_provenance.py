@@ -104,6 +104,58 @@ def test_outside_of_git_the_version_is_the_one_that_was_recorded(clone: Clone) -
     assert git_commit() == COMMIT
 
 
+def tagged(clone: Clone, tag: str) -> str:
+    """The version at this tag."""
+    clone.git("tag", tag)
+    return provenance.package_version()
+
+
+def committed(clone: Clone) -> str:
+    """The version after one more commit, without its digits."""
+    clone.git("commit", "--quiet", "--allow-empty", "--message", "project: more")
+    return re.sub(rf"\+g{clone.git('rev-parse', 'HEAD')[:9]}$", "+COMMIT", provenance.package_version())
+
+
+def test_the_version_is_that_of_the_tag_or_counts_the_commits_since(clone: Clone) -> None:
+    assert committed(clone) == "0.1.dev2+COMMIT"
+    assert tagged(clone, "v1.2") == "1.2"
+    assert committed(clone) == "1.2.post1+COMMIT"
+    assert committed(clone) == "1.2.post2+COMMIT"
+    clone.git("tag", "--annotate", "--message", "second", "v1.2.1")
+    assert provenance.package_version() == "1.2.1"
+
+
+@pytest.mark.parametrize("tag", ["very-good", "v1.2-kernel", "vanilla", "2.0"])
+def test_a_tag_that_is_no_release_is_no_version(clone: Clone, tag: str) -> None:
+    before = provenance.package_version()
+    assert before.startswith("0.1.dev1+g")
+    assert tagged(clone, tag) == before
+
+
+def test_a_version_says_that_the_program_was_changed(clone: Clone) -> None:
+    first = clone.git("rev-parse", "HEAD")[:9]
+    clone.write("kmlbench/run.py", "second\n")
+    assert provenance.package_version() == f"0.1.dev1+g{first}.dirty"
+    assert tagged(clone, "v1.2") == f"1.2+g{first}.dirty"
+
+
+def test_a_clone_of_the_last_commit_alone_has_a_version(clone: Clone, tmp_path: Path) -> None:
+    tagged(clone, "v1.2")
+    committed(clone)
+    shallow = Clone(tmp_path / "shallow")
+    clone.git("clone", "--quiet", "--depth=1", clone.path.as_uri(), str(shallow.path))
+    assert provenance.package_version().startswith("1.2.post1+g")
+    with pytest.MonkeyPatch.context() as inside:
+        inside.setattr(provenance, "PROJECT", shallow.path)
+        assert provenance.package_version() == f"0.1.dev1+g{shallow.git('rev-parse', 'HEAD')[:9]}"
+
+
+@pytest.mark.usefixtures("clone")
+def test_without_git_there_is_a_version_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert provenance.package_version() == "0.1.dev0+unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """`run-benchmark` of the program in a clone, on played hosts."""

@@ -7,7 +7,6 @@ import argparse
 import difflib
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from typing import NoReturn
 
 from kmlbench import provenance
@@ -42,7 +41,7 @@ class Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Runs git only when needed."""
-        print(f"{parser.prog} {metadata.version('kmlbench')}, source {provenance.git_commit()}")
+        print(f"{parser.prog} {provenance.package_version()}, source {provenance.git_commit()}")
         parser.exit()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ for path in /*; do
     fi
 done
 exec chroot "$root" "$@"
+"""
+
+# With ranges of ids, as useradd gives them to every user.
+WITH_RANGES = """
+echo root:100000:65536 >"$1"
+for file in /etc/subuid /etc/subgid; do mount --bind "$1" "$file"; done
+shift
+exec "$@"
 """
 CODE = """
 from kmlbench.build import namespaces
@@ -78,6 +87,35 @@ def test_a_chroot_out_of_which_mounts_are_seen_is_refused_with_the_reason(tmp_pa
     assert "what is mounted in a namespace of its own is seen outside" in text
     assert "mount --bind DIR DIR" in text
     assert "kmlbench-probe" not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.slow
+def test_where_a_user_namespace_is_refused_that_is_told_at_once(tmp_path: Path) -> None:
+    """unshare would wait for ever in a chroot, where the kernel has no user namespace for anybody."""
+    argv = ("sh", "-c", WITH_RANGES, "sh", str(tmp_path / "ranges"), sys.executable, "-c", CODE)
+    started = time.monotonic()
+    text = in_chroot(tmp_path, *argv, propagation="shared")
+    assert "a user namespace is refused (unshare: unshare failed: Operation not permitted)" in text
+    assert "entered by pivot_root" in text
+    assert time.monotonic() - started < namespaces.TIMEOUT_S
+
+
+def test_a_setting_that_refuses_user_namespaces_is_named() -> None:
+    """The limit is that of a user namespace, so that this machine's own stays as it is."""
+    none = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    bounded = (
+        "setpriv",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+        "--no-new-privs",
+        sys.executable,
+        "-c",
+        CODE,
+    )
+    printed = check(
+        ("unshare", "--user", "--map-root-user", "sh", "-c", none, "sh", *bounded), timeout_s=60
+    ).stdout
+    assert "No space left on device; sysctl user.max_user_namespaces is 0)" in printed
 
 
 def test_without_the_capability_it_is_refused_with_the_reason_or_done_as_a_user() -> None:

@@ -14,6 +14,7 @@ import sysconfig
 import tarfile
 import zipfile
 from dataclasses import dataclass
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -148,10 +149,38 @@ def test_it_runs_from_the_wheel_alone(installed: Installed) -> None:
 def test_it_has_the_version_and_the_commit_of_what_it_was_built_from(
     installed: Installed, program: str
 ) -> None:
-    version = importlib.metadata.version("kmlbench")
+    version = provenance.package_version()
     assert installed.printed(program, "--version") == (
         f"{program} {version}, source {provenance.git_commit()}\n"
     )
+
+
+@pytest.mark.parametrize(("tag", "version"), [("v7.5", r"7\.5"), (None, r"0\.1\.dev\d+\+g[0-9a-f]{9}")])
+def test_sdist_and_wheels_have_the_version_of_the_tag_or_one_that_counts_commits(
+    tmp_path: Path, tag: str | None, version: str
+) -> None:
+    clone, backend = tmp_path / "clone", build_backend(tmp_path / "backend")
+    options = ("--quiet", "--no-tags", "--no-hardlinks")
+    subprocess.run(("git", "clone", *options, REPOSITORY, clone), check=True)
+    if tag is not None:
+        subprocess.run(("git", "-C", clone, "tag", tag), check=True)
+    archive = built("sdist", backend=backend, tree=clone, target=tmp_path)
+    direct = built("wheel", backend=backend, tree=clone, target=tmp_path / "direct")
+    subprocess.run(("tar", "--extract", "--file", archive, "--directory", tmp_path), check=True)
+    tree = tmp_path / archive.name.removesuffix(".tar.gz")
+    indirect = built("wheel", backend=backend, tree=tree, target=tmp_path)
+    assert re.fullmatch(rf"kmlbench-{version}\.tar\.gz", archive.name)
+    assert archive.name.removesuffix(".tar.gz") == indirect.name.removesuffix("-py3-none-any.whl")
+    assert direct.name == indirect.name
+    assert archived_version(direct) == archived_version(indirect)
+
+
+def archived_version(wheel: Path) -> str:
+    """What the wheel's metadata says, and the commit it was built from."""
+    with zipfile.ZipFile(wheel) as opened:
+        metadata = next(name for name in opened.namelist() if name.endswith("/METADATA"))
+        version = Parser().parsestr(opened.read(metadata).decode())["Version"]
+        return f"{version}, source {opened.read('kmlbench/data/commit').decode()}"
 
 
 def test_an_example_of_hosts_yaml_and_its_schema_are_what_a_campaign_begins_with(

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import argparse
-from importlib import metadata
 
 from argparse_manpage.manpage import Manpage
 
-from kmlbench import errors
+from kmlbench import errors, provenance
 from kmlbench.cli import programs
 from kmlbench.progress import Progress
 
@@ -35,7 +34,7 @@ def page(parser: argparse.ArgumentParser) -> str:
     described = parser.description or ""
     data = {
         "project_name": "kmlbench",
-        "version": metadata.version("kmlbench"),
+        "version": provenance.package_version(),
         "manual_title": "User Commands",
         "description": described[:1].lower() + described[1:].rstrip("."),
     }
