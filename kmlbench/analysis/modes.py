@@ -18,7 +18,7 @@ from kmlbench.instrument.naming import OTHER
 from kmlbench.model import Variant
 from kmlbench.results.profiles import WINDOW_TABLE
 from kmlbench.results.reader import StoredCampaign
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 
 OFF = 0.02
 
@@ -56,7 +56,7 @@ def spreads(stored: StoredCampaign) -> tuple[Spread, ...]:
     cells: dict[tuple[str, Variant], list[Window]] = {}
     for outcome in stored.completed:
         trial = outcome.trial
-        adapter = ADAPTERS.get(trial.workload)
+        adapter = known_adapter(trial.workload)
         table = WINDOW_TABLE.read(stored.directory, trial, adapter) if adapter else None
         if table is not None:
             cells.setdefault((trial.workload, trial.variant), []).extend(_windows(table.to_pylist()))

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Times each event of the script that was loaded before, in the buckets of an HDR histogram of three digits
 -- (2,048 steps to each power of two; sysbench's own steps by 1.8 %), and prints lines "sysbench: NAME
--- LOWEST_NS COUNT" when the thread ends, with the exact sum before them.
+-- LOWEST_NS COUNT" when the thread ends, with the exact sum before them. Each thread of several prints its own.
 --
 -- --pace=N: event number i is meant to start at i / N seconds. The time that an event waits for a late one before
--- it counts: `intended` begins when an event should have begun, `service` when it did.
+-- it counts: `intended` begins when an event should have begun, `service` when it did. Several threads take turns:
+-- each has events of its own at its share of the pace.
 --
--- --window=N: after --warm_up events every N events are a window of the instrument, as many as fit.
+-- --window=N: after --warm_up events every N events are a window of the instrument, as many as fit. Events of several
+-- threads are numbered in the order in which they begin, and the thread that begins the first of a window marks it.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -53,9 +55,10 @@ local function histogram()
    end
 
    local function show(name)
-      print(string.format("sysbench: %s_sum %.9f", name, sum / 1e9))
+      -- One write for a line: another thread may write its own.
+      io.write(string.format("sysbench: %s_sum %.9f\n", name, sum / 1e9))
       for lowest, count in pairs(counts) do
-         print(string.format("sysbench: %s %d %d", name, lowest, count))
+         io.write(string.format("sysbench: %s %d %d\n", name, lowest, count))
       end
    end
 
@@ -67,16 +70,25 @@ local intend, show_intended = histogram()
 local run_event, end_thread = event, thread_done
 local start, started = nil, 0
 
+-- The number of the event that comes next, of all threads; nil where it cannot be marked.
+local function next_number()
+   if sysbench.opt.window == 0 then
+      return nil
+   end
+   return sysbench.opt.threads == 1 and started or marks.next()
+end
+
 -- Begins the window of the event that comes next, and ends the one before.
 local function mark_window()
-   local past, size = started - sysbench.opt.warm_up, sysbench.opt.window
-   if size == 0 or past < 0 or past % size ~= 0 then
+   local number, size = next_number(), sysbench.opt.window
+   local past = number and number - sysbench.opt.warm_up
+   if not past or past < 0 or past % size ~= 0 then
       return
    end
    if past == 0 then
       marks.write_maps()
    end
-   if started + size <= sysbench.opt.events then
+   if number + size <= sysbench.opt.events then
       marks.mark(marks.MEASURED, past / size)
    else
       marks.mark(marks.FINISH, 0)
@@ -87,7 +99,8 @@ function event()
    mark_window()
    local pace = sysbench.opt.pace
    start = start or now()
-   local meant = pace > 0 and start + started * 1e9 / pace or nil
+   local turn = started * sysbench.opt.threads + sysbench.tid
+   local meant = pace > 0 and start + turn * 1e9 / pace or nil
    if meant and meant > now() then
       sleep_until(meant)
    end

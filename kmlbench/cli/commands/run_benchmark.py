@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="passes of the Wisconsin benchmark (8 times the scale)",
     )
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
+    add("--threads", metavar="N,M", help="threads of sysbench in the OLTP mixes, each number a run (1)")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add(
