@@ -10,6 +10,9 @@
 #define NUMBERS 256
 #define STRIDE 16
 
+/* The work that all threads of the program have begun. */
+static unsigned int begun;
+
 extern const char kmlbench_marks[KINDS * NUMBERS * STRIDE] __attribute__((visibility("hidden")));
 
 __asm__(".text\n"
@@ -31,11 +34,12 @@ __asm__(".text\n"
 	".endr\n"
 	".size kmlbench_marks, . - kmlbench_marks\n");
 
-/* Bring the pages in now: a window must not begin with a page fault. */
+/* Bring the pages in now, that of `begun` for writing: a window must not begin with a page fault. */
 __attribute__((constructor)) static void touch(void)
 {
 	for (unsigned int kind = 0; kind < KINDS; kind++)
 		(void)*(const volatile char *)&kmlbench_marks[kind * NUMBERS * STRIDE];
+	*(volatile unsigned int *)&begun = 0;
 }
 
 __attribute__((visibility("default"))) int kmlbench_mark(unsigned int kind, unsigned int number)
@@ -44,4 +48,9 @@ __attribute__((visibility("default"))) int kmlbench_mark(unsigned int kind, unsi
 		return -1;
 	((void (*)(void))&kmlbench_marks[(kind * NUMBERS + number) * STRIDE])();
 	return 0;
+}
+
+__attribute__((visibility("default"))) unsigned int kmlbench_next(void)
+{
+	return __atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
 }

@@ -33,4 +33,10 @@ enum kmlbench_mark_kind {
 /* The library's form, for what is known only at run time: numbers up to 255. Returns 0, or -1 for others. */
 int kmlbench_mark(unsigned int kind, unsigned int number);
 
+/*
+ * For programs whose threads share their work: how often any thread of the process has called this before. The
+ * thread that begins the first piece of a window marks it, so that it has as many pieces of all threads together.
+ */
+unsigned int kmlbench_next(void);
+
 #endif

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.synthetic_campaigns import Recipe, build, stored_campaign
@@ -15,7 +16,7 @@ import kmlbench
 from kmlbench.analysis import frames, measurements
 from kmlbench.errors import InputError
 from kmlbench.model import Measure, Process
-from kmlbench.plan.comparisons import PRIMARY, STOCK_USR
+from kmlbench.plan.comparisons import PRIMARY, STOCK_USR, planned_workloads
 from kmlbench.results import reader
 from kmlbench.stats.intervals import Interval
 
@@ -87,6 +88,21 @@ def test_what_decides_the_amount_of_work_is_told_of_every_campaign(tmp_path: Pat
     work = kmlbench.campaigns(tmp_path)[list(given)]
     assert work.iloc[0].to_dict() == given
     assert work.iloc[1].to_dict() == {**dict.fromkeys(given, "not given"), "scale": "0.4"}
+
+
+def test_levels_of_threads_are_compared_with_themselves_only(tmp_path: Path) -> None:
+    levels = ("oltp_insert", "oltp_insert_4_threads", "oltp_insert_16_threads")
+    path = build(tmp_path, replace(RECIPE, workloads=levels))
+    effects, samples = kmlbench.effects(path), kmlbench.load(path)
+    effects = effects[(effects["metric"] == "throughput") & (effects["comparison"] == str(PRIMARY))]
+    assert list(effects["workload"]) == sorted(levels)
+    for level in levels:
+        frame = samples[(samples["workload"] == level) & (samples["metric"] == "throughput")]
+        cells = frame.assign(value=np.log(frame["value"])).groupby(["kernel", "prefix"])["value"].mean()
+        change = np.expm1(cells["kml", "/trusted"] - cells["stock", "/usr"]) * 100
+        (row,) = effects[effects["workload"] == level].to_dict("records")
+        assert (row["change_percent"], row["blocks"]) == (pytest.approx(change), 4)
+    assert planned_workloads(reader.read_campaign(path).campaign.plan) == levels
 
 
 def test_damage_is_told(tmp_path: Path) -> None:

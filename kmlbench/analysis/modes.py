@@ -28,7 +28,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import format
 from kmlbench.stats.intervals import Estimate, Interval, ratio_interval
 from kmlbench.stats.variances import Components, components
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 
 OFF = 0.02
 
@@ -95,7 +95,7 @@ def spreads(stored: StoredCampaign) -> tuple[Spread, ...]:
     workloads: defaultdict[str, list[Window]] = defaultdict(list)
     for outcome in stored.completed:
         trial = outcome.trial
-        adapter = ADAPTERS.get(trial.workload)
+        adapter = known_adapter(trial.workload)
         table = WINDOW_TABLE.read(stored.directory, trial, adapter) if adapter else None
         if table is not None:
             cell = cell_of(trial, control=stored.campaign.control)

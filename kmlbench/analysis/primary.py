@@ -11,7 +11,7 @@ from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import Comparison
 from kmlbench.plan.question import main_workload
 from kmlbench.stats.intervals import Estimate
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 
 # The metric of the instrument, of a steady state.
 COUNTED = "instructions"
@@ -49,6 +49,6 @@ def main_measure(source: Source, workload: str) -> Measure:
 
 def planned_measure(workload: str) -> Measure:
     """The same before anything was measured; a workload that this version lacks is taken to have a server."""
-    adapter = ADAPTERS.get(workload)
+    adapter = known_adapter(workload)
     process = Process.whole(served=adapter is None or adapter.needs_server)
     return Measure(workload=workload, metric=stopping.METRIC, process=process)

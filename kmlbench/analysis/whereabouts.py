@@ -12,7 +12,7 @@ from kmlbench.model import Completed, Variant
 from kmlbench.plan.comparisons import Comparison
 from kmlbench.results.profiles import PROFILE
 from kmlbench.results.reader import StoredCampaign
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def _mean(stored: StoredCampaign, outcomes: Iterable[Completed]) -> Mapping[tupl
     sums: defaultdict[tuple[str, str], float] = defaultdict(float)
     trials = 0
     for outcome in outcomes:
-        adapter = ADAPTERS.get(outcome.trial.workload)
+        adapter = known_adapter(outcome.trial.workload)
         table = PROFILE.read(stored.directory, outcome.trial, adapter) if adapter else None
         if table is None:
             continue

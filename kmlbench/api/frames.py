@@ -23,7 +23,7 @@ from kmlbench.results.profiles import Derived
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Estimate, Interval
-from kmlbench.workloads.registry import ADAPTERS, METRICS
+from kmlbench.workloads.registry import METRICS, known_adapter
 
 EFFECTS = {
     "campaign": "str",
@@ -164,8 +164,8 @@ def windows(path: str | Path) -> pd.DataFrame:
 def _recorded(path: Path, table: Derived) -> pd.DataFrame:
     """The tables of all trials as one frame."""
     stored = reader.read_campaign(path)
-    trials = (outcome.trial for outcome in stored.completed if outcome.trial.workload in ADAPTERS)
-    tables = (table.read(stored.directory, trial, ADAPTERS[trial.workload]) for trial in trials)
+    trials = ((outcome.trial, known_adapter(outcome.trial.workload)) for outcome in stored.completed)
+    tables = (table.read(stored.directory, trial, adapter) for trial, adapter in trials if adapter)
     empty = table.schema.empty_table()
     joined = pa.concat_tables([empty, *(table for table in tables if table is not None)])
     frame: pd.DataFrame = joined.to_pandas()

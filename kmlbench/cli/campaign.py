@@ -96,6 +96,7 @@ def _record(
         "scale": _exact(spec.scale),
         **({} if spec.loops is None else {"loops": str(spec.loops)}),
         **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
+        **({} if spec.threads == (1,) else {"threads": ",".join(map(str, spec.threads))}),
         "server": str(spec.server),
         **({} if ready.clock is None else {"clock": str(ready.clock)}),
         **({} if spec.instrument else {"no_instrument": ""}),

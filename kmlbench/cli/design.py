@@ -15,7 +15,7 @@ from kmlbench.model import Kernel, Stopping, Trial, Variant
 from kmlbench.plan import schedule, stopping
 from kmlbench.plan.comparisons import CELLS, STOCK_USR
 from kmlbench.plan.question import main_workload
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import find_adapter, need_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Design:
 
     def trials(self, spec: CampaignSpec, seed: int) -> tuple[Trial, ...]:
         """The plan, in order."""
-        served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
+        served = need_server(spec.levels)
         if self.control is None:
             return schedule.make_schedule(CELLS, served, blocks=spec.blocks, seed=seed)
         return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
@@ -44,7 +44,7 @@ class Design:
             return None
         workload = main_workload(trials)
         return stopping.stopping_rule(
-            self.half_width, workload=workload, served=ADAPTERS[workload].needs_server
+            self.half_width, workload=workload, served=find_adapter(workload).needs_server
         )
 
 

@@ -10,14 +10,22 @@ from kmlbench.cli import design
 from kmlbench.cli.design import Design
 from kmlbench.config import campaign
 from kmlbench.config.campaign import CampaignSpec, Config, with_clock
-from kmlbench.config.yamlfile import ConfigError, Faults, Option, option, read_options, suggestion
+from kmlbench.config.yamlfile import (
+    ConfigError,
+    Faults,
+    Option,
+    option,
+    read_numbers,
+    read_options,
+    suggestion,
+)
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Trial
 from kmlbench.plan import schedule
 from kmlbench.plan.schedule import COSTS
 from kmlbench.progress import Planned
 from kmlbench.run import preflight, setup
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import need_server
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server", "pairs")
 
@@ -60,6 +68,8 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
     if arguments.workloads is not None:
         given["workloads"] = read_options("--workloads", arguments.workloads.split(","))
+    if arguments.threads is not None:
+        given["threads"] = read_numbers("--threads", arguments.threads.split(","))
     if arguments.no_instrument is not None:
         given["instrument"] = Option(name="--no-instrument", value=False)
     return given
@@ -67,6 +77,6 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
 
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     """These trials, and how long they would take."""
-    served = {name: ADAPTERS[name].needs_server for name in spec.workloads}
+    served = need_server({trial.workload for trial in trials})
     seconds = schedule.estimate_duration(trials, served, scale=spec.scale, costs=COSTS) / len(spec.host_pairs)
     return Planned(trials=trials, seed=seed, estimate_s=seconds)

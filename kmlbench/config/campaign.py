@@ -16,7 +16,8 @@ from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
 from kmlbench.hosts.spec import HostSpec, flag_field, number, plain_field
 from kmlbench.model import Clock, Server
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.levels import MOST_THREADS
+from kmlbench.workloads.registry import ADAPTERS, at_levels, has_one_thread
 
 # By name; a host with faults is None.
 Hosts = Mapping[str, HostSpec | None]
@@ -56,13 +57,33 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
+class Levels:
+    """Marks a list of distinct numbers of threads, which a single one may replace. Otherwise as Names."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
+        """A validator that accepts everything: `reading` reports the faults, each with its line."""
+        del source, handler
+        return {"type": "function-plain", "function": {"type": "no-info", "function": _levels}}
+
+    def __get_pydantic_json_schema__(self, core: object, handler: object) -> dict[str, object]:
+        """A list of numbers, or a single one."""
+        del core, handler
+        item: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": MOST_THREADS}
+        return {"oneOf": [item, {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}]}
+
+
+def _levels(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSpec:
     """A campaign. `scale` multiplies the work of every workload; a `seed` of None is drawn at the start.
 
     `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
-    leaves both to the workloads. The hosts at the same position of `stock` and `kml` are a pair; pairs
-    work at the same time. Guests may be so many `pairs` at once.
+    leaves both to the workloads. The OLTP mixes run once with each number of `threads`. The hosts at the same
+    position of `stock` and `kml` are a pair; pairs work at the same time. Guests may be so many `pairs` at
+    once.
     """
 
     stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
@@ -101,6 +122,12 @@ class CampaignSpec:
             "how many pairs of these guests run at the same time, at most; each has two blocks or more", 1, 64
         ),
     )
+    threads: Annotated[tuple[int, ...], Levels()] = field(
+        default=(1,),
+        metadata=plain_field(
+            "threads of sysbench in the OLTP mixes, or a list: each mix runs once with each; by default 1"
+        ),
+    )
     instrument: bool = field(
         default=True,
         metadata=flag_field("whether the instructions of emulated guests are counted, where they can be"),
@@ -111,6 +138,11 @@ class CampaignSpec:
         """The names of the stock and the kml host of each pair that works, once or several times."""
         named = tuple(zip(self.stock, self.kml, strict=True))
         return named * max(1, min(self.pairs, self.blocks // (2 * len(named))))
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The workloads as they are run: a mix at each number of threads is a workload of its own."""
+        return at_levels(self.workloads, self.threads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +193,8 @@ def with_clock(settings: Config, clock: Clock) -> Config:
 
 
 def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
-    """The keys of a campaign whose hosts do not go together, each with the reason."""
+    """The keys of a campaign that do not go together, or whose hosts do not, each with the reason."""
+    yield from _without_threads(spec)
     unpaired = list(_unpaired(spec))
     yield from unpaired
     if unpaired:
@@ -173,6 +206,17 @@ def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:
         yield from _shared(*pair)
     if spec.pairs > 1 and first.machine is not None:
         yield "pairs", f"host {first.name!r} is {first.about}: it cannot be there {spec.pairs} times"
+
+
+def _without_threads(spec: CampaignSpec) -> Iterator[tuple[str, str]]:
+    """Only sysbench can have several threads."""
+    single = [name for name in spec.workloads if has_one_thread(name)]
+    if single and spec.threads != (1,):
+        yield (
+            "threads",
+            f"PyMySQL's client has one thread, because Python runs one at a time: {', '.join(single)} cannot "
+            "have another number; leave it out, or run it in a campaign of its own",
+        )
 
 
 def _unpaired(spec: CampaignSpec) -> Iterator[tuple[str, str]]:

@@ -17,11 +17,12 @@ from pydantic_core import ErrorDetails
 
 from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
-from kmlbench.config.faults import field_at, keys, parts, relations, unknown_word, words
+from kmlbench.config.faults import WANTED, field_at, keys, parts, relations, unknown_word, words
 from kmlbench.config.yamlfile import FIELDS, Broken, ConfigError, Location, Option, suggestion, title
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
+from kmlbench.workloads.levels import MOST_THREADS
 from kmlbench.workloads.registry import ADAPTERS
 
 SECTIONS = ("hosts", "campaign")
@@ -119,6 +120,7 @@ class Reader:
                 self._names(data, kernel, hosts, alone=True)
                 self._kernels(data, kernel, hosts)
         self._names(data, "workloads", ADAPTERS)
+        self._threads(data)
         spec = self._spec(CampaignSpec, data, ("campaign",))
         if spec is not None and hosts is not None and not self._faults:
             for key, text in conflicts(spec, hosts):
@@ -141,6 +143,21 @@ class Reader:
                 self._value_fault(location, unknown_word(value, known))
         else:
             self._value_fault(location, "must be a list of at least one name")
+
+    def _threads(self, data: Mapping[str, object]) -> None:
+        """A list of at least one number of threads, none twice; a single number may replace it."""
+        location, value = ("campaign", "threads"), data.get("threads")
+        if "threads" not in data or isinstance(value, Broken):
+            return
+        if not isinstance(value, list):
+            if fault := _number_fault(value, []):
+                self._value_fault(location, fault)
+            return
+        if not value:
+            self._value_fault(location, "must be a number, or a list of at least one")
+        for index, item in enumerate(value):
+            if fault := _number_fault(item, value[:index]):
+                self._fault((*location, index), f"campaign: threads: {fault}")
 
     def _kernels(self, data: Mapping[str, object], kernel: Kernel, hosts: Hosts) -> None:
         """The hosts of an arm must have its kernel."""
@@ -210,6 +227,15 @@ def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:
     for part in (spec, *parts(spec).values()):
         with_config(ConfigDict(extra="forbid"))(part)
     return TypeAdapter(spec)
+
+
+def _number_fault(item: object, before: list[object]) -> str:
+    """What is wrong with a number of threads; empty if nothing is."""
+    if isinstance(item, bool) or not isinstance(item, int):
+        return WANTED["int_type"]
+    if not 1 <= item <= MOST_THREADS:
+        return f"{item} is not between 1 and {MOST_THREADS}"
+    return f"{item} is listed twice" if item in before else ""
 
 
 def _entry_fault(item: object, before: list[object], known: Collection[str]) -> str:

@@ -93,6 +93,11 @@ def read_options(name: str, texts: Iterable[str]) -> Option:
     return Option(name=name, value=list(texts))
 
 
+def read_numbers(name: str, texts: Iterable[str]) -> Option:
+    """A list of numbers from the command line; what is no number stays a text."""
+    return Option(name=name, value=[_number(text) for text in texts])
+
+
 class Document:
     """The file at `path`: `data` is made of dictionaries, lists, texts and numbers.
 

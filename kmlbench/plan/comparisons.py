@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.model import Kernel, Prefix, Trial, Variant
+from kmlbench.workloads.levels import split_level
 
 STOCK_USR = Variant(kernel=Kernel.STOCK, prefix=Prefix.USR)
 
@@ -98,5 +99,5 @@ def primary(plan: Sequence[Trial], *, control: bool = False) -> Comparison:
 
 
 def planned_workloads(plan: Sequence[Trial]) -> tuple[str, ...]:
-    """The workloads of a plan, by name."""
-    return tuple(sorted({trial.workload for trial in plan}))
+    """The workloads of a plan, by name, and by their threads."""
+    return tuple(sorted({trial.workload for trial in plan}, key=split_level))

@@ -28,7 +28,7 @@ from kmlbench.run.recording import BootRecording
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench, perform, unserved_setting
 from kmlbench.servers.server import ServerHandle, running_server
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import find_adapter, need_server
 
 ALIVE_TIMEOUT_S = 60.0
 
@@ -99,7 +99,7 @@ class CampaignRun:
         Raises ProofError, after everything measured before it has been stored.
         """
         planned = self.experiment.plan
-        served = {name: ADAPTERS[name].needs_server for name in self._workloads}
+        served = need_server(self._workloads)
         boots = schedule.remaining(schedule.boots(planned, served), self._recorder.ended)
         self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
@@ -250,7 +250,7 @@ class CampaignRun:
         started = Moment()
         self._recorder.tell(TrialBegun(trial=trial))
         try:
-            measured = perform(bench, trial, ADAPTERS[trial.workload], self._with_options(setting))
+            measured = perform(bench, trial, find_adapter(trial.workload), self._with_options(setting))
         except ProofError as error:
             self._recorder.fail(trial, "proof", error, started)
             raise

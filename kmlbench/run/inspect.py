@@ -12,7 +12,7 @@ from kmlbench.model import CommandResult, Host, Prefix, Server
 from kmlbench.results.command_line import shared_words
 from kmlbench.results.confinement import confinement
 from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
-from kmlbench.workloads.registry import ADAPTERS, programs
+from kmlbench.workloads.registry import need_server, programs
 
 COMMAND_TIMEOUT_S = 120.0
 
@@ -111,7 +111,7 @@ def program_facts(host: Host, server: Server, workloads: Collection[str]) -> Map
 
     Raises HostError if the host does not answer, ProofError if its two copies differ.
     """
-    served = any(ADAPTERS[name].needs_server for name in workloads)
+    served = any(need_server(workloads).values())
     measured = (*([SERVER_PROGRAMS[server]] if served else []), *programs(workloads), PROBE)
     paths = [prefix.path(program) for program in measured for prefix in Prefix]
     lines = _output(host, "sha256sum", *paths).splitlines()

@@ -22,7 +22,7 @@ from kmlbench.run.campaign import CampaignRun
 # Options that a resumption takes from the campaign.
 FIXED = (
     *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
-    *("no_instrument", "pairs"),
+    *("no_instrument", "pairs", "threads"),
 )
 
 # Options that hosts.yaml may set now, and that the campaign did not have.
@@ -58,6 +58,8 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
         )
     for name in FIXED:
         setattr(arguments, name, campaign.options.get(name))
+    # A campaign of before there were levels has one; hosts.yaml may have others by now.
+    arguments.threads = arguments.threads or "1"
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
 
 

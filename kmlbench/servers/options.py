@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmlbench.model import Server
+from kmlbench.workloads.levels import MOST_THREADS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ _COMMON = (
     "--innodb-buffer-pool-size=256M",
     "--innodb-flush-log-at-trx-commit=1",
     "--innodb-stats-auto-recalc=OFF",
-    "--max-connections=151",
+    f"--max-connections={MOST_THREADS + 1}",
     "--secure-file-priv=",
     "--skip-name-resolve",
 )

@@ -12,7 +12,7 @@ from kmlbench.results.raw import read_results, read_step, read_text
 from kmlbench.results.reader import MEASURED, PRIVILEGE, raw_path
 from kmlbench.results.recording import TrialRecording, read_trial, samples
 from kmlbench.workloads import measure, probe
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 from kmlbench.workloads.syscall_counts import is_counting
 
 
@@ -35,9 +35,9 @@ def rederive(directory: Path, trial: Trial) -> Rederived:
     that is not this workload's.
     """
     path = raw_path(directory, trial)
-    if trial.workload not in ADAPTERS:
+    adapter = known_adapter(trial.workload)
+    if adapter is None:
         raise InputError(f"{path}: this version of kmlbench has no workload {trial.workload!r}")
-    adapter = ADAPTERS[trial.workload]
     results = read_results(path)
     report = None if is_counting(adapter.name) else probe.parse_report(read_text(path / MEASURED))
     counted = adapter.samples(results)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
 from hdrh.histogram import HdrHistogram
 
@@ -66,16 +67,17 @@ _BUCKET = re.compile(
 _SUM = re.compile(r"^(?:sysbench|pymysql): (service|intended)_sum (\d{1,9}\.\d{9})$", re.MULTILINE | re.ASCII)
 
 
-def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, ...]:
+def latency_samples(stdout: str, *, driver: str, events: int, threads: int = 1) -> tuple[Sample, ...]:
     """{latency,intended_latency}_{mean,p50,p90,p95,p99,p999,max} of the events, in ms.
 
     Service time starts when an event starts, intended time when its pace scheduled it: only a run with a pace
     has the latter. A percentile is the shortest time that this share of the events did not exceed; it is
     left out unless at least one event lies above it. Each is the upper end of its bucket, at most 0.1 %
-    above. Raises TrialError(stage="parse") unless every event was counted.
+    above. Each thread printed those of its own events. Raises TrialError(stage="parse") unless every event
+    was counted.
     """
-    sums = {name: float(value) for name, value in _SUM.findall(stdout)}
     histograms = _histograms(stdout)
+    sums = _sums(stdout, threads)
     if "service" not in histograms or sums.keys() != histograms.keys():
         raise TrialError(f"the latencies are not whole: {sorted(sums)}, {sorted(histograms)}", stage="parse")
     numbers = (
@@ -87,6 +89,14 @@ def latency_samples(stdout: str, *, driver: str, events: int) -> tuple[Sample, .
         Sample(metric=metric, unit="ms", value=value, process=Process.CLIENT, driver=driver)
         for metric, value in numbers
     )
+
+
+def _sums(stdout: str, threads: int) -> Mapping[str, float]:
+    """The sum over all events of each latency, in seconds, of those that every thread printed."""
+    parts: defaultdict[str, list[float]] = defaultdict(list)
+    for name, value in _SUM.findall(stdout):
+        parts[name].append(float(value))
+    return {name: sum(values) for name, values in parts.items() if len(values) == threads}
 
 
 def _histograms(stdout: str) -> dict[str, HdrHistogram]:

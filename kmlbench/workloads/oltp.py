@@ -11,6 +11,7 @@ from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Sample, Setting, Step
 from kmlbench.workloads import files, latency, python_client, sysbench
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Work
+from kmlbench.workloads.levels import level_name
 
 # Of a run; what is left of its events, a third or more, comes before and warms up.
 WINDOWS = 10
@@ -45,12 +46,14 @@ def mixes() -> dict[str, Mix]:
 class Oltp:
     """The adapter of one mix and one client. Its latency is that of one event, that is one transaction.
 
-    Both clients send the same statements; the tables are sysbench's for both.
+    Both clients send the same statements; the tables are sysbench's for both. Several `threads` share the
+    events of a run, each with a connection of its own; only sysbench can have them.
     """
 
     mix_name: str
     mix: Mix
     driver: str = sysbench.DRIVER
+    threads: int = 1
     needs_server: bool = True
     dataset: str | None = None
     metrics: tuple[Metric, ...] = latency.METRICS
@@ -58,10 +61,12 @@ class Oltp:
     @property
     def name(self) -> str:
         name = f"oltp_{self.mix_name}"
-        return name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+        name = name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+        return level_name(name, self.threads)
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
-        prepare = sysbench.argv(setting, self._script, "prepare", *self._size)
+        # bulk_insert has a table for each thread.
+        prepare = sysbench.argv(setting, self._script, "prepare", *self._size, threads=self.threads)
         events = max(1, round(self.mix.events * setting.scale))
         paced_s = 0.0 if setting.rate_per_s is None else events / setting.rate_per_s
         timeout_s = 300.0 + 300.0 * setting.scale + paced_s
@@ -76,7 +81,9 @@ class Oltp:
         sysbench.require_success(results[0])
         statistics = sysbench.parse_statistics(results[1], asked=sysbench.events_asked(results[1]))
         self._require_the_mix(statistics)
-        latencies = latency.latency_samples(results[1].stdout, driver=self.driver, events=statistics.events)
+        latencies = latency.latency_samples(
+            results[1].stdout, driver=self.driver, events=statistics.events, threads=self.threads
+        )
         return (*sysbench.sysbench_samples(statistics, self.driver), *latencies)
 
     def marks(self, results: Sequence[CommandResult]) -> Marks:
@@ -100,10 +107,11 @@ class Oltp:
 
     def _run_argv(self, setting: Setting, events: int) -> tuple[str, ...]:
         pace = () if setting.rate_per_s is None else (f"--pace={setting.rate_per_s}",)
-        windows = _windows(events)
+        windows = _windows(events, self.threads)
         if self.driver == sysbench.DRIVER:
             purge = ("--purge=on",) if self.mix.purge else ()
-            return sysbench.run_argv(setting, self._script, events, *self._size, *pace, *windows, *purge)
+            options = (*self._size, *pace, *windows, *purge)
+            return sysbench.run_argv(setting, self._script, events, *options, threads=self.threads)
         purge = ("--purge",) if self.mix.purge else ()
         asked = (f"--events={events}", f"--seed={setting.seed}", *pace, *windows, *purge)
         return python_client.argv(setting, "oltp", self.mix_name, *asked)
@@ -121,7 +129,10 @@ class Oltp:
             )
 
 
-def _windows(events: int) -> tuple[str, ...]:
-    """The options that divide a run into windows; none for a run of too few events."""
+def _windows(events: int, threads: int) -> tuple[str, ...]:
+    """The options that divide a run into windows; none for a run of too few events.
+
+    At both ends of a window an event of each thread is under way, so it is one of each thread at least.
+    """
     size = events * 2 // 3 // WINDOWS
-    return (f"--warm-up={events - WINDOWS * size}", f"--window={size}") if size else ()
+    return (f"--warm-up={events - WINDOWS * size}", f"--window={size}") if size >= threads else ()

@@ -48,7 +48,7 @@ _LINE = re.compile(rf"^(?:sysbench|pymysql): ({_NAMES}) (\d{{1,18}}\.\d{{9}})$",
 _COUNTS = ("events", "reads", "writes", "other", "errors", "reconnects")
 
 
-def argv(setting: Setting, script: str, command: str, *options: str) -> tuple[str, ...]:
+def argv(setting: Setting, script: str, command: str, *options: str, threads: int = 1) -> tuple[str, ...]:
     """A sysbench command line. The password is in a file (--config-file), so that `ps` does not show it."""
     return (
         setting.prefix.path("bin/sysbench"),
@@ -60,19 +60,19 @@ def argv(setting: Setting, script: str, command: str, *options: str) -> tuple[st
         f"--mysql-db={DATABASE}",
         "--rand-type=uniform",
         f"--rand-seed={setting.seed}",
-        "--threads=1",
+        f"--threads={threads}",
         *options,
         command,
     )
 
 
-def run_argv(setting: Setting, script: str, events: int, *options: str) -> tuple[str, ...]:
+def run_argv(setting: Setting, script: str, events: int, *options: str, threads: int = 1) -> tuple[str, ...]:
     """The command line of a measured run of `events` events, however long they take.
 
     sysbench's own histogram is off: recorder.lua has a finer one, and it would draw random numbers.
     """
     fixed = (f"--events={events}", "--time=0", "--percentile=0", "--histogram=off")
-    return argv(setting, script, "run", *fixed, *options)
+    return argv(setting, script, "run", *fixed, *options, threads=threads)
 
 
 def events_asked(result: CommandResult) -> int:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
@@ -127,6 +128,23 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert "draws its own" not in text
     assert summary.startswith("8 trials in 2 boots, about ")
     assert summary.endswith("; seed 5")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_has_a_trial_for_each_level(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--workloads", "getpid,oltp_insert", "--threads", "1,4", "--blocks", "1", "--dry-run"]
+    assert run_benchmark(["--hosts", HOSTS, *options]) == 0
+    printed = capsys.readouterr().out
+    workloads = Counter(line.rsplit("-", 1)[1] for line in printed.splitlines() if re.match(r"\d{4}-", line))
+    assert workloads == {"getpid": 4, "oltp_insert": 4, "oltp_insert_4_threads": 4}
+    assert "by cpu_total of getpid" in printed
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("threads", ["0", "4,4", "many", "1,151", "1,", "1.5"])
+def test_levels_that_cannot_be(capsys: pytest.CaptureFixture[str], threads: str) -> None:
+    assert run_benchmark(["--hosts", HOSTS, "--dry-run", "--threads", threads]) == 2
+    assert "--threads: campaign: threads: " in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("nothing_starts")

@@ -226,6 +226,29 @@ def test_loops_and_rate_are_the_workloads_own_unless_they_are_given(tmp_path: Pa
     assert (given.loops, given.rate) == (10_000, 12.5)
 
 
+@pytest.mark.parametrize(
+    ("given", "threads"), [("", (1,)), ("\n  threads: 4", (4,)), ("\n  threads: [4, 1]", (4, 1))]
+)
+def test_a_mix_is_a_workload_at_each_number_of_threads(
+    tmp_path: Path, given: str, threads: tuple[int, ...]
+) -> None:
+    text = GOOD.replace("[getpid, wisconsin]", "[getpid, oltp_insert, calls_oltp_insert, calls_wisconsin]")
+    spec = load(tmp_path, text.replace("scale: 0.5", f"scale: 0.5{given}")).campaign
+    assert spec.threads == threads
+    levels = ["" if number == 1 else f"_{number}_threads" for number in threads]
+    mixes = [f"{name}{level}" for name in ("oltp_insert", "calls_oltp_insert") for level in levels]
+    assert spec.levels == ("getpid", *mixes, "calls_wisconsin")
+
+
+@pytest.mark.parametrize("workload", ["oltp_insert_pymysql", "calls_oltp_insert_pymysql"])
+def test_the_second_client_has_no_threads(tmp_path: Path, workload: str) -> None:
+    text = GOOD.replace("[getpid, wisconsin]", f"[getpid, wisconsin_pymysql, {workload}]")
+    assert load(tmp_path, text.replace("scale: 0.5", "scale: 0.5\n  threads: 1")).campaign.threads == (1,)
+    (fault,) = faults(tmp_path, text.replace("scale: 0.5", "scale: 0.5\n  threads: [1, 2]"))
+    assert fault.startswith("hosts.yaml:31: campaign: threads: PyMySQL's client has one thread")
+    assert f": {workload} cannot have another number" in fault
+
+
 def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     text = (
         GOOD.replace("kernel: stock", "kernel: stok")
@@ -321,6 +344,11 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ("blocks: 3", "blocks: '3'", "hosts.yaml:29: campaign: blocks: must be a whole number"),
         ("scale: 0.5", "loops: 0\n  scale: 0.5", "hosts.yaml:30: campaign: loops: 0 is not between 1"),
         ("scale: 0.5", "rate: 0\n  scale: 0.5", "hosts.yaml:30: campaign: rate: 0 is not between 0.01"),
+        ("scale: 0.5", "threads: 0\n  scale: 0.5", "hosts.yaml:30: campaign: threads: 0 is not between 1"),
+        ("scale: 0.5", "threads: [1,\n    151]", "hosts.yaml:31: campaign: threads: 151 is not between 1"),
+        ("scale: 0.5", "threads: [4, 4]", "hosts.yaml:30: campaign: threads: 4 is listed twice"),
+        ("scale: 0.5", "threads: []", "hosts.yaml:30: campaign: threads: must be a number, or a list"),
+        ("scale: 0.5", "threads: [many]", "hosts.yaml:30: campaign: threads: must be a whole number"),
         ("scale: 0.5", "scale: .nan", "hosts.yaml:30: campaign: scale: must be a number"),
         ("stock: plain", "stock: far", "hosts.yaml:25: campaign: stock: host 'far' has the kml kernel"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),

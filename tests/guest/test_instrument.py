@@ -30,7 +30,11 @@ from kmlbench.results.profiles import PROFILE
 from kmlbench.run.campaign import CampaignRun, Experiment
 from kmlbench.verify.rederive import rederive
 
-SERVED = {"getpid": False, "oltp_point_select": True}
+ALONE, TOGETHER = "oltp_point_select", "oltp_point_select_4_threads"
+SERVED = {"getpid": False, ALONE: True, TOGETHER: True}
+THREADS, EVENTS = 4, 100
+# The client calls these once in each event.
+ONCE = ("sb_event_start", "mysql_stmt_execute")
 MOST_UNKNOWN = 0.03
 
 pytestmark = pytest.mark.guest
@@ -115,6 +119,14 @@ def test_server_and_client_are_told_apart_and_their_functions_have_names(campaig
     assert not (kernel["function"] == "[unknown]").any()
 
 
+def test_a_window_has_the_events_of_all_threads(campaign: Path) -> None:
+    """But for those that are under way at the first mark and at the last, one of each other thread."""
+    alone, together = functions(campaign, ALONE), functions(campaign, TOGETHER)
+    for function in ONCE:
+        key = str(KML_TRUSTED), function
+        assert together[key] == pytest.approx(alone[key], rel=THREADS / EVENTS), function
+
+
 def test_the_parts_of_a_trial_are_its_samples_and_both_are_derived_again(campaign: Path) -> None:
     parts = kmlbench.profile(campaign).groupby(["trial", "process", "side"])["instructions"].sum()
     stored = reader.read_campaign(campaign)
@@ -141,6 +153,7 @@ def test_verify_finds_a_changed_table_of_a_trial(campaign: Path, capsys: pytest.
 
 def test_a_trial_has_ten_windows_of_its_events(campaign: Path) -> None:
     windows = kmlbench.windows(campaign)
-    oltp = windows[windows["workload"] == "oltp_point_select"]
-    assert set(oltp.groupby("trial")["window"].nunique()) == {10}
+    oltp = windows[windows["workload"].isin([ALONE, TOGETHER])]
+    assert list(oltp.groupby("workload")["window"].nunique()) == [10, 10]
+    assert set(oltp["work"]) == {"event"}
     assert not (campaign / "raw" / "boot-0000" / "windows").exists()

@@ -98,7 +98,7 @@ def test_both_clients_send_the_same_statements(
     assert statements[count:] == statements[:count]
 
 
-@pytest.mark.parametrize("client", ["", "_pymysql"])
+@pytest.mark.parametrize("client", ["", "_pymysql", "_4_threads"])
 def test_a_pace_is_kept_and_intended_time_begins_with_it(
     stock_guest: SshHost, stock_mysql: ServerHandle, client: str
 ) -> None:
@@ -110,6 +110,16 @@ def test_a_pace_is_kept_and_intended_time_begins_with_it(
     assert result["throughput"] == pytest.approx(20.0, rel=0.15)
     assert result["intended_latency_mean"] >= result["latency_mean"]
     assert result["intended_latency_p95"] >= result["latency_p95"] * 0.999
+
+
+def test_each_thread_inserts_into_a_table_of_its_own(stock_guest: SshHost, stock_mysql: ServerHandle) -> None:
+    emptied(stock_guest, stock_mysql)
+    setting = stock_mysql.setting(seed=SEED, scale=PACED_EVENTS / mixes()["bulk_insert"].events)
+    result = samples(stock_guest, "oltp_bulk_insert_4_threads", setting)
+    assert [sample.value for sample in result if sample.metric == "transactions"] == [PACED_EVENTS]
+    tables = (f"(SELECT COUNT(*) FROM {stock_mysql.database}.sbtest{number})" for number in range(1, 5))
+    rows = sql(stock_guest, stock_mysql, Server.MYSQL, f"SELECT {' + '.join(tables)}", "--skip-column-names")
+    assert int(rows) == PACED_EVENTS
 
 
 def loaded(guest: SshHost, handle: ServerHandle, server: Server, table: str) -> list[str]:

@@ -414,6 +414,38 @@ def test_a_trial_that_failed_keeps_the_rule_waiting_until_it_is_repeated(campaig
     require_whole(campaigns.stored())
 
 
+def interrupted(boot: Boot) -> list[Exchange]:
+    """Ctrl-C before the first trial."""
+    del boot
+    return [Exchange(argv=inspecting()[0].argv, raises=KeyboardInterrupt())]
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_without_threads_has_one_whatever_hosts_yaml_has_by_now(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload = "oltp_insert_pymysql"
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--workloads", workload) == 130
+    assert "threads" not in campaigns.stored().campaign.options
+    hosts = hosts_file(campaigns.directory, blocks=1)
+    hosts.write_text(hosts.read_text().replace("scale: 1", "scale: 1, threads: [2, 4]"))
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    assert f"-{workload}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_keeps_its_levels(campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--workloads", "oltp_insert", "--threads", "4,1") == 130
+    assert campaigns.stored().campaign.options["threads"] == "4,1"
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("-oltp_insert\n") == printed.count("-oltp_insert_4_threads\n") == 4
+
+
 @pytest.mark.usefixtures("unreported")
 class TestWhatMayNotChange:
     @pytest.fixture(autouse=True)
@@ -421,7 +453,7 @@ class TestWhatMayNotChange:
         campaigns.playing.script = second_boot(Exchange(argv=("*",) * 7, raises=KeyboardInterrupt()))
         assert campaigns.begin() == 130
 
-    @pytest.mark.parametrize("option", ["--blocks", "--seed", "--stop-at", "--control"])
+    @pytest.mark.parametrize("option", ["--blocks", "--seed", "--threads", "--stop-at", "--control"])
     def test_options_of_the_campaign(
         self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str], option: str
     ) -> None:

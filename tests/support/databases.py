@@ -9,7 +9,7 @@ from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import CommandResult, Sample, Server, Setting
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import find_adapter
 
 
 def client_argv(handle: ServerHandle, server: Server, statement: str, *options: str) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def emptied(guest: SshHost, handle: ServerHandle, server: Server = Server.MYSQL)
 
 
 def samples(guest: SshHost, workload: str, setting: Setting) -> tuple[Sample, ...]:
-    results: list[CommandResult] = [run(guest, *step.argv) for step in ADAPTERS[workload].steps(setting)]
+    results: list[CommandResult] = [run(guest, *step.argv) for step in find_adapter(workload).steps(setting)]
     for result in results:
         assert result.returncode == 0, (result.argv, result.stdout[-500:], result.stderr[-500:])
-    return ADAPTERS[workload].samples(results)
+    return find_adapter(workload).samples(results)

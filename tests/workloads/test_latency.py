@@ -50,6 +50,15 @@ def test_a_percentile_is_right_to_three_digits(repeated_ns: list[tuple[int, int]
             assert exact <= result[f"latency_{name}"] <= exact * 1.001, name
 
 
+def test_each_thread_prints_its_own_and_they_are_one_distribution() -> None:
+    alone = printed([1000, 3000, 5_000_000])
+    apart = printed([3000]) + printed([1000, 5_000_000]) + printed([])
+    together = latency.latency_samples(apart, driver="sysbench", events=3, threads=3)
+    assert {sample.metric: sample.value for sample in together} == pytest.approx(read(alone, 3))
+    with pytest.raises(TrialError, match="not whole"):
+        latency.latency_samples(apart, driver="sysbench", events=3, threads=4)
+
+
 def test_a_percentile_above_which_nothing_was_seen_is_absent() -> None:
     assert set(read(printed([5]), 1)) == {"latency_mean", "latency_max"}
     hundred = read(printed(range(1, 101)), 100)

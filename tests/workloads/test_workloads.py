@@ -19,7 +19,7 @@ from kmlbench.workloads import loops, probe, syscalls
 from kmlbench.workloads.base import Marked, MarkKind
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import mixes
-from kmlbench.workloads.registry import ADAPTERS, METRICS, programs
+from kmlbench.workloads.registry import ADAPTERS, METRICS, find_adapter, known_adapter, programs
 from kmlbench.workloads.syscall_counts import is_counting
 
 WORKLOADS = sorted(name for name in ADAPTERS if not is_counting(name))
@@ -40,7 +40,7 @@ def setting(prefix: Prefix = Prefix.USR, scale: float = 1.0) -> Setting:
 
 def golden(workload: str) -> list[CommandResult]:
     """The steps as they went in a guest; step "prepare" said nothing that is read."""
-    steps = ADAPTERS[workload].steps(setting())
+    steps = find_adapter(workload).steps(setting())
     text = {
         "run": captured(workload),
         "prepare": "",
@@ -59,7 +59,7 @@ def golden(workload: str) -> list[CommandResult]:
 
 
 def captured(workload: str) -> str:
-    suffix = "txt" if ADAPTERS[workload].needs_server else "json"
+    suffix = "txt" if find_adapter(workload).needs_server else "json"
     return (DATA / "workloads" / f"{workload}.{suffix}").read_text()
 
 
@@ -68,7 +68,7 @@ def did(workload: str, output: str) -> str:
     if workload in WISCONSIN:
         queries = output.count(" query ")
         return f"--loops={count(output, 'reads') // queries}"
-    return f"--events={count(output, 'events')}" if workload in OLTP else ""
+    return f"--events={count(output, 'events')}" if workload.startswith("oltp_") else ""
 
 
 def count(output: str, name: str) -> int:
@@ -87,7 +87,7 @@ def measured(workload: str) -> int:
 
 
 def values(workload: str) -> dict[str, Sample]:
-    samples = ADAPTERS[workload].samples(golden(workload))
+    samples = find_adapter(workload).samples(golden(workload))
     assert len({sample.metric for sample in samples}) == len(samples)
     assert {sample.process for sample in samples} == {Process.CLIENT}
     return {sample.metric: sample for sample in samples}
@@ -155,6 +155,35 @@ def test_point_selects_command_line() -> None:
         "--window=800",
         "run",
     )
+
+
+def test_a_level_is_the_same_work_by_several_threads_and_its_name_says_so() -> None:
+    alone, four = (find_adapter(f"oltp_point_select{level}") for level in ("", "_4_threads"))
+    assert four.name == "oltp_point_select_4_threads"
+    assert (four.needs_server, four.metrics) == (alone.needs_server, alone.metrics)
+    argvs = [[step.argv for step in adapter.steps(setting())] for adapter in (alone, four)]
+    assert argvs[1] == [asked(argv, "--threads=4") for argv in argvs[0]] != argvs[0]
+    counting = find_adapter("calls_oltp_point_select_4_threads")
+    assert counting.name == "calls_oltp_point_select_4_threads"
+    assert counting.steps(setting())[1].argv[-len(argvs[1][1]) :] == argvs[1][1]
+    assert programs([four.name, counting.name]) == ("bin/sysbench",)
+
+
+NO_LEVELS = ("oltp_insert_pymysql_4_threads", "wisconsin_4_threads", "oltp_insert_1_threads", "x_4_threads")
+
+
+@pytest.mark.parametrize("name", NO_LEVELS)
+def test_what_is_no_level_is_no_workload(name: str) -> None:
+    assert known_adapter(name) is None
+
+
+def test_the_latencies_of_four_threads_are_those_of_all_events() -> None:
+    result = values("oltp_read_write_4_threads")
+    events = result["transactions"].value
+    # Four threads wait for each other: their latencies add up to more than the run, and to less than four.
+    busy_s = result["latency_mean"].value / 1e3 * events
+    assert 1.0 < busy_s * result["throughput"].value / events <= 4.0
+    assert result["queries"].value == 20 * events
 
 
 def test_getpid_subtracts_the_empty_loop_and_takes_the_median() -> None:
@@ -408,6 +437,14 @@ def test_a_mix_has_ten_windows_and_a_run_of_few_events_has_none(scale: float, si
     assert [work.units for work in events] == ([size] * 10 if size else [])
     # Of all events, those that warm up among them.
     assert (purge.units if purge else 0) == (round(600 * scale) if size else 0)
+
+
+@pytest.mark.parametrize(("threads", "size"), [(1, 4), (4, 4), (5, 0)])
+def test_a_window_has_an_event_of_each_thread(threads: int, size: int) -> None:
+    adapter = find_adapter("oltp_read_write" if threads == 1 else f"oltp_read_write_{threads}_threads")
+    assert isinstance(adapter, Marked)
+    marks = adapter.marks([played(step) for step in adapter.steps(setting(scale=0.1))])
+    assert {work.units for work in marks.values() if work.name == "event"} == ({size} if size else set())
 
 
 def test_every_execution_of_a_statement_is_a_window() -> None:

@@ -2,7 +2,10 @@
 -- Marks for the instrument that may record the guest (instrument/README.md); without its library they do nothing.
 
 local ffi = require("ffi")
-ffi.cdef("int kmlbench_mark(unsigned int kind, unsigned int number);")
+ffi.cdef [[
+int kmlbench_mark(unsigned int kind, unsigned int number);
+unsigned int kmlbench_next(void);
+]]
 local present, library = pcall(ffi.load, "/usr/lib/kmlbench/libkmlbench-mark.so")
 
 local marks = {FINISH = 0, MEASURED = 2, STATEMENT = 3, PURGE = 4}
@@ -11,6 +14,11 @@ function marks.mark(kind, number)
    if present then
       library.kmlbench_mark(kind, number)
    end
+end
+
+-- How many events this program's threads have begun together; nil without the library.
+function marks.next()
+   return present and library.kmlbench_next() or nil
 end
 
 -- Where this program's code is, for whoever reads the windows; workloads/measure asks for it.

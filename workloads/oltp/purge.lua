@@ -49,7 +49,7 @@ function purge.let_go()
    end
    marks.mark(marks.FINISH, 0)
    view:disconnect()
-   print(string.format("sysbench: purge %.9f", (clock.now() - start) / 1e9))
+   io.write(string.format("sysbench: purge %.9f\n", (clock.now() - start) / 1e9))
 end
 
 return purge
