@@ -23,6 +23,10 @@ INSTRUMENT = PROJECT / "instrument"
 
 WORKLOADS = PROJECT / "workloads"
 
+PRICES = PROJECT / "data" / "prices"
+
+COSTS_PROGRAM = PROJECT / "data" / "costs" / "costs.c"
+
 HOSTS_EXAMPLE = PROJECT / "hosts.yaml"
 
 DEBIAN_PACKAGES = PROJECT / "tools" / "packages.txt"
