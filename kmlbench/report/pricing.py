@@ -45,7 +45,8 @@ UNPRICED = (
 
 ROUND_TRIP = (
     "A system call is priced as a whole, with the code of the kernel that it was measured on: {length} "
-    "instructions{assumed} on the way in and out, which do not count among the others."
+    "instructions{assumed} on the way in and out, which do not count among the others. A costly instruction "
+    "that both kernels execute on that way counts twice."
 )
 
 OPERATIONS = {
