@@ -4,9 +4,10 @@
  * that take turns, timed in nanoseconds, cycles of the time-stamp counter and, where perf_event_open lets us count
  * the kernel's share, cycles and instructions of the core. Prints JSON: of each kind the raw totals of its batches
  * and how many operations a batch has. `empty` is the loop itself, to be subtracted. What cannot be measured here is
- * named with its reason. Nothing is subtracted, divided or left out of the totals.
+ * named with its reason. Nothing is subtracted, divided or left out of the totals. Where neighbours make a kind slow,
+ * it gets fewer batches.
  *
- * Usage: costs [BATCHES [MICROSECONDS]]: batches of each kind (51), and about how long each takes (500).
+ * Usage: costs [BATCHES [MICROSECONDS]]: batches of each kind (51), and about how long each takes (200).
  * Compile with -mno-red-zone: the loops call and push below the compiler's back.
  */
 #define _GNU_SOURCE
@@ -28,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { UNROLLED = 16, MAX_BATCHES = 999, PAGE = 4096, MOST_PAGES = 4096, NO_SUCH_CALL = 1000 };
+enum { LEAST_BATCHES = 3, MOST_NANOSECONDS = 100000000, UNROLLED = 16, MAX_BATCHES = 999, PAGE = 4096, MOST_PAGES = 4096, MOST_SWITCHES = 16, NO_SUCH_CALL = 1000 };
 
 struct reading {
 	uint64_t nanoseconds, tsc, cycles, instructions;
@@ -42,6 +43,8 @@ struct kind {
 	const char *missing;
 	uint64_t most_rounds;
 	uint64_t rounds;
+	uint64_t spent;
+	int done;
 	struct reading batches[MAX_BATCHES];
 };
 
@@ -219,7 +222,7 @@ static struct kind kinds[] = {
 	{ "getpid", loop_getpid, 1 },
 	{ "page_fault", loop_page_fault, 1, NULL, MOST_PAGES },
 	{ "signal", loop_signal, 1 },
-	{ "context_switch", loop_context_switch, 2 },
+	{ "context_switch", loop_context_switch, 2, NULL, MOST_SWITCHES },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -336,6 +339,17 @@ static void choose_rounds(struct kind *kind, uint64_t nanoseconds)
 		kind->rounds = kind->most_rounds;
 }
 
+static void add_batch(struct kind *kind)
+{
+	struct reading taken;
+
+	if (kind->done >= LEAST_BATCHES && kind->spent > MOST_NANOSECONDS)
+		return;
+	taken = measure(kind);
+	kind->spent += taken.nanoseconds;
+	kind->batches[kind->done++] = taken;
+}
+
 static void ignore(int number)
 {
 	(void)number;
@@ -395,10 +409,10 @@ static void set_up(void)
 		cycle_counter = -1;
 }
 
-static void print_totals(const char *name, const struct kind *kind, int batches, size_t offset)
+static void print_totals(const char *name, const struct kind *kind, size_t offset)
 {
 	printf(", \"%s\": [", name);
-	for (int i = 0; i < batches; i++) {
+	for (int i = 0; i < kind->done; i++) {
 		uint64_t value;
 
 		memcpy(&value, (const char *)&kind->batches[i] + offset, sizeof(value));
@@ -407,16 +421,16 @@ static void print_totals(const char *name, const struct kind *kind, int batches,
 	printf("]");
 }
 
-static void print_kind(const struct kind *kind, int batches)
+static void print_kind(const struct kind *kind)
 {
 	printf("\"%s\": {\"operations\": %llu, \"rounds\": %llu", kind->name,
 	       (unsigned long long)(kind->operations * kind->rounds), (unsigned long long)kind->rounds);
-	print_totals("nanoseconds", kind, batches, offsetof(struct reading, nanoseconds));
-	print_totals("tsc", kind, batches, offsetof(struct reading, tsc));
+	print_totals("nanoseconds", kind, offsetof(struct reading, nanoseconds));
+	print_totals("tsc", kind, offsetof(struct reading, tsc));
 	/* The child's are not counted. */
 	if (cycle_counter >= 0 && kind->loop != loop_context_switch) {
-		print_totals("cycles", kind, batches, offsetof(struct reading, cycles));
-		print_totals("instructions", kind, batches, offsetof(struct reading, instructions));
+		print_totals("cycles", kind, offsetof(struct reading, cycles));
+		print_totals("instructions", kind, offsetof(struct reading, instructions));
 	}
 	printf("}");
 }
@@ -435,17 +449,17 @@ static void print_hypervisor(void)
 	printf("\"");
 }
 
-static void print_all(int batches)
+static void print_all(void)
 {
 	const char *separator = "";
 
-	printf("{\"format\": 1, \"batches\": %d, ", batches);
+	printf("{\"format\": 1, ");
 	print_hypervisor();
 	printf(", \"kinds\": {");
 	for (int i = 0; i < KINDS; i++)
 		if (!kinds[i].missing) {
 			printf("%s", separator);
-			print_kind(&kinds[i], batches);
+			print_kind(&kinds[i]);
 			separator = ", ";
 		}
 	separator = "";
@@ -476,7 +490,7 @@ static int argument(int argc, char **argv, int index, int fallback, int most)
 int main(int argc, char **argv)
 {
 	int batches = argument(argc, argv, 1, 51, MAX_BATCHES);
-	uint64_t nanoseconds = (uint64_t)argument(argc, argv, 2, 500, 1000000) * 1000;
+	uint64_t nanoseconds = (uint64_t)argument(argc, argv, 2, 200, 1000000) * 1000;
 
 	set_up();
 	for (int i = 0; i < KINDS; i++)
@@ -485,8 +499,8 @@ int main(int argc, char **argv)
 	for (int batch = 0; batch < batches; batch++)
 		for (int i = 0; i < KINDS; i++)
 			if (!kinds[i].missing)
-				kinds[i].batches[batch] = measure(&kinds[i]);
-	print_all(batches);
+				add_batch(&kinds[i]);
+	print_all();
 	if (child > 0) {
 		close(to_child);
 		waitpid(child, NULL, 0);

@@ -33,11 +33,11 @@ import tomli_w
 from msgspec import Meta, Struct
 
 from kmlbench.errors import InputError
-from kmlbench.paths import PRICES
+from kmlbench.paths import PRICES, PRICES_PAGE
 from kmlbench.results import lines
 from kmlbench.workloads.metrics import COSTLY
 
-REMEDY = "data/prices/README.md describes price lists; `kmlbench costs --list` names those that are there"
+REMEDY = f"{PRICES_PAGE} describes price lists; `kmlbench costs --list` names those that are there"
 
 # Larger than any price that makes sense, small enough to compute with.
 MOST = 1e12

@@ -31,8 +31,10 @@ MACHINE = Machine(
 
 @pytest.mark.slow
 def test_this_machine_is_measured_and_its_file_is_a_price_list(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(here, "PROCESSES", 2)
+    monkeypatch.setattr(here, "BATCHES", 5)
     path = tmp_path / "here.toml"
     assert main(["costs", "--here", "--output", str(path)]) == 0
     printed = capsys.readouterr().out
