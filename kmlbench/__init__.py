@@ -3,7 +3,7 @@
 
 `read("results/latest")` returns a stored Campaign: its answer, proofs, effects, explanation and figures.
 `campaigns("results")` lists stored campaigns, `sample_files("results")` their Parquet files, `metrics()`
-what can be measured; `load`, `effects`, `explain`, `profile` and `windows` take paths.
+what can be measured; `load`, `effects`, `explain`, `profile`, `windows` and `project` take paths.
 Nothing else is public. The names are imported on first use, so that the command line does not wait for
 pandas.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kmlbench.analysis.frames import load
     from kmlbench.api.campaign import Campaign, Drawing, read
     from kmlbench.api.frames import campaigns, effects, explain, metrics, profile, sample_files, windows
+    from kmlbench.api.projection import project
     from kmlbench.report.answer import Answer
 
     __version__: str
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "metrics",
     "profile",
+    "project",
     "read",
     "sample_files",
     "windows",
@@ -44,6 +46,7 @@ _MODULES = {
         "kmlbench.api.frames",
     ),
     "Answer": "kmlbench.report.answer",
+    "project": "kmlbench.api.projection",
     "load": "kmlbench.analysis.frames",
 }
 

@@ -23,6 +23,13 @@ INSTRUMENT = PROJECT / "instrument"
 
 WORKLOADS = PROJECT / "workloads"
 
+PRICES = PROJECT / "data" / "prices"
+
+# As messages name it: as in the repository, or where it lies in the wheel.
+PRICES_PAGE = "data/prices/README.md" if IN_CHECKOUT else str(PRICES / "README.md")
+
+COSTS_PROGRAM = PROJECT / "data" / "costs" / "costs.c"
+
 HOSTS_EXAMPLE = PROJECT / "hosts.yaml"
 
 DEBIAN_PACKAGES = PROJECT / "tools" / "packages.txt"

@@ -17,7 +17,7 @@ from kmlbench.process import QEMU
 
 # The program. The user's input, such as hosts.yaml, is in the record of each campaign.
 PROGRAM = (
-    *("kmlbench", "guest", "instrument", "kernel", "workloads", "tools"),
+    *("kmlbench", "data", "guest", "instrument", "kernel", "workloads", "tools"),
     *("pyproject.toml", "requirements.lock", "setup.py"),
 )
 

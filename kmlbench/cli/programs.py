@@ -21,7 +21,7 @@ VERBS = {
     "host": "prepare, check and clean your machines",
     "doctor": "check what affects a result on this machine and each host, and change nothing",
     "report": "write the report of a stored campaign again",
-    "costs": "print what system calls cost in a campaign with `syscalls`",
+    "costs": "print what calls and instructions cost, or project a campaign at the prices of a processor",
     "plan": "how many blocks a half-width needs, from a pilot campaign",
     "compare": "compare two campaigns of one platform",
     "export": "print the numbers of a stored campaign for other programs",

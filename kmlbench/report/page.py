@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -15,7 +15,17 @@ from kmlbench.analysis.primary import primary_ratio
 from kmlbench.model import PlannedCampaign
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import planned_workloads
-from kmlbench.report import evidence, explanation, figures, latency_plot, sections, whereabouts, windows
+from kmlbench.prices.pricelist import PriceList
+from kmlbench.report import (
+    evidence,
+    explanation,
+    figures,
+    latency_plot,
+    pricing,
+    sections,
+    whereabouts,
+    windows,
+)
 from kmlbench.report.answer import Answer, answer, false_alarms
 from kmlbench.report.evidence import Hole, ProofRow, TrialFiles
 from kmlbench.report.figures import Picture, Plot
@@ -25,7 +35,7 @@ from kmlbench.results.facts import FactRow
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import MARGIN
 
-FIGURES, COSTS = "figures", "costs.json"
+FIGURES, COSTS, PRICES = "figures", "costs.json", "prices"
 
 # The page shows these elsewhere: the plan as trials, half-widths in cells, drawings as figures/.
 _LEFT_OUT = {PlannedCampaign: {"plan"}, Noise: {"half_widths"}, Picture: {"light", "dark"}}
@@ -76,7 +86,14 @@ class Page:
     raw: Mapping[str, str]
 
 
-def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: CostModel | None) -> Page:
+def make_page(
+    stored: StoredCampaign,
+    source: Source,
+    drawings: Path,
+    *,
+    costs: CostModel | None,
+    prices: Sequence[PriceList],
+) -> Page:
     """The page of a campaign; its figures are drawn into the directory `drawings`."""
     campaign = stored.campaign
     main, others = _plots(source)
@@ -97,6 +114,7 @@ def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: Cos
             *whereabouts.whereabouts_sections(stored, source, drawings),
             *windows.window_sections(stored),
             *explanation.explanation_sections(source, costs),
+            *pricing.pricing_sections(source, prices),
         ),
         folder=FIGURES,
         costs=COSTS if costs else "",

@@ -26,6 +26,7 @@ from kmlbench.analysis.frames import SAMPLES
 from kmlbench.analysis.measurements import Noise
 from kmlbench.errors import DifferenceError, InputError, ProofError, TrialError
 from kmlbench.model import BootFacts, Completed, Sample, Trial
+from kmlbench.prices.pricelist import PriceList
 from kmlbench.progress import Progress
 from kmlbench.report import render, write
 from kmlbench.report.page import COSTS, FIGURES, Page
@@ -81,7 +82,9 @@ def verify(directory: Path, *, progress: Progress) -> Verified:
     progress.stage("figures and report")
     with tempfile.TemporaryDirectory() as draft:
         made_with = _made_with(stored)
-        page = write.derive(stored, Path(draft), noise=made_with.noise, costs=made_with.costs)
+        page = write.derive(
+            stored, Path(draft), noise=made_with.noise, costs=made_with.costs, prices=made_with.prices
+        )
         drawings = _derived(stored.directory, Path(draft), page, progress)
     samples = sum(len(outcome.samples) for outcome in stored.completed)
     return Verified(trials=len(stored.completed), samples=samples, figures=drawings)
@@ -93,10 +96,11 @@ class _MadeWith:
 
     noise: Noise | None
     costs: CostModel | None
+    prices: tuple[PriceList, ...]
 
 
 def _made_with(stored: StoredCampaign) -> _MadeWith:
-    """The control and the costs that the report says it used."""
+    """The control and the costs that the report says it used, and the prices that were kept beside it."""
     report = _data(stored.directory / DATA)
     used = report.get("noise")
     place, name = (used.get("place"), used.get("name")) if isinstance(used, dict) else (None, None)
@@ -104,6 +108,7 @@ def _made_with(stored: StoredCampaign) -> _MadeWith:
     return _MadeWith(
         noise=control.control_at(str(place), stored, name=str(name)) if place else None,
         costs=cost_model.read_cost_model(costs) if report.get("costs") else None,
+        prices=write.kept_prices(stored.directory),
     )
 
 

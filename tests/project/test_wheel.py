@@ -231,6 +231,12 @@ def test_the_instrument_is_built_in_the_cache_of_its_user(installed: Installed) 
     assert {path: path.stat().st_mtime_ns for path in installed.data.rglob("*")} == before
 
 
+def test_price_lists_and_the_program_that_measures_one_are_there(installed: Installed) -> None:
+    listed = installed.run("kmlbench", "costs", "--list")
+    assert "amd-k8: " in listed.stdout, listed.stderr
+    assert (installed.data / "data" / "costs" / "costs.c").is_file()
+
+
 def test_what_this_machine_lacks_is_told_as_packages(installed: Installed, tmp_path: Path) -> None:
     ran = installed.run("kmlbench", "guest", "build", PATH=str(tmp_path))
     assert ran.returncode == 3

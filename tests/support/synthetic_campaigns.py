@@ -29,6 +29,7 @@ from kmlbench.model import (
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.plan.schedule import make_control
 from kmlbench.results import writer
+from kmlbench.results.recording import unit
 
 REAL = DATA / "campaign"
 WORKLOADS = ("getpid", "oltp_point_select", "oltp_read_write", "wisconsin")
@@ -54,6 +55,7 @@ class Recipe:
 
     A control boots its first cell twice in each block. In kernel mode every system call costs `saved_ns`
     less; `direct` are the direct calls of server and client, `kinds` what workloads `calls_…` count of each.
+    `counted` are metrics of the instrument in a round, of server and of client each: in user and kernel mode.
     """
 
     id: str = "5e7"
@@ -75,6 +77,7 @@ class Recipe:
     saved_ns: float = 100.0
     direct: tuple[float, float] = (7000, 9000)
     kinds: Mapping[str, float] = field(default_factory=lambda: {"recvfrom": 4000, "futex": 2000})
+    counted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def plan(recipe: Recipe) -> tuple[Trial, ...]:
@@ -185,6 +188,16 @@ def _samples(trial: Trial, recipe: Recipe, random: np.random.Generator) -> tuple
         _sample("wall", "s", 1.9 * factor, Process.TOGETHER, driver),
         *(_passes(factor) if trial.workload == "wisconsin" else _performance(factor, driver)),
         *(_direct(recipe, driver) if trial.variant.kernel_mode else ()),
+        *_recorded(trial, recipe, driver),
+    )
+
+
+def _recorded(trial: Trial, recipe: Recipe, driver: str) -> tuple[Sample, ...]:
+    shares = {Process.SERVER: 1.0, Process.CLIENT: 1.0, Process.TOGETHER: 2.0}
+    return tuple(
+        _sample(metric, unit(metric), pair[trial.variant.kernel_mode] * share, process, driver)
+        for metric, pair in recipe.counted.items()
+        for process, share in shares.items()
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from kmlbench.cli import prices
 from kmlbench.progress import Progress
 
 
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the costs of calls on another machine, written by `kmlbench costs` there: adds a projection, "
         "and a copy as DIR/costs.json; without it, DIR/costs.json is removed",
     )
+    prices.add_options(parser, meaning="add a projection of the counted instructions at these prices")
     parser.epilog = "example: kmlbench report results/latest --cost-model costs.json"
     parser.set_defaults(run=_report)
 
@@ -38,6 +40,7 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> int:
         arguments.directory,
         beside=arguments.control,
         cost_model=arguments.cost_model,
+        prices=prices.lists(arguments.prices, arguments.ipc),
         progress=progress,
     )
     print(path)
