@@ -26,7 +26,7 @@ from kmlbench.progress import Silent
 
 SOURCE = Path(__file__).with_name("prices.c")
 CALLS = ("getpid", "getpid_trap")
-WORK = ("minor_fault", "timer_per_ms", "context_switch", "signal")
+WORK = ("minor_fault", "timer_per_ms", "context_switch", "signal", "process")
 KEPT = ("registers", "speculation", "stack_offset", "dispatch", "all")
 # The last word counts, and guests are armed otherwise.
 DISARMED = "kernel_mode_linux=off"
