@@ -18,7 +18,7 @@ from kmlbench.plan.comparisons import Comparison, planned_workloads
 from kmlbench.prices.pricelist import Operation, PriceList, Range
 from kmlbench.stats.intervals import Absent
 from kmlbench.workloads.metrics import COSTLY
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import known_adapter
 
 CENSUS, INSTRUCTIONS = "census_", "instructions"
 
@@ -122,7 +122,7 @@ def project(source: Source, prices: PriceList) -> tuple[Projection, ...]:
 
 def whole(workload: str) -> Process:
     """The process that a workload is shown by."""
-    adapter = ADAPTERS.get(workload)
+    adapter = known_adapter(workload)
     return Process.whole(served=adapter is not None and adapter.needs_server)
 
 
