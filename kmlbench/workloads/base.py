@@ -36,7 +36,8 @@ class Metric:
     `unit` is that of the stored samples, `processes` are those that it is measured for. In the tables of
     `section` (None: in no table) it is the column `heading`, in the rows below the title `rows` or, without
     one, below the titles of its processes. `figure` names its figure; without a name there is none.
-    `compared` metrics are compared between campaigns, and their change is drawn.
+    `compared` metrics are compared between campaigns, and their change is drawn. `rounded` ones are rounded
+    before they are stored, to ticks or buckets: that they are equal says nothing.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     better: Better = Better.LESS
     figure: str = ""
     compared: bool = False
+    rounded: bool = False
 
 
 class Adapter(Protocol):
