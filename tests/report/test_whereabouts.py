@@ -109,9 +109,11 @@ def test_windows_in_another_mode_are_counted_and_warned_of(campaign: Path) -> No
     (table,) = result["tables"]
     assert cells(table)["stock:/usr"] == ["20", "2.789 %", "1.745 %", "3", "+8.32 %"]
     assert cells(table)["kml:/usr"] == ["20", "0.088 %", "0.000 %", "0", "–"]
-    assert result["note"].startswith(
+    (warning,) = result["warnings"]
+    assert warning.startswith(
         "oltp_point_select ran in more than one mode (stock:/usr: 3 of 20 windows): the means"
     )
+    assert result["folded"]
 
 
 def test_a_campaign_without_the_instrument_has_no_such_section(tmp_path: Path) -> None:
