@@ -67,17 +67,17 @@ for (const table of document.querySelectorAll("table")) {
 
 const folds = [...document.querySelectorAll("details[data-fold]")];
 
-function unfoldAround(target) {
-  for (let at = target?.parentElement; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
-  for (const inner of target?.querySelectorAll(":scope > details") ?? []) inner.open = true;
-}
-
+// What a link leads to is unfolded, and what is around it.
 function follow() {
-  if (location.hash) unfoldAround(document.getElementById(decodeURIComponent(location.hash.slice(1))));
+  const target = document.querySelector(":target");
+  if (!target) return;
+  for (let at = target.parentElement; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  for (const inner of target.querySelectorAll(":scope > details")) inner.open = true;
+  target.scrollIntoView();
 }
 
 for (const fold of folds) fold.open = false;
-follow();
+addEventListener("load", follow);
 addEventListener("hashchange", follow);
 
 let closed = [];
