@@ -199,11 +199,12 @@ def _no_claim(workload: str) -> str:
 def _figures(ratio: Interval, context: Meaning, platform: str) -> str:
     places = 4
     change = format.change(ratio)
-    bounds = "exactly" if ratio.exact else "no interval"
+    bounds = f", {ratio.unbounded}" if ratio.exact else " no interval"
     if ratio.low is not None and ratio.high is not None:
-        bounds = f"[{format.plain(ratio.low, places)}, {format.plain(ratio.high, places)}]"
+        bounds = f" [{format.plain(ratio.low, places)}, {format.plain(ratio.high, places)}]"
+    changed = change.text if ratio.exact else f"{change.text} {change.aside}"
     return (
-        f"Ratio of {context.quantity} {format.plain(ratio.estimate, places)} {bounds}"
-        f" (change {change.text} {change.aside}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
+        f"Ratio of {context.quantity} {format.plain(ratio.estimate, places)}{bounds}"
+        f" (change {changed}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
         f" platform: {platform}."
     )

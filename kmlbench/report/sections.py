@@ -36,14 +36,18 @@ COUNTED = (
     "kernel-mode programs, too. What interrupts execute is the interrupted process's."
 )
 
-# What a reader wants first of a workload, by the identifiers of parts; what is not named here follows.
+# A workload's own parts, which a reader wants first.
+OWN = ("table-2", *(section.identifier for section in SECTIONS if section.rank == 0))
+
+# The others by their identifiers; what is not named here follows.
 ORDER = (
-    *("table-2", "getpid", "calls", "calls-counted", "instructions"),
-    *("whereabouts", "windows", "calls-rdtsc", "throughput", "latency", "cpu", "counters", "explanation"),
+    *OWN,
+    *("instructions", "whereabouts", "windows"),
+    *("throughput", "latency", "cpu", "counters", "explanation"),
 )
 
 # Parts that are shown; the others fold.
-SHOWN = {"table-2", "getpid", "calls", "calls-counted", "instructions", "whereabouts"}
+SHOWN = {*OWN, "instructions", "whereabouts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

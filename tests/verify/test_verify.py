@@ -417,7 +417,7 @@ def part_of(report: Any) -> Any:
         ),
         (
             lambda report: report["chapters"][0]["answer"].update(sentence="it is faster"),
-            r"getpid, answer: 'it is faster' is there, 'getpid: .*",
+            r"getpid, sentence: 'it is faster' is there, 'getpid: ",
         ),
         (
             lambda report: report["proofs"][3].update(cpls="3"),
