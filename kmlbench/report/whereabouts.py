@@ -89,8 +89,9 @@ def _cells(part: Part, whole: Part) -> tuple[Cell, ...]:
 
 
 def _signed(number: float, places: int) -> str:
-    text = format.plain(number, places)
-    return f"+{text}" if number > 0 else text
+    rounded = round(number, places) or 0.0  # no negative zero
+    text = format.plain(rounded, places)
+    return f"+{text}" if rounded > 0 else text
 
 
 def _picture(workload: Whereabouts, directory: Path) -> Picture:
