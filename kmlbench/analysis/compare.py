@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench.analysis import measurements
 from kmlbench.analysis.measurements import Source
@@ -138,9 +138,16 @@ def _block_ratios(measure: Measure, comparison: Comparison, source: Source) -> B
 
 
 def _between(estimates: list[Estimate], ratio: Callable[[], Estimate]) -> Estimate:
-    """The ratio, where both campaigns have an estimate."""
+    """The ratio, where both campaigns have an estimate; exact only where these are."""
     absent = next((estimate for estimate in estimates if isinstance(estimate, Absent)), None)
-    return absent or ratio()
+    if absent:
+        return absent
+    between = ratio()
+    if isinstance(between, Interval) and not all(
+        isinstance(estimate, Interval) and estimate.exact for estimate in estimates
+    ):
+        return replace(between, exact=False)
+    return between
 
 
 def _row(
@@ -170,6 +177,8 @@ def _verdict(ratio: Estimate) -> str:
             return "they differ"
         case Verdict.NO_DIFFERENCE:
             return f"no difference larger than {MARGIN * 100:g} %"
+        case Verdict.EXACT:
+            return "exactly the same" if ratio.unchanged else "they differ, exactly"
         case Verdict.UNDECIDED:
             return "undecided"
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from kmlbench.plan.comparisons import Comparison, cell_of, planned_cells, planne
 from kmlbench.results.reader import OUTCOMES, StoredCampaign
 from kmlbench.results.samples import SampleKind, Samples, as_text
 from kmlbench.stats import intervals
-from kmlbench.stats.intervals import Absent, Estimate, Values
+from kmlbench.stats.intervals import Absent, Estimate, Interval, Values
+from kmlbench.workloads.registry import METRICS
 
 
 def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
@@ -24,11 +25,13 @@ def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
 
     Raises InputError: unknown platform, or a measure with two units.
     """
+    platform = meaning(stored.campaign.platform)
     return Source(
         values=_values(stored.completed, control=stored.campaign.control),
         stored_units=_units(stored.completed),
         plan=stored.campaign.plan,
-        units=meaning(stored.campaign.platform).units,
+        units=platform.units,
+        doubles=platform.doubles,
         control=stored.campaign.control,
         confidence=stopping.confidence(stored.campaign),
         noise=noise,
@@ -75,6 +78,14 @@ def _measure(outcome: Completed, kind: SampleKind) -> Measure:
     return Measure(workload=outcome.trial.workload, metric=kind.metric, process=kind.process)
 
 
+def _of_metric(measure: Measure, estimate: Estimate) -> Estimate:
+    """An estimate of what was rounded is never exact."""
+    metric = METRICS.get(measure.metric)
+    if isinstance(estimate, Interval) and metric is not None and metric.rounded:
+        return replace(estimate, exact=False)
+    return estimate
+
+
 def level(data: Source) -> str:
     """What the intervals of a campaign are called."""
     return f"{data.confidence * 100:g} % interval"
@@ -98,14 +109,16 @@ class Source:
     """The measurements of a campaign, and what is needed to show them.
 
     `values` holds the numbers by measure and cell, then by block; `stored_units` their units; `units` the
-    reader's names of units, see platforms.Meaning. `control` marks an A/A campaign, whose cells are arms;
-    `confidence` is the level of all intervals, `noise` that of this machine's control, if any.
+    reader's names of units and `doubles` the stored units that count what another does, see
+    platforms.Meaning. `control` marks an A/A campaign, whose cells are arms; `confidence` is the level of
+    all intervals, `noise` that of this machine's control, if any.
     """
 
     values: Mapping[tuple[Measure, Variant], Values]
     stored_units: Mapping[Measure, str]
     plan: tuple[Trial, ...]
     units: Mapping[str, str]
+    doubles: frozenset[str] = frozenset()
     control: bool = False
     confidence: float = intervals.CONFIDENCE
     noise: Noise | None = None
@@ -139,7 +152,7 @@ class Source:
         values = self.of(measure, variant)
         if not values:
             return self._hole(measure.workload, variant)
-        return intervals.mean_interval(values, confidence=self.confidence)
+        return _of_metric(measure, intervals.mean_interval(values, confidence=self.confidence))
 
     def ratio(self, measure: Measure, comparison: Comparison) -> Estimate:
         """The ratio of a measure between two cells, or why there is none."""
@@ -147,7 +160,7 @@ class Source:
             if not self.of(measure, variant):
                 return Absent(reason=f"{variant}: {self._hole(measure.workload, variant).reason}")
         cells = (self.of(measure, cell) for cell in (comparison.treated, comparison.control))
-        return intervals.ratio_interval(*cells, confidence=self.confidence)
+        return _of_metric(measure, intervals.ratio_interval(*cells, confidence=self.confidence))
 
     def block_ratios(self, measure: Measure, comparison: Comparison) -> tuple[float, ...]:
         """The ratios of the single blocks: the points behind `ratio`."""

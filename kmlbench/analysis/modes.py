@@ -2,11 +2,11 @@
 """How far the windows of a workload vary, what of it is their blocks, boots and starts, and other modes.
 
 Windows at the same place of two trials did the same work, of which there is more in some places than in
-others. So a window is compared with the level of its place and of its cell, by a median polish (Tukey,
-Exploratory Data Analysis, 1977, chapter 11). It is in another mode when it is further than OFF from what
-these say, and further than MADS median absolute deviations of the workload's windows. Of normal windows that
-vary by less than 0.4 % none is; of those that vary more one in a million (MADS are 6.7 standard deviations).
-tests/analysis/test_modes.py simulates it.
+others. So a window is compared with the level of its place, and of its kind of work in its cell, by a
+median polish (Tukey, Exploratory Data Analysis, 1977, chapter 11). It is in another mode when it is further
+than OFF from what these say, and further than MADS median absolute deviations of the workload's windows. Of
+normal windows that vary by less than 0.4 % none is; of those that vary more one in a million (MADS are 6.7
+standard deviations). tests/analysis/test_modes.py simulates it.
 """
 
 from __future__ import annotations
@@ -110,11 +110,11 @@ def warnings(spreads: Sequence[Spread]) -> list[str]:
 
 
 def _residuals(windows: Sequence[Window]) -> list[float]:
-    """How far each is from the level of its place and cell, as a difference of logs."""
+    """How far each is from the levels of its place and of its work in its cell, as a difference of logs."""
     logs = np.log([window.instructions for window in windows])
     left = logs.copy()
     for _ in range(_ROUNDS):
-        for level in (_place, _cell):
+        for level in (_place, _work_in_cell):
             for places in _places(windows, level).values():
                 left[places] -= np.median(left[places])
     return [float(value) for value in left]
@@ -122,7 +122,7 @@ def _residuals(windows: Sequence[Window]) -> list[float]:
 
 def _limit(windows: Sequence[Window], distances: Sequence[float]) -> float:
     """What is further away is in another mode. Levels that were fitted make distances smaller."""
-    fitted = len(_places(windows, _place)) + len(_places(windows, _cell))
+    fitted = len(_places(windows, _place)) + len(_places(windows, _work_in_cell))
     freedom = max(1, len(windows) - fitted)
     return max(OFF, MADS * len(windows) / freedom * median(map(abs, distances)))
 
@@ -267,6 +267,10 @@ def _place(window: Window) -> tuple[str, int]:
 
 def _cell(window: Window) -> Variant:
     return window.cell
+
+
+def _work_in_cell(window: Window) -> tuple[Variant, str]:
+    return window.cell, window.work
 
 
 def _places(windows: Iterable[Window], of: Callable[[Window], Group]) -> dict[Group, list[int]]:

@@ -17,6 +17,7 @@ class Meaning:
     `warning` is the sentence that must be shown with every answer. `quantity`, `less` and `more`
     complete "took 3 % less CPU time". `claim` is false where a ratio says nothing about speed at all.
     `units` renames stored units for the reader; a metric's own name there goes before its unit's.
+    `doubles` are the stored units that count what another one counts.
     """
 
     quantity: str
@@ -27,6 +28,7 @@ class Meaning:
     can: str
     cannot: str
     units: Mapping[str, str]
+    doubles: frozenset[str] = frozenset()
 
 
 _HARDWARE = Meaning(
@@ -65,6 +67,7 @@ _INSTRUCTIONS = Meaning(
         "ms": "guest ms",
         "wall": "guest s",
     },
+    doubles=frozenset({"cycles"}),
 )
 
 _REAL_TIME = Meaning(

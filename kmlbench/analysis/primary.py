@@ -16,6 +16,8 @@ from kmlbench.workloads.registry import known_adapter
 # The metric of the instrument, of a steady state.
 COUNTED = "instructions"
 
+KERNEL_PART = "instructions_kernel"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimaryRatio:
@@ -26,9 +28,9 @@ class PrimaryRatio:
     ratio: Estimate
 
 
-def primary_ratio(source: Source) -> PrimaryRatio:
-    """The ratio of the trials that have ended."""
-    measure = main_measure(source, main_workload(source.plan))
+def primary_ratio(source: Source, workload: str | None = None) -> PrimaryRatio:
+    """The ratio of the trials that have ended, of the main workload if none is named."""
+    measure = main_measure(source, workload or main_workload(source.plan))
     comparison = source.primary
     return PrimaryRatio(measure=measure, comparison=comparison, ratio=source.ratio(measure, comparison))
 

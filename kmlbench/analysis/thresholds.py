@@ -29,7 +29,7 @@ SYNTAX = f"write WORKLOAD.METRIC > +P%, or WORKLOAD.METRIC.PROCESS @ CELL < -P%;
 
 
 class Outcome(StrEnum):
-    """Whether the whole interval is beyond the threshold, or not, or there is no interval."""
+    """Whether the whole interval is beyond the threshold, or the exact change; undecided without either."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
@@ -91,9 +91,12 @@ def judge(rule: Threshold, compared: Both) -> Judged:
 
 def _outcome(rule: Threshold, row: ComparedRow) -> Outcome:
     ratio = row.ratio
-    if not isinstance(ratio, Interval) or ratio.low is None or ratio.high is None:
+    if not isinstance(ratio, Interval):
         return Outcome.UNDECIDED
-    beyond = ratio.low > rule.ratio if rule.above else ratio.high < rule.ratio
+    low, high = (ratio.estimate, ratio.estimate) if ratio.exact else (ratio.low, ratio.high)
+    if low is None or high is None:
+        return Outcome.UNDECIDED
+    beyond = low > rule.ratio if rule.above else high < rule.ratio
     return Outcome.HOLDS if beyond else Outcome.DOES_NOT_HOLD
 
 

@@ -16,7 +16,7 @@ from kmlbench.analysis.measurements import Source
 from kmlbench.api.frames import effects_of, explanation_of
 from kmlbench.model import Trial
 from kmlbench.report import answer as answers
-from kmlbench.report import evidence, figures, latency_plot, plots
+from kmlbench.report import evidence, figures, latency_plot, plots, reason
 from kmlbench.report.answer import Answer
 from kmlbench.report.figures import Plot
 from kmlbench.results import reader
@@ -91,7 +91,8 @@ class Campaign:
 
     def answer(self) -> Answer:
         """What it says about its main question: a sentence, the ratio behind it, and what it may not say."""
-        return answers.answer(self._source, self.platform)
+        shown = reason.campaign_whereabouts(self._stored, self._source)
+        return answers.answer(self._source, self.platform, shown=shown)
 
     def plan(self) -> pd.DataFrame:
         """The planned trials in order. `boot` counts over the campaign, `pair` is the pair of hosts."""

@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.analysis import pilot
 from kmlbench.analysis.measurements import Source
 from kmlbench.analysis.platforms import Meaning, meaning
 from kmlbench.analysis.primary import primary_ratio
+from kmlbench.analysis.whereabouts import Whereabouts
 from kmlbench.model import Measure, Process
 from kmlbench.plan.comparisons import PLACEBO, PRIMARY
+from kmlbench.report.reason import kernel_clause
 from kmlbench.stats import format, intervals
 from kmlbench.stats.intervals import MARGIN, Absent, Interval, Verdict
+
+ALARM, NO_ALARM, UNDECIDED = "a false alarm", "no false alarm", "undecided"
+
+# The verdicts that something differs.
+DECIDED = DIFFERENCE, EXACT = ("a difference", "exact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,31 +35,38 @@ class Answer:
     limit: str
 
 
-def answer(source: Source, platform: str) -> Answer:
-    """The answer to: what do the KML kernel and /trusted change in the CPU of the main workload?"""
-    primary = primary_ratio(source)
-    measure, ratio, workload = primary.measure, primary.ratio, primary.measure.workload
+def answer(
+    source: Source, platform: str, *, workload: str | None = None, shown: Sequence[Whereabouts] = ()
+) -> Answer:
+    """The answer to: what do the KML kernel and /trusted change in a workload, by default the main one?
+
+    `shown` says where instructions went, and so why.
+    """
+    primary = primary_ratio(source, workload)
+    measure, ratio = primary.measure, primary.ratio
     context = meaning(platform)
     match ratio:
         case Absent():
-            sentence = f"No answer: {source.primary} cannot be compared for {workload}: {ratio.reason}."
+            sentence = (
+                f"No answer: {source.primary} cannot be compared for {measure.workload}: {ratio.reason}."
+            )
             return Answer(sentence=sentence, verdict="no answer", figures="", limit=context.warning)
         case Interval() if source.control:
             figures = f"{_figures(ratio, context, platform)} {_sight(ratio)} {false_alarms(source)}"
             return Answer(
-                sentence=_control(ratio, workload, source),
+                sentence=_control(ratio, measure.workload, source),
                 verdict=_alarm(ratio),
                 figures=figures,
                 limit=context.warning,
             )
+        case Interval() if not context.claim:
+            sentence, verdict = _no_claim(measure.workload), "no claim"
         case Interval():
-            sentence = _sentence(ratio, measure, context) if context.claim else _no_claim(workload)
-            return Answer(
-                sentence=sentence,
-                verdict=_verdict(ratio) if context.claim else "no claim",
-                figures=_figures(ratio, context, platform),
-                limit=context.warning,
-            )
+            clause = kernel_clause(source, measure, shown)
+            sentence, verdict = _sentence(ratio, measure, context, clause), _verdict(ratio)
+    return Answer(
+        sentence=sentence, verdict=verdict, figures=_figures(ratio, context, platform), limit=context.warning
+    )
 
 
 def false_alarms(source: Source) -> str:
@@ -63,38 +78,59 @@ def false_alarms(source: Source) -> str:
     )
     ratios = [source.ratio(measure, comparison) for measure in {measure for measure, _ in source.values}]
     bounded = [ratio for ratio in ratios if isinstance(ratio, Interval) and not ratio.unbounded]
+    exact = [ratio for ratio in ratios if isinstance(ratio, Interval) and ratio.exact]
+    sentences = [
+        *([_by_chance(bounded, where, 1 - source.confidence)] if bounded else []),
+        *([_without_variation(exact)] if exact else []),
+    ]
+    return " ".join(sentences)
+
+
+def _by_chance(bounded: Sequence[Interval], where: str, share: float) -> str:
     differing = sum(intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE for ratio in bounded)
-    if not bounded:
-        return ""
     return (
         f"Of {len(bounded)} measures that vary, {differing} {'differs' if differing == 1 else 'differ'} "
-        f"between {where}; "
-        f"by chance about {(1 - source.confidence) * len(bounded):.1f} would."
+        f"between {where}; by chance about {share * len(bounded):.1f} would."
     )
 
 
-def _sentence(ratio: Interval, measure: Measure, context: Meaning) -> str:
+def _without_variation(exact: Sequence[Interval]) -> str:
+    """Of these no share differs by chance: each that does is worth a look."""
+    differing = sum(not ratio.unchanged for ratio in exact)
+    verb = "differs" if differing < 2 else "differ"
+    return f"Of {len(exact)} that did not vary at all, {differing or 'none'} {verb}."
+
+
+def _sentence(ratio: Interval, measure: Measure, context: Meaning, clause: str) -> str:
     measured = "server and client" if measure.process is Process.TOGETHER else "the client"
     subject = f"{measure.workload}: {measured} from {PRIMARY.treated}"
-    against = f"than from {PRIMARY.control}"
+    both = f"{subject} and from {PRIMARY.control}"
+    direction = context.less if ratio.estimate < 1 else context.more
+    against = f"{direction} than from {PRIMARY.control}"
     match intervals.verdict(ratio, margin=MARGIN):
         case Verdict.DIFFERENCE:
-            size = format.percent(ratio.estimate).lstrip("+−")
-            direction = context.less if ratio.estimate < 1 else context.more
-            return f"{subject} took {size} % {direction} {against}."
+            return f"{subject} took {format.percent(ratio.estimate).lstrip('+−')} % {against}{clause}."
         case Verdict.NO_DIFFERENCE:
-            return f"{subject} and from {PRIMARY.control}: {_margin()} in {context.quantity}."
+            return f"{both}: {_margin()} in {context.quantity}{clause}."
+        case Verdict.EXACT if ratio.unchanged:
+            return f"{both}: exactly the same in {context.quantity}, {ratio.unbounded}{clause}."
+        case Verdict.EXACT:
+            size = format.exact_percent(ratio).lstrip("+−")
+            return f"{subject} took exactly {size} % {against}, {ratio.unbounded}{clause}."
         case Verdict.UNDECIDED:
             asked = f"whether {PRIMARY} differs in {context.quantity}"
-            return f"{measure.workload}: undecided {asked}. {_missing(ratio)}"
+            return f"{measure.workload}: undecided {asked}{clause}. {_missing(ratio)}"
 
 
 def _control(ratio: Interval, workload: str, source: Source) -> str:
     cell = replace(source.primary.control, arm="")
     subject = f"A/A control, {workload} of {cell} against itself"
-    if ratio.unbounded:
+    alarm = _alarm(ratio)
+    if alarm == UNDECIDED:
         return f"{subject}: undecided. {_missing(ratio)}"
-    if intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE:
+    if ratio.exact:
+        return f"{subject}: {alarm}, {ratio.unbounded}."
+    if alarm == ALARM:
         return (
             f"{subject}: a false alarm, the arms differ. By chance one control in "
             "twenty has one; if the next one has, too, the benchmark is at fault."
@@ -103,11 +139,13 @@ def _control(ratio: Interval, workload: str, source: Source) -> str:
 
 
 def _alarm(ratio: Interval) -> str:
-    if ratio.unbounded:
-        return "undecided"
-    return (
-        "a false alarm" if intervals.verdict(ratio, margin=MARGIN) is Verdict.DIFFERENCE else "no false alarm"
-    )
+    match intervals.verdict(ratio, margin=MARGIN):
+        case Verdict.EXACT:
+            return NO_ALARM if ratio.unchanged else ALARM
+        case Verdict.DIFFERENCE:
+            return ALARM
+        case _:
+            return UNDECIDED if ratio.unbounded else NO_ALARM
 
 
 def _sight(ratio: Interval) -> str:
@@ -125,11 +163,13 @@ def _sight(ratio: Interval) -> str:
 def _verdict(ratio: Interval) -> str:
     match intervals.verdict(ratio, margin=MARGIN):
         case Verdict.DIFFERENCE:
-            return "a difference"
+            return DIFFERENCE
         case Verdict.NO_DIFFERENCE:
             return _margin()
+        case Verdict.EXACT:
+            return EXACT
         case Verdict.UNDECIDED:
-            return "undecided"
+            return UNDECIDED
 
 
 def _margin() -> str:
@@ -143,7 +183,10 @@ def _missing(ratio: Interval) -> str:
     if isinstance(plan, Absent):
         if ratio.blocks < 2:
             return "One block gives no interval; it takes at least two."
-        return f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown."
+        return (
+            f"All {ratio.blocks} blocks gave the same ratio, so its variance is unknown; an exact one takes "
+            f"{intervals.EXACT_BLOCKS}."
+        )
     assured = f", {pilot.blocks_text(plan.assured)} with 80 % probability" if plan.likely else ""
     likely = f"{pilot.blocks_text(plan.likely)} blocks like these"
     return f"An interval of ±{half_width * 100:g} % would decide: {likely}{assured}."
@@ -156,11 +199,12 @@ def _no_claim(workload: str) -> str:
 def _figures(ratio: Interval, context: Meaning, platform: str) -> str:
     places = 4
     change = format.change(ratio)
-    bounds = "no interval"
+    bounds = f", {ratio.unbounded}" if ratio.exact else " no interval"
     if ratio.low is not None and ratio.high is not None:
-        bounds = f"[{format.plain(ratio.low, places)}, {format.plain(ratio.high, places)}]"
+        bounds = f" [{format.plain(ratio.low, places)}, {format.plain(ratio.high, places)}]"
+    changed = change.text if ratio.exact else f"{change.text} {change.aside}"
     return (
-        f"Ratio of {context.quantity} {format.plain(ratio.estimate, places)} {bounds}"
-        f" (change {change.text} {change.aside}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
+        f"Ratio of {context.quantity} {format.plain(ratio.estimate, places)}{bounds}"
+        f" (change {changed}), {ratio.confidence:.0%} confidence, blocks: {ratio.blocks},"
         f" platform: {platform}."
     )

@@ -54,49 +54,44 @@ NOTHING = (
 
 
 def explanation_sections(source: Source, model: CostModel | None) -> tuple[PageSection, ...]:
-    """The explanation, where there is something to explain, and the projection at another machine's costs."""
-    sections = (_explanation(source), *([_projection(source, model)] if model else []))
-    return tuple(section for section in sections if section.tables)
+    """The explanation of each workload, and the projection at another machine's costs."""
+    by_workload = groupby(explanation.explained(source), key=lambda entry: entry.workload)
+    explained = tuple(_explanation(source, workload, list(some)) for workload, some in by_workload)
+    return (*explained, *([_projection(source, model)] if model else []))
 
 
-def _explanation(source: Source) -> PageSection:
-    explained = explanation.explained(source)
-    tables: list[Table] = []
-    for workload, some in groupby(explained, key=lambda entry: entry.workload):
-        listed = list(some)
-        tables += [_per_query(source, workload, listed), _rates(source, workload, listed)]
-        tables += _calls(source, workload)
+def _explanation(source: Source, workload: str, explained: Sequence[Explained]) -> PageSection:
     return PageSection(
         identifier="explanation",
         title="The explanation: what the calls save",
-        note=" ".join([HOW, *_notes(source)]),
-        tables=tuple(tables),
+        note=" ".join([HOW, *_notes(source, workload)]),
+        tables=(
+            _per_query(source, workload, explained),
+            _rates(source, workload, explained),
+            *_calls(source, workload),
+        ),
         pictures=(),
+        workload=workload,
     )
 
 
-def _notes(source: Source) -> Iterable[str]:
-    """What this campaign lacks for a better explanation."""
+def _notes(source: Source, workload: str) -> Iterable[str]:
+    """What this campaign lacks for a better explanation of a workload."""
     comparisons = explanation.explainable_comparisons(source)
-    ranges = syscall_costs.ranges(source, comparisons[0]) if comparisons else []
+    ranges = syscall_costs.ranges(source, comparisons[0])
     if not ranges:
         yield NO_SYSCALLS
-    lacking = [
-        workload
-        for workload in explanation.explainable(source)
-        if not any(
-            syscall_costs.mix(source, workload, comparison.control, process)
-            for comparison in comparisons
-            for process in Process.TOGETHER.parts
-        )
-    ]
-    if lacking and ranges:
+    counted = any(
+        syscall_costs.mix(source, workload, comparison.control, process)
+        for comparison in comparisons
+        for process in Process.TOGETHER.parts
+    )
+    if ranges and not counted:
         low, high = (format.plain(saving, format.decimals(saving)) for saving in (min(ranges), max(ranges)))
-        names, wanted = (" and ".join(some) for some in (lacking, [COUNTING + name for name in lacking]))
         yield (
-            f"The calls of {names} were not counted by kind, so all are priced as getpid; depending on "
+            f"The calls of {workload} were not counted by kind, so all are priced as getpid; depending on "
             f"the kind, a call saves {low} to {high} {_unit(source.units, 'ns')} ({comparisons[0]}). "
-            f"{wanted} in --workloads would count them."
+            f"{COUNTING}{workload} in --workloads would count them."
         )
 
 
@@ -148,13 +143,13 @@ def _calls(source: Source, workload: str) -> tuple[Table, ...]:
     if not groups:
         return ()
     caption = f"{workload}: calls by kind per query, {_level(source)}"
-    return (Table(caption=caption, columns=columns, metrics=(), groups=tuple(groups), heading="call"),)
+    return (Table(caption=caption, columns=columns, groups=tuple(groups), heading="call"),)
 
 
 def _kind_row(kind: CallKind) -> TableRow:
     costs = (kind.control, kind.treated, kind.saved, kind.saved_per_query)
     cells = (format.value(kind.calls), Cell(text=kind.priced), *map(format.value, costs))
-    return TableRow(label=kind.name, kind="cell", cells=cells)
+    return TableRow(label=kind.name, cells=cells)
 
 
 def _rare_apart(kinds: Sequence[CallKind]) -> tuple[list[CallKind], tuple[TableRow, ...]]:
@@ -166,7 +161,7 @@ def _rare_apart(kinds: Sequence[CallKind]) -> tuple[list[CallKind], tuple[TableR
         return common, ()
     total = sum(counts[len(common) :])
     cells = (Cell(text=format.plain(total, format.decimals(total))), *[Cell(text="–")] * 5)
-    return common, (TableRow(label=f"{left} rarer kinds", kind="cell", cells=cells),)
+    return common, (TableRow(label=f"{left} rarer kinds", cells=cells),)
 
 
 def _projection(source: Source, model: CostModel) -> PageSection:
@@ -201,12 +196,12 @@ def _costs(source: Source, model: CostModel, unit: str) -> Table:
 
     def row(kind: str) -> TableRow:
         costs = (syscall_costs.estimate_mean(source, dict(model.by_block(cell, kind)), "") for cell in cells)
-        return TableRow(label=kind, kind="cell", cells=tuple(map(format.value, costs)))
+        return TableRow(label=kind, cells=tuple(map(format.value, costs)))
 
     group = TableGroup(title="a call of each kind", rows=tuple(map(row, syscall_costs.KINDS)))
     columns = tuple(f"{cell}, {unit}" for cell in cells)
     caption = f"Costs of “{model.name}”, {_level(source)}"
-    return Table(caption=caption, columns=columns, metrics=(), groups=(group,), heading="call")
+    return Table(caption=caption, columns=columns, groups=(group,), heading="call")
 
 
 def _table(caption: str, columns: Columns, entries: Sequence[Explained | Projected]) -> Table:
@@ -214,14 +209,14 @@ def _table(caption: str, columns: Columns, entries: Sequence[Explained | Project
 
     def row(entry: Explained | Projected) -> TableRow:
         cells = tuple(shown(entry.estimates[quantity]) for _, quantity, shown in columns)
-        return TableRow(label=TITLES[entry.process], kind="cell", cells=cells)
+        return TableRow(label=TITLES[entry.process], cells=cells)
 
     groups = tuple(
         TableGroup(title=f"{comparison}: {comparison.isolates}", rows=tuple(row(entry) for entry in some))
         for comparison, some in groupby(entries, key=lambda entry: entry.comparison)
     )
     headings = tuple(heading for heading, _, _ in columns)
-    return Table(caption=caption, columns=headings, metrics=(), groups=groups, heading="process")
+    return Table(caption=caption, columns=headings, groups=groups, heading="process")
 
 
 def _level(source: Source) -> str:

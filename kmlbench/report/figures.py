@@ -99,8 +99,8 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
         return [
             Series(
                 label=str(comparison),
-                points=[_percent(ratio) for ratio in data.block_ratios(measure, comparison)],
-                estimate=_as_percent(estimate),
+                points=[percent(ratio) for ratio in data.block_ratios(measure, comparison)],
+                estimate=as_percent(estimate),
                 colour=theme.comparison,
                 marker="o",
             )
@@ -123,17 +123,19 @@ def _changes(data: Source, measure: Measure, name: str) -> Plot | None:
     )
 
 
-def _as_percent(ratio: Interval) -> Interval:
+def as_percent(ratio: Interval) -> Interval:
     return Interval(
-        estimate=_percent(ratio.estimate),
-        low=None if ratio.low is None else _percent(ratio.low),
-        high=None if ratio.high is None else _percent(ratio.high),
+        estimate=percent(ratio.estimate),
+        low=None if ratio.low is None else percent(ratio.low),
+        high=None if ratio.high is None else percent(ratio.high),
         blocks=ratio.blocks,
         confidence=ratio.confidence,
+        exact=ratio.exact,
     )
 
 
-def _percent(ratio: float) -> float:
+def percent(ratio: float) -> float:
+    """A ratio as a change."""
     return (ratio - 1) * 100
 
 

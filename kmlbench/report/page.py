@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -11,29 +11,34 @@ from kmlbench import provenance
 from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.measurements import Noise, Source
 from kmlbench.analysis.platforms import Meaning, meaning
-from kmlbench.analysis.primary import primary_ratio
-from kmlbench.model import PlannedCampaign
+from kmlbench.analysis.primary import main_measure
+from kmlbench.analysis.whereabouts import Whereabouts
+from kmlbench.model import PlannedCampaign, Process
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import planned_workloads
+from kmlbench.plan.question import main_workload
 from kmlbench.prices.pricelist import PriceList
 from kmlbench.report import (
     evidence,
     explanation,
     figures,
+    forest,
     latency_plot,
     pricing,
+    reason,
     sections,
     whereabouts,
     windows,
 )
-from kmlbench.report.answer import Answer, answer, false_alarms
+from kmlbench.report.answer import DECIDED, Answer, answer, false_alarms
 from kmlbench.report.evidence import Hole, ProofRow, TrialFiles
-from kmlbench.report.figures import Picture, Plot
+from kmlbench.report.figures import Picture
 from kmlbench.report.sections import PageSection
 from kmlbench.results import facts
 from kmlbench.results.facts import FactRow
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats.intervals import MARGIN
+from kmlbench.workloads.syscall_counts import is_counting
 
 FIGURES, COSTS, PRICES = "figures", "costs.json", "prices"
 
@@ -55,8 +60,25 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """The section of a workload, whose parts are the page's sections with its name.
+
+    `headline`: its answer stands in the first screen, too, below that of the main workload.
+    """
+
+    workload: str
+    anchor: str
+    answer: Answer
+    headline: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What the template shows. `main` is the figure of the answer, `costs` the file of the projection."""
+    """What the template shows. `overview` is the figure of the answer, `costs` the file of the projection.
+
+    `comparisons` says what each comparison isolates. `sections` stand in the order of their workloads'
+    chapters, those of the whole campaign last.
+    """
 
     campaign: PlannedCampaign
     name: str
@@ -67,7 +89,9 @@ class Page:
     workloads: tuple[str, ...]
     counts: Counts
     notes: tuple[str, ...]
-    main: Picture | None
+    overview: Picture | None
+    comparisons: Mapping[str, str]
+    chapters: tuple[Chapter, ...]
     sections: tuple[PageSection, ...]
     folder: str
     costs: str
@@ -96,25 +120,32 @@ def make_page(
 ) -> Page:
     """The page of a campaign; its figures are drawn into the directory `drawings`."""
     campaign = stored.campaign
-    main, others = _plots(source)
+    shown = reason.campaign_whereabouts(stored, source)
+    workloads = _in_order(source)
+    overview = forest.forest_plot(source, workloads)
     listed = evidence.trials(stored)
     return Page(
         campaign=campaign,
         name=stored.name,
-        answer=answer(source, campaign.platform),
+        answer=answer(source, campaign.platform, shown=shown),
         meaning=meaning(campaign.platform),
         margin=MARGIN,
         false_alarms="" if source.control else false_alarms(source),
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
         notes=(*stored.notes, *evidence.confined(stored)),
-        main=figures.picture(main, drawings) if main else None,
-        sections=(
-            *sections.report_sections(source, others, drawings),
-            *whereabouts.whereabouts_sections(stored, source, drawings),
-            *windows.window_sections(stored),
-            *explanation.explanation_sections(source, costs),
-            *pricing.pricing_sections(source, prices),
+        overview=figures.picture(overview, drawings) if overview else None,
+        comparisons={str(comparison): comparison.isolates for comparison in source.comparisons},
+        chapters=tuple(_chapter(source, workload, campaign.platform, shown) for workload in workloads),
+        sections=sections.in_order(
+            (
+                *_measured(source, workloads, drawings),
+                *whereabouts.whereabouts_sections(shown, drawings),
+                *windows.window_sections(stored),
+                *explanation.explanation_sections(source, costs),
+                *pricing.pricing_sections(source, prices),
+            ),
+            workloads,
         ),
         folder=FIGURES,
         costs=COSTS if costs else "",
@@ -153,13 +184,32 @@ def as_data(value: object) -> object:
     return str(value)
 
 
-def _plots(source: Source) -> tuple[Plot | None, tuple[Plot, ...]]:
-    """The figure of the answer, if it was measured, and the others."""
-    measure = primary_ratio(source).measure
+def _in_order(source: Source) -> tuple[str, ...]:
+    """The workloads that are measured: the main one, others with a server, and programs without one."""
+    main = main_workload(source.plan)
+    names = [name for name in planned_workloads(source.plan) if not is_counting(name) or name == main]
+
+    def place(name: str) -> tuple[bool, bool]:
+        return name != main, main_measure(source, name).process is not Process.TOGETHER
+
+    return tuple(sorted(names, key=place))
+
+
+def _chapter(source: Source, workload: str, platform: str, shown: Sequence[Whereabouts]) -> Chapter:
+    reply = answer(source, platform, workload=workload, shown=shown)
+    served = main_measure(source, workload).process is Process.TOGETHER
+    return Chapter(
+        workload=workload,
+        anchor=sections.anchor(workload),
+        answer=reply,
+        headline=served and reply.verdict in DECIDED and workload != main_workload(source.plan),
+    )
+
+
+def _measured(source: Source, workloads: Sequence[str], drawings: Path) -> Iterator[PageSection]:
     plots = (*latency_plot.latency_plots(source), *figures.figure_plots(source))
-    of_answer = [plot for plot in plots if (plot.workload, plot.metric) == (measure.workload, measure.metric)]
-    main = of_answer[-1] if of_answer else None
-    return main, tuple(plot for plot in plots if plot is not main)
+    for workload in workloads:
+        yield from sections.measured_parts(source, workload, plots, drawings)
 
 
 def _counts(stored: StoredCampaign) -> Counts:

@@ -139,7 +139,6 @@ def _table(projection: Projection) -> Table:
     return Table(
         caption=f"Projection for {projection.workload}: a round, {comparison}",
         columns=columns,
-        metrics=(),
         groups=tuple(groups),
         heading="instruction",
     )
@@ -215,7 +214,6 @@ def price_table(prices: PriceList, *, sources: bool = True) -> Table:
     return Table(
         caption=f"The prices of “{prices.name}”",
         columns=("cycles", "nanoseconds", *(("source",) if sources else ())),
-        metrics=(),
         groups=(TableGroup(title="one execution", rows=tuple(map(row, prices.price))),),
         heading="price of",
     )

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The report's tables as data: cells and comparisons, every number with its interval or a reason."""
+"""The report's tables as data: a row for each metric, a column for each cell and comparison.
+
+Every number has its interval or a reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.analysis.measurements import Source
-from kmlbench.model import Measure, Process, Variant
+from kmlbench.model import Measure, Process
 from kmlbench.plan.comparisons import Comparison
 from kmlbench.stats import format
 from kmlbench.stats.format import Cell
@@ -15,8 +18,8 @@ from kmlbench.stats.intervals import Absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """What a column shows of a workload: a metric of a process."""
+class Line:
+    """What a row shows of a workload: a metric of a process."""
 
     heading: str
     metric: str
@@ -24,22 +27,20 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableSection:
-    """Columns under one heading. All sections of a table have the same headings and metrics."""
+class LineGroup:
+    """Lines under one title."""
 
     title: str
-    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """One row. `kind` is cell, comparison or history; `comparison` is the one that it shows, if any."""
+    """One row. `kind` is cell or history, the style of what others measured."""
 
     label: str
-    kind: str
     cells: tuple[Cell, ...]
-    note: str = ""
-    comparison: Comparison | None = None
+    kind: str = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,63 +53,55 @@ class TableGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table: column headings with their units, the metrics they show, and groups of rows.
+    """A table: column headings and groups of rows. `heading` is that of the rows' labels.
 
-    `heading` is that of the rows' labels.
+    From the column `first_change` on it shows changes, the first of them the main one. `fold` names what is
+    folded away until it is asked for; what has no name is shown.
     """
 
     caption: str
     columns: tuple[str, ...]
-    metrics: tuple[str, ...]
     groups: tuple[TableGroup, ...]
-    heading: str = "cell"
+    heading: str = ""
+    first_change: int | None = None
+    fold: str = ""
 
 
-def make_table(
-    source: Source, workload: str, sections: Sequence[TableSection], *, caption: str
-) -> Table | None:
+def make_table(source: Source, workload: str, groups: Sequence[LineGroup], *, caption: str) -> Table | None:
     """The table of one workload, without what was not measured; None if nothing is left."""
-    measured = [[_heading(source, workload, column) for column in section.columns] for section in sections]
-    headings = [next((text for text in texts if text), None) for texts in zip(*measured, strict=True)]
-    shown = [index for index, heading in enumerate(headings) if heading]
-    groups = [
-        _group(source, workload, section.title, [section.columns[index] for index in shown])
-        for section, texts in zip(sections, measured, strict=True)
-        if any(texts)
-    ]
-    columns = tuple(heading for heading in headings if heading)
-    metrics = tuple(sections[0].columns[index].metric for index in shown)
-    return Table(caption=caption, columns=columns, metrics=metrics, groups=tuple(groups)) if groups else None
-
-
-def _heading(source: Source, workload: str, column: Column) -> str | None:
-    unit_name = source.unit(_measure(workload, column))
-    if unit_name is None:
+    shown = [group for group in (_group(source, workload, group) for group in groups) if group.rows]
+    if not shown:
         return None
-    return column.heading if unit_name == "1" else f"{column.heading}, {unit_name}"
-
-
-def _group(source: Source, workload: str, title: str, columns: Sequence[Column]) -> TableGroup:
-    measures = [_measure(workload, column) for column in columns]
-    cells = [_cell_row(source, measures, variant) for variant in source.cells]
-    changes = [_change_row(source, measures, comparison) for comparison in source.comparisons]
-    return TableGroup(title=title, rows=(*cells, *changes))
-
-
-def _cell_row(source: Source, measures: Sequence[Measure], variant: Variant) -> TableRow:
-    cells = tuple(format.value(source.mean(measure, variant)) for measure in measures)
-    return TableRow(label=str(variant), kind="cell", cells=cells)
-
-
-def _change_row(source: Source, measures: Sequence[Measure], comparison: Comparison) -> TableRow:
-    cells = tuple(_change(source, measure, comparison) for measure in measures)
-    return TableRow(
-        label=str(comparison),
-        kind="comparison",
-        cells=cells,
-        note=comparison.isolates,
-        comparison=comparison,
+    return Table(
+        caption=caption,
+        columns=(*map(str, source.cells), *map(str, source.comparisons)),
+        groups=tuple(shown),
+        first_change=len(source.cells),
     )
+
+
+def of_lines(groups: Sequence[LineGroup], wanted: Callable[[Line], bool]) -> tuple[LineGroup, ...]:
+    """The same groups with these lines alone."""
+    return tuple(replace(group, lines=tuple(filter(wanted, group.lines))) for group in groups)
+
+
+def measure_of(workload: str, line: Line) -> Measure:
+    """What a line shows of a workload."""
+    return Measure(workload=workload, metric=line.metric, process=line.process)
+
+
+def _group(source: Source, workload: str, group: LineGroup) -> TableGroup:
+    rows = (_row(source, measure_of(workload, line), line.heading) for line in group.lines)
+    return TableGroup(title=group.title, rows=tuple(row for row in rows if row))
+
+
+def _row(source: Source, measure: Measure, heading: str) -> TableRow | None:
+    unit = source.unit(measure)
+    if unit is None:
+        return None
+    means = (format.value(source.mean(measure, cell)) for cell in source.cells)
+    changes = (_change(source, measure, comparison) for comparison in source.comparisons)
+    return TableRow(label=heading if unit == "1" else f"{heading}, {unit}", cells=(*means, *changes))
 
 
 def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:
@@ -117,7 +110,3 @@ def _change(source: Source, measure: Measure, comparison: Comparison) -> Cell:
     if width is None or isinstance(ratio, Absent):
         return format.change(ratio)
     return replace(format.change(ratio), beside=f"A/A {format.half_width_text(width)}")
-
-
-def _measure(workload: str, column: Column) -> Measure:
-    return Measure(workload=workload, metric=column.metric, process=column.process)

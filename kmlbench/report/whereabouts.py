@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Where the instructions went, as a section of the report: a bar chart and two tables for each workload."""
+"""Where the instructions went, as a part of the report: a bar chart and two tables for each workload."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from kmlbench.analysis.measurements import Source
-from kmlbench.analysis.whereabouts import Part, Whereabouts, whereabouts
+from kmlbench.analysis.whereabouts import Part, Whereabouts
 from kmlbench.instrument.subsystems import UNKNOWN
 from kmlbench.report import plots
 from kmlbench.report.figures import BarPlot, Picture, picture
 from kmlbench.report.plots import Bar
 from kmlbench.report.sections import PageSection
 from kmlbench.report.tables import Table, TableGroup, TableRow
-from kmlbench.results.reader import StoredCampaign
 from kmlbench.stats import format
 from kmlbench.stats.format import Cell
 
@@ -26,21 +26,19 @@ NOTE = (
 )
 
 
-def whereabouts_sections(stored: StoredCampaign, source: Source, directory: Path) -> tuple[PageSection, ...]:
-    """The section, where the instrument recorded both cells of the main comparison; a control has none."""
-    shown = () if source.control else whereabouts(stored, source.primary)
-    if not shown:
-        return ()
-    return (
+def whereabouts_sections(shown: Sequence[Whereabouts], directory: Path) -> tuple[PageSection, ...]:
+    """A part of each of these workloads."""
+    return tuple(
         PageSection(
             identifier="whereabouts",
             title="Where the instructions went",
             note=NOTE,
-            tables=tuple(
-                table for workload in shown for table in (_subsystems(workload), _functions(workload))
-            ),
-            pictures=tuple(_picture(workload, directory) for workload in shown),
-        ),
+            tables=(_subsystems(workload), _functions(workload)),
+            pictures=(_picture(workload, directory),),
+            workload=workload.workload,
+            side_by_side=True,
+        )
+        for workload in shown
     )
 
 
@@ -57,24 +55,25 @@ def _functions(workload: Whereabouts) -> Table:
         treated=sum(part.treated for part in rest),
     )
     caption = f"{workload.workload}: the {len(shown)} functions that changed most"
-    return _table(
+    table = _table(
         workload,
         (*shown, *([remaining] if rest else ()), workload.whole),
         caption=caption,
         heading="function",
     )
+    return replace(table, fold="By function")
 
 
 def _table(workload: Whereabouts, parts: tuple[Part, ...], *, caption: str, heading: str) -> Table:
     comparison = workload.comparison
     columns = (str(comparison.control), str(comparison.treated), "change", "of the control's whole")
-    rows = tuple(TableRow(label=part.name, kind="cell", cells=_cells(part, workload.whole)) for part in parts)
+    rows = tuple(TableRow(label=part.name, cells=_cells(part, workload.whole)) for part in parts)
     return Table(
         caption=caption,
         columns=columns,
-        metrics=("instructions",) * len(columns),
         groups=(TableGroup(title="instructions of a round", rows=rows),),
         heading=heading,
+        first_change=2,
     )
 
 
@@ -90,8 +89,9 @@ def _cells(part: Part, whole: Part) -> tuple[Cell, ...]:
 
 
 def _signed(number: float, places: int) -> str:
-    text = format.plain(number, places)
-    return f"+{text}" if number > 0 else text
+    rounded = round(number, places) or 0.0  # no negative zero
+    text = format.plain(rounded, places)
+    return f"+{text}" if rounded > 0 else text
 
 
 def _picture(workload: Whereabouts, directory: Path) -> Picture:

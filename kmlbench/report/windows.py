@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far the windows of the instrument vary, as a section of the report, with a warning of other modes."""
+"""How far the windows of the instrument vary, as a part of the report, with a warning of other modes."""
 
 from __future__ import annotations
 
@@ -25,40 +25,30 @@ VARIES = ("between blocks", "between boots", "between starts", "between windows"
 
 
 def window_sections(stored: StoredCampaign) -> tuple[PageSection, ...]:
-    """The section, where the instrument recorded trials."""
-    spreads = modes.spreads(stored)
-    if not spreads:
-        return ()
-    return (
-        PageSection(
-            identifier="windows",
-            title="Windows: spread and modes",
-            note=" ".join([*modes.warnings(spreads), NOTE]),
-            tables=(_varies(spreads), *map(_cells, spreads)),
-            pictures=(),
-        ),
+    """A part of each workload whose trials the instrument recorded."""
+    return tuple(map(_section, modes.spreads(stored)))
+
+
+def _section(spread: Spread) -> PageSection:
+    return PageSection(
+        identifier="windows",
+        title="Windows: spread and modes",
+        note=NOTE,
+        tables=(_varies(spread), _cells(spread)),
+        pictures=(),
+        workload=spread.workload,
+        warnings=tuple(modes.warnings([spread])),
     )
 
 
-def _varies(spreads: Sequence[Spread]) -> Table:
-    rows = tuple(
-        TableRow(
-            label=spread.workload,
-            kind="cell",
-            cells=(
-                _relative(spread.varies.blocks),
-                _relative(spread.varies.boots),
-                _relative(spread.varies.starts),
-                _relative(_typical(spread.cells)),
-            ),
-        )
-        for spread in spreads
-    )
+def _varies(spread: Spread) -> Table:
+    varies = spread.varies
+    deviations = (varies.blocks, varies.boots, varies.starts, _typical(spread.cells))
+    row = TableRow(label="instructions of a round", cells=tuple(map(_relative, deviations)))
     return Table(
-        caption="What varies, told apart",
+        caption=f"{spread.workload}: what varies, told apart",
         columns=VARIES,
-        metrics=("instructions",) * len(VARIES),
-        groups=(TableGroup(title="workload", rows=rows),),
+        groups=(TableGroup(title="standard deviation", rows=(row,)),),
     )
 
 
@@ -78,11 +68,10 @@ def _cells(spread: Spread) -> Table:
     return Table(
         caption=f"{spread.workload}: its windows",
         columns=tuple(str(cell.cell) for cell in spread.cells),
-        metrics=("instructions",) * len(spread.cells),
         groups=(
             TableGroup(
                 title="instructions of a round",
-                rows=tuple(TableRow(label=label, kind="cell", cells=tuple(cells)) for label, cells in rows),
+                rows=tuple(TableRow(label=label, cells=tuple(cells)) for label, cells in rows),
             ),
         ),
     )

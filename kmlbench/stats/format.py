@@ -10,6 +10,8 @@ from kmlbench.stats.intervals import Absent, Estimate, Interval
 
 SIGNIFICANT_DIGITS = 4
 
+MOST_PLACES = 15  # what a float has
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -21,26 +23,34 @@ class Cell:
 
 
 def value(estimate: Estimate) -> Cell:
-    """A mean: 0.1381 [0.1379, 0.1383]."""
+    """A mean: 0.1381 [0.1379, 0.1383]; 268.21 [268.20, 268.22], so that the ends differ."""
     match estimate:
         case Absent():
             return Cell(text="–", aside=estimate.reason)
         case Interval():
             bounds = [bound for bound in (estimate.low, estimate.high) if bound is not None]
             places = decimals(estimate.estimate, *bounds)
+            if len(bounds) == 2:
+                places = _apart(places, *bounds)
             return Cell(text=plain(estimate.estimate, places), aside=_bounds(estimate, places))
 
 
 def change(ratio: Estimate) -> Cell:
-    """A ratio as a change in percent: −3.35 % [−4.10, −2.60]."""
+    """A ratio as a change in percent: −3.35 % [−4.10, −2.60]; exactly −3.35 %, if it did not vary."""
     match ratio:
         case Absent():
             return Cell(text="–", aside=ratio.reason)
         case Interval():
+            if ratio.exact:
+                return Cell(text=f"exactly {exact_percent(ratio)} %", aside=ratio.unbounded)
             low, high = ratio.low, ratio.high
             if low is None or high is None:
                 return Cell(text=f"{percent(ratio.estimate)} %", aside=ratio.unbounded)
-            return Cell(text=f"{percent(ratio.estimate)} %", aside=f"[{percent(low)}, {percent(high)}]")
+            texts = [percent(number) for number in (ratio.estimate, low, high)]
+            if texts[1] == texts[2]:
+                places = _apart(_percent_places(ratio.estimate), 100 * (low - 1), 100 * (high - 1))
+                texts = [percent(number, places) for number in (ratio.estimate, low, high)]
+            return Cell(text=f"{texts[0]} %", aside=f"[{texts[1]}, {texts[2]}]")
 
 
 def share_text(estimate: Estimate) -> Cell:
@@ -54,12 +64,32 @@ def share_text(estimate: Estimate) -> Cell:
             return change(replace(estimate, estimate=1 + estimate.estimate, low=low, high=high))
 
 
-def percent(ratio: float) -> str:
+def percent(ratio: float, places: int | None = None) -> str:
     """0.9665 as −3.35, without the unit."""
-    change_percent = (ratio - 1) * 100
-    places = 2 if abs(change_percent) < 100 else 0
-    text = f"{change_percent:+.{places}f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    places = _percent_places(ratio) if places is None else places
+    text = f"{(ratio - 1) * 100:+.{places}f}"
+    return f"{0:.{places}f}" if float(text) == 0 else text.replace("-", "−")
+
+
+def exact_percent(ratio: Interval) -> str:
+    """The same of an exact ratio; what is not zero is not written as zero."""
+    places = _percent_places(ratio.estimate)
+    while (
+        places < MOST_PLACES and not ratio.unchanged and not float(f"{(ratio.estimate - 1) * 100:.{places}f}")
+    ):
+        places += 1
+    return percent(ratio.estimate, places)
+
+
+def _percent_places(ratio: float) -> int:
+    return 2 if abs(ratio - 1) < 1 else 0
+
+
+def _apart(places: int, low: float, high: float) -> int:
+    """These decimals, or so many more that two numbers differ as written, where they do."""
+    while places < MOST_PLACES and low != high and round(low, places) == round(high, places):
+        places += 1
+    return places
 
 
 def half_width_text(relative: float) -> str:

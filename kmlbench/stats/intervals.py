@@ -28,6 +28,10 @@ MOST_BLOCKS = 1000
 
 PLANNED = np.arange(2, MOST_BLOCKS + 1, dtype=np.float64)
 
+# From so many equal blocks on a figure is exact. Two cells that differ by nothing but chance differ alike in
+# three blocks in about 3 % of cases, at worst (docs/decisions/0053).
+EXACT_BLOCKS = 3
+
 LARGEST_LOG = 100.0  # a ratio beyond e^100 is not a measurement, and bounds are clipped to it
 
 Tree = float | Sequence["Tree"]
@@ -41,7 +45,8 @@ Values = Mapping[int, Sequence[float]]
 class Interval:
     """An estimate with its interval. `low` and `high` are None if the variance is unknown.
 
-    `blocks` counts those behind the estimate, of the smaller arm where two have blocks of their own.
+    `blocks` counts those behind the estimate, of the smaller arm where two have blocks of their own. `exact`:
+    all of them gave the same, and they are enough to say so. No variation was seen; there may be some.
     """
 
     estimate: float
@@ -49,12 +54,15 @@ class Interval:
     high: float | None
     blocks: int
     confidence: float = CONFIDENCE
+    exact: bool = False
 
     @property
     def unbounded(self) -> str:
         """Why there are no bounds; empty if there are."""
         if self.low is not None and self.high is not None:
             return ""
+        if self.exact:
+            return f"no variation in {self.blocks} blocks"
         return "one block: no interval" if self.blocks < 2 else "no variance: no interval"
 
     @property
@@ -68,6 +76,11 @@ class Interval:
     def half_width(self) -> float | None:
         """The same as a relative change: 0.01 is ±1 %."""
         return None if self.log_half_width is None else math.expm1(self.log_half_width)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether a ratio is one, but for rounding."""
+        return abs(self.estimate - 1) <= FLAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +98,7 @@ class Verdict(StrEnum):
 
     DIFFERENCE = "difference"
     NO_DIFFERENCE = "no difference larger than the margin"
+    EXACT = "exact"
     UNDECIDED = "undecided"
 
 
@@ -95,12 +109,20 @@ def mean_interval(values_by_block: Blocks, *, confidence: float = CONFIDENCE) ->
     means = block_means(values_by_block)
     scale = max(map(abs, means.values())) or 1.0
     scaled = np.array([mean / scale for mean in means.values()])
-    if len(scaled) < 2 or np.ptp(scaled) <= FLAT:
+    flat = bool(np.ptp(scaled) <= FLAT)
+    if flat:
         low = high = None
     else:
         low, high = _bounds(bootstrap.mean_bounds(scaled, confidence=confidence), scale)
     estimate = float(scaled.mean()) * scale
-    return Interval(estimate=estimate, low=low, high=high, blocks=len(means), confidence=confidence)
+    return Interval(
+        estimate=estimate,
+        low=low,
+        high=high,
+        blocks=len(means),
+        confidence=confidence,
+        exact=flat and len(means) >= EXACT_BLOCKS,
+    )
 
 
 def ratio_interval(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
@@ -112,10 +134,9 @@ def ratio_interval(treated: Blocks, control: Blocks, *, confidence: float = CONF
     if absent := _no_logs(*arms):
         return absent
     logs = np.array([*log_ratios(*arms).values()])
-    bounds = None
-    if len(logs) > 1 and np.ptp(logs) > FLAT:
-        bounds = bootstrap.mean_bounds(logs, confidence=confidence)
-    return _ratio(float(logs.mean()), bounds, len(blocks), confidence)
+    flat = bool(np.ptp(logs) <= FLAT)
+    bounds = None if flat else bootstrap.mean_bounds(logs, confidence=confidence)
+    return _ratio(float(logs.mean()), bounds, len(blocks), confidence, flat=flat)
 
 
 def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
@@ -133,11 +154,12 @@ def independent_ratio(treated: Blocks, control: Blocks, *, confidence: float = C
     scaled = [np.array([*arm.values()]) / scale for arm, scale in zip(arms, scales, strict=True)]
     logs = [math.log(arm.mean()) + math.log(scale) for arm, scale in zip(scaled, scales, strict=True)]
     fewest, bounds = min(map(len, scaled)), None
-    if fewest > 1 and min(map(np.ptp, scaled)) > FLAT:
+    spreads = [*map(np.ptp, scaled)]
+    if fewest > 1 and min(spreads) > FLAT:
         shift = math.log(scales[0]) - math.log(scales[1])
         low, high = bootstrap.log_ratio_bounds(*scaled, confidence=confidence)
         bounds = low + shift, high + shift
-    return _ratio(logs[0] - logs[1], bounds, fewest, confidence)
+    return _ratio(logs[0] - logs[1], bounds, fewest, confidence, flat=bool(max(spreads) <= FLAT))
 
 
 def ratio_of_effects(treated: Blocks, control: Blocks, *, confidence: float = CONFIDENCE) -> Estimate:
@@ -149,12 +171,13 @@ def ratio_of_effects(treated: Blocks, control: Blocks, *, confidence: float = CO
         return absent
     logs = [np.log([*arm.values()]) for arm in arms]
     fewest, bounds = min(map(len, logs)), None
+    spreads = [*map(np.ptp, logs)]
     centre = logs[0].mean() - logs[1].mean()
-    if fewest > 1 and min(map(np.ptp, logs)) > FLAT:
+    if fewest > 1 and min(spreads) > FLAT:
         squares = [arm.var(ddof=1) / len(arm) for arm in logs]
         half = bootstrap.welch(squares, [*map(len, logs)], confidence)
         bounds = centre - half, centre + half
-    return _ratio(float(centre), bounds, fewest, confidence)
+    return _ratio(float(centre), bounds, fewest, confidence, flat=bool(max(spreads) <= FLAT))
 
 
 def block_ratios(treated: Blocks, control: Blocks) -> dict[int, float]:
@@ -185,7 +208,12 @@ def mean(tree: Tree) -> float:
 
 
 def verdict(ratio: Interval, *, margin: float) -> Verdict:
-    """What `ratio` says about a difference; `margin` is the smallest relative one that matters (0.01)."""
+    """What `ratio` says about a difference; `margin` is the smallest relative one that matters (0.01).
+
+    An exact ratio is a verdict of its own, whatever its size.
+    """
+    if ratio.exact:
+        return Verdict.EXACT
     if ratio.low is None or ratio.high is None:
         return Verdict.UNDECIDED
     if ratio.low > 1 or ratio.high < 1:
@@ -239,9 +267,18 @@ def _bounds(pair: tuple[Array, Array], scale: float) -> tuple[float, float]:
     return float(pair[0]) * scale, float(pair[1]) * scale
 
 
-def _ratio(log: float, bounds: tuple[Array, Array] | None, blocks: int, confidence: float) -> Interval:
+def _ratio(
+    log: float, bounds: tuple[Array, Array] | None, blocks: int, confidence: float, *, flat: bool
+) -> Interval:
     low, high = (None, None) if bounds is None else map(_exp, bounds)
-    return Interval(estimate=_exp(log), low=low, high=high, blocks=blocks, confidence=confidence)
+    return Interval(
+        estimate=_exp(log),
+        low=low,
+        high=high,
+        blocks=blocks,
+        confidence=confidence,
+        exact=flat and blocks >= EXACT_BLOCKS,
+    )
 
 
 def _exp(log: float | Array) -> float:

@@ -115,8 +115,10 @@ def _items(data: object, place: Place, columns: Sequence[str] = ()) -> Iterator[
 def _named(data: Mapping[str, object], place: Place) -> Place:
     """The place of a mapping that has a name of its own."""
     match data:
-        case {"identifier": _, "title": title}:
-            return place.at(Mark.SECTION, str(title))
+        case {"identifier": _, "title": title, "workload": workload}:
+            return place.at(Mark.SECTION, f"{workload}: {title}" if workload else str(title))
+        case {"workload": workload, "answer": _}:
+            return place.at(Mark.SECTION, str(workload))
         case {"caption": caption, "groups": _}:
             return place.at(Mark.TABLE, str(caption))
         case {"title": name, "rows": _} | {"label": name} | {"name": name, "agrees": _} | {"cell": name}:

@@ -21,7 +21,7 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A section of the report. `identifier` is its anchor; sections stand by `rank`, then as registered."""
+    """A part of each workload in the report; those of a `rank` stand as registered."""
 
     identifier: str
     title: str
@@ -34,9 +34,10 @@ class Metric:
     """What the samples of one name are.
 
     `unit` is that of the stored samples, `processes` are those that it is measured for. In the tables of
-    `section` (None: in no table) it is the column `heading`, in the rows below the title `rows` or, without
-    one, below the titles of its processes. `figure` names its figure; without a name there is none.
-    `compared` metrics are compared between campaigns, and their change is drawn.
+    `section` (None: in no table) it is the row `heading`, below the title `rows` or, without one, below
+    the titles of its processes. `figure` names its figure; without a name there is none.
+    `compared` metrics are compared between campaigns, and their change is drawn. `rounded` ones are rounded
+    before they are stored, to ticks or buckets: that they are equal says nothing.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     better: Better = Better.LESS
     figure: str = ""
     compared: bool = False
+    rounded: bool = False
 
 
 class Adapter(Protocol):

@@ -51,6 +51,7 @@ METRICS = tuple(
         heading=heading,
         rows=beginning,
         figure=_FIGURES.get(f"{name}_{statistic}", ""),
+        rounded=statistic != "mean",
     )
     for name, beginning in BEGINNINGS.items()
     for statistic, heading in STATISTICS.items()

@@ -30,7 +30,7 @@ def step(setting: Setting, program: str, calls: int, *more: str) -> Step:
 def loop_metrics(
     prefix: str, headings: Mapping[str, str], section: Section | None, unit: str
 ) -> tuple[Metric, ...]:
-    """The metrics {prefix}_{KIND}_{unit} as columns of a section, or in no table; `headings` are by kind."""
+    """The metrics {prefix}_{KIND}_{unit} as rows of a section, or in no table; `headings` are by kind."""
     return tuple(
         Metric(name=f"{prefix}_{kind}_{unit}", unit=unit, section=section, heading=heading, rows="one call")
         for kind, heading in headings.items()

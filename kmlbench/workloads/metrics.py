@@ -26,7 +26,8 @@ CPU = Section(identifier="cpu", title="CPU by kind: user and system", note=TICKS
 COUNTERS = Section(identifier="counters", title="Context switches and page faults", rank=4)
 
 
-def _cpu(name: str, heading: str, *, figure: str = "", compared: bool = False) -> Metric:
+def _cpu(name: str, heading: str, *, figure: str = "", split: bool = False) -> Metric:
+    """CPU as a whole, which is compared, or what the ticks split from it."""
     return Metric(
         name=name,
         unit="s",
@@ -34,7 +35,8 @@ def _cpu(name: str, heading: str, *, figure: str = "", compared: bool = False) -
         heading=heading,
         processes=EVERY_PROCESS,
         figure=figure,
-        compared=compared,
+        compared=not split,
+        rounded=split,
     )
 
 
@@ -96,9 +98,9 @@ RECORDED = (
 
 # What kmlbench.workloads.probe adds to every measured step, and what clients of a server count.
 COMMON = (
-    _cpu("cpu_total", "CPU", figure="CPU", compared=True),
-    _cpu("cpu_user", "User"),
-    _cpu("cpu_system", "System"),
+    _cpu("cpu_total", "CPU", figure="CPU"),
+    _cpu("cpu_user", "User", split=True),
+    _cpu("cpu_system", "System", split=True),
     Metric(
         name="throughput",
         unit="1/s",

@@ -33,7 +33,7 @@ _COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
 # What can be run; those with threads are here at one.
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}
 
-# Every metric by its name, in the order of columns.
+# Every metric by its name, in the order of rows.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (*COMMON, *RECORDED, *(own for adapter in _ALL for own in adapter.metrics))

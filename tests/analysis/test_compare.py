@@ -171,8 +171,13 @@ def test_what_has_no_interval_is_undecided(tmp_path: Path, other: Recipe, aside:
         assert list(result) == ["stock:/trusted against stock:/usr", "stock:/usr", "stock:/trusted"]
 
 
-def test_no_variance_anywhere_is_undecided(tmp_path: Path) -> None:
+def test_no_variance_anywhere_is_exact(tmp_path: Path) -> None:
     result = rows(both(tmp_path, replace(FIRST, noise=0), replace(SECOND, noise=0)))
+    assert {row.verdict for row in result.values()} == {"they differ, exactly", "exactly the same"}
+
+
+def test_no_variance_in_one_of_both_is_undecided(tmp_path: Path) -> None:
+    result = rows(both(tmp_path, replace(FIRST, noise=0), SECOND))
     assert {row.verdict for row in result.values()} == {"undecided"}
 
 

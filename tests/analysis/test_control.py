@@ -105,12 +105,19 @@ def test_a_false_alarm_is_called_one(tmp_path: Path) -> None:
     assert "a false alarm, the arms differ" in sentence
 
 
-@pytest.mark.parametrize("recipe", [replace(CONTROL, blocks=1), replace(CONTROL, noise=0)])
-def test_a_control_that_shows_no_spread_is_undecided(tmp_path: Path, recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "verdict"),
+    [
+        (replace(CONTROL, blocks=1), "undecided"),
+        (replace(CONTROL, blocks=2, noise=0), "undecided"),
+        (replace(CONTROL, noise=0), "no false alarm, no variation in 6 blocks"),
+    ],
+)
+def test_a_control_that_shows_no_spread_has_no_width(tmp_path: Path, recipe: Recipe, verdict: str) -> None:
     path = build(tmp_path, recipe)
     stored = reader.read_campaign(path)
     reply = answer(measurements.source(stored), stored.campaign.platform)
-    assert "undecided" in reply.sentence
+    assert verdict in reply.sentence
     assert "smallest" not in reply.figures
     assert control.noise(stored, stored).half_widths == {}
     assert main(["report", str(path)]) == 0

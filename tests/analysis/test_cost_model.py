@@ -151,7 +151,7 @@ def test_the_frame_tells_projection_and_measurement_apart(tmp_path: Path, costs:
     )
     assert len(frame) == 6 * 11 + 6 * 4
     assert frame["low"].isna().all()
-    assert set(frame["reason"]) == {"no variance: no interval"}
+    assert set(frame["reason"]) == {"no variation in 4 blocks"}
 
 
 def without_name(record: Any) -> None:

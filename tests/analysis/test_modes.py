@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -77,6 +78,19 @@ def test_a_trial_that_was_in_another_mode_from_its_begin_to_its_end_is_found() -
     assert result.off == 10
     assert isinstance(result.settled, Interval)
     assert result.settled.blocks == 3
+
+
+def test_work_that_a_cell_does_for_less_than_other_work_is_no_mode() -> None:
+    noise = noisy(6, 0.0003)
+    direct = {"getpid": 0.5, "read": 0.9}
+    loops = [
+        replace(
+            window, work=work, instructions=window.instructions * (less if window.cell == CELLS[3] else 1)
+        )
+        for work, less in direct.items()
+        for window in windows(lambda *_: noise())
+    ]
+    assert modes.spread("syscalls", loops, PRIMARY).off == 0
 
 
 @pytest.mark.parametrize("deviation", [0.0005, 0.003, 0.02])

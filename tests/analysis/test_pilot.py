@@ -165,7 +165,8 @@ def width(root: Path, blocks: int, noise: float, seed: int) -> float:
     ("recipe", "reason"),
     [
         (Recipe(blocks=1, workloads=("wisconsin",)), "undecided: one block: no interval"),
-        (Recipe(blocks=3, workloads=("wisconsin",), noise=0), "undecided: no variance: no interval"),
+        (Recipe(blocks=3, workloads=("wisconsin",), noise=0), "exact: no variation in 3 blocks"),
+        (Recipe(blocks=2, workloads=("wisconsin",), noise=0), "undecided: no variance: no interval"),
         (
             Recipe(blocks=2, workloads=("wisconsin",), failing=range(8)),
             "undecided: kml:/trusted: no ",

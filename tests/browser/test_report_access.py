@@ -27,7 +27,10 @@ WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WORKLOADS = ("getpid", "syscalls", "oltp_point_select", "wisconsin", "calls_wisconsin")
 HOLES = Recipe(blocks=2, workloads=WORKLOADS, failing={1}, missing={7, 8}, title="with <i>holes")
 SHORT = Recipe(blocks=1, workloads=("getpid",))
-REACHABLE = "a, button, [tabindex='0']"
+REACHABLE = "a, button, summary, [tabindex='0']"
+UNFOLD = "for (const fold of document.querySelectorAll('details')) fold.open = true;"
+WISCONSIN = "workload-wisconsin"
+SCROLLING_PX = 1000  # narrow enough for a table to scroll in its box
 A4_PX = 1032  # 297 mm less two margins of 12 mm, at 96 pixels an inch
 
 pytestmark = pytest.mark.browser
@@ -71,6 +74,7 @@ def on_paper(chrome: Chrome, page: Path) -> Paper:
 
 def violations(driver: Chrome) -> dict[str, str]:
     """What breaks WCAG 2.2 AA, or may by its contrast: the rule, and the first place where."""
+    driver.execute_script(UNFOLD)
     axe = injected(driver)
     rules = driver.execute_script(
         "return axe.getRules(arguments[0]).filter(rule => rule.ruleId !== 'color-contrast' &&"
@@ -91,6 +95,7 @@ def injected(driver: Chrome) -> Axe:
 
 def poor_contrasts(driver: Chrome, axe: Axe) -> dict[str, str]:
     """The rule of contrasts and the first place that breaks it, or may."""
+    driver.execute_script(UNFOLD)
     # Of what reaches out of its box or its window axe-core cannot tell the contrast.
     wide = {"width": 4000, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", wide)
@@ -114,7 +119,7 @@ def first_places(rules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["stored", "holes"])
 def test_nothing_breaks_wcag_22_aa(chrome: Chrome, pages: dict[str, Path], name: str) -> None:
-    with browser(chrome, pages[name], width=1280) as driver:
+    with browser(chrome, pages[name], width=SCROLLING_PX) as driver:
         assert violations(driver) == {}
 
 
@@ -126,7 +131,7 @@ def test_by_night_contrasts_are_as_good(chrome: Chrome, pages: dict[str, Path], 
 
 
 def test_a_page_that_breaks_it_is_told(chrome: Chrome, pages: dict[str, Path]) -> None:
-    with browser(chrome, pages["short"], width=1280) as driver:
+    with browser(chrome, pages["short"], width=SCROLLING_PX) as driver:
         driver.execute_script(
             "document.images[0].removeAttribute('alt'); document.querySelector('h1').style.color = '#ddd';"
             "document.querySelector('nav ul').style.cssText = 'display: block; font-size: 9px';"
@@ -154,11 +159,25 @@ def test_sections_stand_in_the_order_of_a_reader(chrome: Chrome, pages: dict[str
         result = [
             element.get_attribute("id") for element in driver.find_elements(By.CSS_SELECTOR, "main > section")
         ]
+        parts = {
+            section: [
+                (element.get_attribute("id") or "").removeprefix(f"{section}-")
+                for element in driver.find_elements(By.CSS_SELECTOR, f"#{section} > .part")
+            ]
+            for section in result
+            if section
+        }
         levels = [int(element.tag_name[1]) for element in driver.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
     assert result == [
-        *("answer", "table-2", "getpid", "calls", "throughput", "latency", "cpu", "counters", "explanation"),
+        *("answer", "workload-wisconsin", "workload-oltp_point_select"),
+        *("workload-getpid", "workload-syscalls"),
         *("what", "facts", "proofs", "holes", "again", "files"),
     ]
+    assert parts["workload-wisconsin"] == ["table-2", "throughput", "counters", "explanation"]
+    assert parts["workload-oltp_point_select"] == [
+        *("throughput", "latency", "cpu", "counters", "explanation")
+    ]
+    assert parts["workload-getpid"] == ["getpid", "cpu", "counters"]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
@@ -168,7 +187,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
 ) -> None:
     with browser(chrome, pages["holes"], width=1280) as driver:
         reachable = driver.execute_script(
-            "window.focused = [];"
+            f"{UNFOLD} window.focused = [];"
             f'const reachable = [...document.querySelectorAll("{REACHABLE}")];'
             "document.addEventListener('focusin', event => focused.push([reachable.indexOf(event.target),"
             " getComputedStyle(event.target).outlineStyle, event.target.outerHTML]));"
@@ -183,31 +202,31 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     assert {number for number, _, _ in focused} == set(range(reachable))
 
 
-def column(driver: Chrome, table: int, kind: str, index: int) -> list[str]:
-    """The first texts of a column's cells, in the first group, of rows of a kind."""
+def column(driver: Chrome, table: str, index: int) -> list[str]:
+    """The first texts of a column's cells, in the first group."""
     return driver.execute_script(  # type: ignore[no-any-return]
-        "const [table, kind, index] = arguments;"
-        "const rows = document.querySelectorAll('table')[table].tBodies[0].querySelectorAll('tr.' + kind);"
+        "const [table, index] = arguments;"
+        "const rows = document.querySelector(table).tBodies[0].querySelectorAll('tr.cell');"
         "return [...rows].map(row => row.cells[index].firstChild.textContent)",
-        *(table, kind, index),
+        *(table, index),
     )
 
 
 def test_a_table_is_sorted_by_the_keyboard_and_says_so(chrome: Chrome, pages: dict[str, Path]) -> None:
+    table = f"#{WISCONSIN}-table-2 table"
     with browser(chrome, pages["holes"], width=1280) as driver:
-        before = {kind: column(driver, 0, kind, 1) for kind in ("cell", "comparison")}
-        heading = driver.find_element(By.CSS_SELECTOR, "#table-2 thead th:nth-child(2)")
+        before = column(driver, table, 1)
+        heading = driver.find_element(By.CSS_SELECTOR, f"{table} thead th:nth-child(2)")
         button = heading.find_element(By.TAG_NAME, "button")
         for key, order in ((Keys.ENTER, "ascending"), (Keys.SPACE, "descending"), (Keys.ENTER, None)):
             button.send_keys(key)
             assert heading.get_attribute("aria-sort") == order
-            for kind, texts in before.items():
-                numbers = sorted(texts, key=lambda text: float(text.replace("−", "-").removesuffix(" %")))
-                wanted = {"ascending": numbers, "descending": numbers[::-1], None: texts}[order]
-                assert column(driver, 0, kind, 1) == wanted
-        assert before["cell"] != sorted(before["cell"], key=float)
+            numbers = sorted(before, key=float)
+            wanted = {"ascending": numbers, "descending": numbers[::-1], None: before}[order]
+            assert column(driver, table, 1) == wanted
+        assert before != sorted(before, key=float)
         assert driver.execute_script(
-            "return document.querySelector('#table-2 tbody').rows[0].innerText"
+            f"return document.querySelector('{table} tbody').rows[0].innerText"
         ).startswith("server and client together")
         assert driver.get_log("browser") == []
 
@@ -221,6 +240,27 @@ def test_without_scripts_the_tables_are_whole(chrome: Chrome, pages: dict[str, P
         assert not driver.find_elements(By.CSS_SELECTOR, "th button")
         # A driver's scripts run all the same.
         assert driver.execute_script(cells) == texts
+
+
+def test_details_fold_and_unfold_for_paper_and_links_and_by_one_button(
+    chrome: Chrome, pages: dict[str, Path]
+) -> None:
+    closed = "return [...document.querySelectorAll('details')].filter(fold => !fold.open).length"
+    with browser(chrome, pages["holes"], width=1280) as driver:
+        whole = len(driver.find_elements(By.TAG_NAME, "details"))
+        assert driver.execute_script(closed) == whole > 5
+        driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert driver.execute_script(closed) == 0
+        driver.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert driver.execute_script(closed) == whole
+        driver.get(f"{pages['holes'].as_uri()}#{WISCONSIN}-counters")
+        assert driver.execute_script(closed) == whole - 1
+        for left in (0, whole):
+            driver.find_element(By.CSS_SELECTOR, "nav button").send_keys(Keys.ENTER)
+            assert driver.execute_script(closed) == left
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        driver.refresh()
+        assert driver.execute_script(closed) == 0
 
 
 def test_no_script_and_no_address_but_the_pages_own_is_used(chrome: Chrome, pages: dict[str, Path]) -> None:
@@ -252,6 +292,7 @@ def test_printed_no_table_is_cut_off(
 ) -> None:
     with browser(chrome, pages[name], width=A4_PX, scheme="dark") as driver:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        driver.execute_script(UNFOLD)
         wide = (
             "return [...document.querySelectorAll('table, img, pre, p, dl')].filter("
             "one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1"

@@ -49,6 +49,17 @@ def test_the_page_fits_and_nothing_complains(
         assert driver.execute_script("return document.images.length") > 0
 
 
+@pytest.mark.parametrize("name", ["stored", "holes", "control"])
+def test_on_a_desk_no_table_scrolls_sideways(chrome: Chrome, pages: dict[str, Path], name: str) -> None:
+    with browser(chrome, pages[name], width=1280) as driver:
+        wide = (
+            "for (const fold of document.querySelectorAll('details')) fold.open = true;"
+            "return [...document.querySelectorAll('.scroll')].filter(one => one.querySelector('.numbers') &&"
+            " one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
+        )
+        assert driver.execute_script(wide) == []
+
+
 def test_a_wide_table_scrolls_in_its_own_box(chrome: Chrome, pages: dict[str, Path]) -> None:
     with browser(chrome, pages["holes"], width=400) as driver:
         scrolling = (

@@ -76,6 +76,14 @@ def test_without_an_interval_a_rule_is_undecided_and_says_so(
     assert "wisconsin.cpu_total > -50%: undecided: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("rule", "code"), [("> +1%", HOLDS), ("> +3%", 0), ("< -1%", 0)])
+def test_counts_that_never_vary_are_judged_by_their_change(tmp_path: Path, rule: str, code: int) -> None:
+    """Each effect is the same in all blocks of a campaign; that of the second is a fiftieth larger."""
+    first, second = replace(FIRST, noise=0), replace(FIRST, noise=0, effect=FIRST.effect * 1.02, seed=8)
+    paths = [str(build(tmp_path / name, each)) for name, each in (("a", first), ("b", second))]
+    assert main(["compare", *paths, "--fail-if", f"wisconsin.cpu_total {rule}"]) == code
+
+
 @pytest.mark.parametrize(
     ("rule", "cause"),
     [

@@ -126,6 +126,34 @@ def test_blocks_that_nobody_has_are_not_counted(tmp_path: Path) -> None:
     assert reply.sentence.endswith("An interval of ±0.5 % would decide: more than 1000 blocks like these.")
 
 
+@pytest.mark.parametrize(
+    ("effect", "sentence", "verdict"),
+    [
+        (
+            0.5,
+            "wisconsin: server and client from kml:/trusted took exactly 50.00 % fewer instructions than "
+            "from stock:/usr, no variation in 4 blocks.",
+            "exact",
+        ),
+        (
+            1.0,
+            "wisconsin: server and client from kml:/trusted and from stock:/usr: exactly the same in "
+            "instructions executed, no variation in 4 blocks.",
+            "exact",
+        ),
+    ],
+)
+def test_what_never_varied_is_exact(tmp_path: Path, effect: float, sentence: str, verdict: str) -> None:
+    reply = answer_to(tmp_path, Recipe(effect=effect, noise=0.0))
+    assert (reply.sentence, reply.verdict) == (sentence, verdict)
+
+
+def test_two_equal_blocks_are_not_enough_to_be_exact(tmp_path: Path) -> None:
+    reply = answer_to(tmp_path, Recipe(effect=0.5, noise=0.0, blocks=2))
+    assert reply.verdict == "undecided"
+    assert reply.sentence.endswith("so its variance is unknown; an exact one takes 3.")
+
+
 def test_one_block_is_undecided_whatever_it_shows(tmp_path: Path) -> None:
     reply = answer_to(tmp_path, Recipe(effect=0.5, blocks=1))
     assert "undecided" in reply.sentence

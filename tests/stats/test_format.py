@@ -22,6 +22,8 @@ from kmlbench.stats.intervals import Absent, Interval
         ((0.0, -0.4, 0.4), "0.0000", "[−0.4000, 0.4000]"),
         ((0.00012346, -0.0001, 0.0003), "0.0001235", "[−0.0001000, 0.0003000]"),
         ((12.0, None, None), "12", "no variance: no interval"),
+        ((268.2, 268.19, 268.21), "268.20", "[268.19, 268.21]"),
+        ((14523.4, 14523.0, 14523.8), "14,523", "[14,523, 14,524]"),
     ],
 )
 def test_a_mean_has_four_digits(
@@ -40,6 +42,8 @@ def test_a_mean_has_four_digits(
         ((0.99999, 0.99, 1.01), "0.00 %", "[−1.00, +1.00]"),
         ((36.0, 30.0, 40.0), "+3500 %", "[+2900, +3900]"),
         ((0.9, None, None), "−10.00 %", "no variance: no interval"),
+        ((0.52612, 0.526118, 0.526122), "−47.3880 %", "[−47.3882, −47.3878]"),
+        ((36.0, 35.999, 36.002), "+3500.0 %", "[+3499.9, +3500.2]"),
     ],
 )
 def test_a_ratio_is_told_as_a_change(
@@ -58,3 +62,13 @@ def test_what_is_absent_is_a_dash_with_its_reason() -> None:
 def test_one_block_is_another_reason_than_equal_blocks() -> None:
     alone = Interval(estimate=12.0, low=None, high=None, blocks=1)
     assert value(alone).aside == change(alone).aside == "one block: no interval"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.5, "exactly −50.00 %"), (1.0, "exactly 0.00 %"), (1.000002, "exactly +0.0002 %")],
+)
+def test_what_did_not_vary_is_called_exact(ratio: float, text: str) -> None:
+    exact = Interval(estimate=ratio, low=None, high=None, blocks=3, exact=True)
+    assert change(exact) == Cell(text=text, aside="no variation in 3 blocks")
+    assert value(exact).aside == "no variation in 3 blocks"

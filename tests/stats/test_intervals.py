@@ -197,16 +197,46 @@ def test_one_block_has_no_interval_and_no_verdict() -> None:
     assert verdict(result, margin=0.01) is Verdict.UNDECIDED
 
 
-@pytest.mark.parametrize("blocks", [2, 30])
-def test_no_variance_is_no_interval_and_no_verdict(blocks: int) -> None:
-    """A clock that is too coarse gives equal blocks as well: they do not show that there is no noise."""
+@pytest.mark.parametrize(
+    ("blocks", "expected", "reason"),
+    [
+        (2, Verdict.UNDECIDED, "no variance: no interval"),
+        (3, Verdict.EXACT, "no variation in 3 blocks"),
+        (30, Verdict.EXACT, "no variation in 30 blocks"),
+    ],
+)
+def test_equal_blocks_are_exact_from_three_on(blocks: int, expected: Verdict, reason: str) -> None:
     treated, control = {block: [0.3] for block in range(blocks)}, {block: [0.7] for block in range(blocks)}
-    for item in (ratio_interval(treated, control), independent_ratio(treated, control)):
+    ratios = dict.fromkeys(range(blocks), 3 / 7)
+    for item in (
+        ratio_interval(treated, control),
+        independent_ratio(treated, control),
+        ratio_of_effects(ratios, dict.fromkeys(ratios, 1.0)),
+    ):
         assert isinstance(item, Interval)
         assert item.estimate == pytest.approx(3 / 7)
         assert (item.low, item.high) == (None, None)
-        assert item.unbounded == "no variance: no interval"
-        assert verdict(item, margin=0.01) is Verdict.UNDECIDED
+        assert item.unbounded == reason
+        assert verdict(item, margin=0.01) is expected
+
+
+# Where equal blocks are likely and mean least: counts that take a few values.
+FEW_VALUES = [(0.5, 0.5), (0.7, 0.3), (0.9, 0.1), (0.25, 0.5, 0.25), (0.4, 0.2, 0.2, 0.2)]
+
+
+@pytest.mark.parametrize("shares", FEW_VALUES)
+def test_an_exact_difference_is_seldom_a_false_alarm(shares: tuple[float, ...]) -> None:
+    """Campaigns of three blocks in which both cells are the same, paired and not."""
+    random = np.random.default_rng(53)
+    campaigns = 1000
+    for paired in (True, False):
+        alarms = 0
+        for arms in random.choice(len(shares), size=(campaigns, 2, 3), p=shares) + 1000.0:
+            first, second = (dict(enumerate(arm)) for arm in arms.tolist())
+            ratio = (ratio_interval if paired else independent_ratio)(first, second)
+            assert isinstance(ratio, Interval)
+            alarms += ratio.exact and not ratio.unchanged
+        assert alarms / campaigns < 0.05
 
 
 def test_an_arm_without_variance_gives_no_interval_against_another() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from kmlbench.analysis import measurements, pilot
 from kmlbench.analysis.measurements import Source
-from kmlbench.analysis.pilot import Plan
 from kmlbench.analysis.primary import main_measure
 from kmlbench.cli.parser import parse_share, printable
 from kmlbench.config.yamlfile import suggestion
@@ -21,7 +20,7 @@ from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.progress import Progress
 from kmlbench.results import reader
 from kmlbench.stats import format
-from kmlbench.stats.intervals import Absent
+from kmlbench.stats.intervals import Absent, Estimate, Interval
 from kmlbench.workloads.syscall_counts import is_counting
 
 
@@ -54,8 +53,8 @@ def _plan(arguments: argparse.Namespace, progress: Progress) -> int:
         measure = main_measure(source, workload)
         process = measure.process if arguments.process is None else Process(arguments.process)
         measure = replace(measure, metric=arguments.metric, process=process)
-        estimate = pilot.plan(source.ratio(measure, source.primary), half_width=wanted)
-        print(printable(f"  {workload} ({measure.process}): {_describe(estimate, block_s)}"))
+        described = _describe(source.ratio(measure, source.primary), wanted, block_s)
+        print(printable(f"  {workload} ({measure.process}): {described}"))
     return 0
 
 
@@ -65,7 +64,10 @@ def _require_measured(metric: str, source: Source) -> None:
         raise InputError(f"--metric: no workload of this campaign has {metric!r}{suggestion(metric, known)}")
 
 
-def _describe(estimate: Plan | Absent, block_s: float | None) -> str:
+def _describe(ratio: Estimate, wanted: float, block_s: float | None) -> str:
+    if isinstance(ratio, Interval) and ratio.exact:
+        return f"exact: {ratio.unbounded}; more blocks would show whether there is some"
+    estimate = pilot.plan(ratio, half_width=wanted)
     if isinstance(estimate, Absent):
         return f"undecided: {estimate.reason}"
     now = f"now {format.half_width_text(estimate.now)} with {estimate.pilot_blocks} blocks"

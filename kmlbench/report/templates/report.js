@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Makes the headings of every table buttons that sort it: ascending, descending, as it was. Rows stay in their
-// group, and means stay apart from changes. Without scripts the tables are whole, in the order of the report.
+// group, and what others measured apart. Folds details, and unfolds them for paper and for links into them. Without
+// scripts the tables are whole, in the order of the report, and nothing is folded.
 "use strict";
 const MARKS = { none: "↕", ascending: "↑", descending: "↓" };
 const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
 
 function key(row, column) {
   const text = (row.cells[column].firstChild?.textContent ?? "").trim();
-  const number = parseFloat(text.replaceAll(",", "").replace("−", "-").replace(/^±/, ""));
+  const number = parseFloat(text.replaceAll(",", "").replace("−", "-").replace(/^(±|exactly )/, ""));
   return { text, number, absent: text === "–" || text === "" };
 }
 
@@ -62,4 +63,44 @@ for (const table of document.querySelectorAll("table")) {
     button.addEventListener("click", () => sort(headings, groups, column));
     heading.append(button);
   });
+}
+
+const folds = [...document.querySelectorAll("details[data-fold]")];
+
+// What a link leads to is unfolded, and what is around it.
+function follow() {
+  const target = document.querySelector(":target");
+  if (!target) return;
+  for (let at = target.parentElement; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  for (const inner of target.querySelectorAll(":scope > details")) inner.open = true;
+  target.scrollIntoView();
+}
+
+for (const fold of folds) fold.open = false;
+addEventListener("load", follow);
+addEventListener("hashchange", follow);
+
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = folds.filter((fold) => !fold.open);
+  for (const fold of closed) fold.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const fold of closed) fold.open = false;
+});
+
+for (const list of document.querySelectorAll("nav ul")) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const name = () => (button.textContent = folds.some((fold) => !fold.open) ? "Unfold all" : "Fold all");
+  button.type = "button";
+  button.className = "unfold";
+  button.addEventListener("click", () => {
+    const open = folds.some((fold) => !fold.open);
+    for (const fold of folds) fold.open = open;
+    name();
+  });
+  name();
+  item.append(button);
+  list.append(item);
 }
