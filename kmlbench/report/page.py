@@ -90,7 +90,7 @@ def make_page(stored: StoredCampaign, source: Source, drawings: Path, costs: Cos
         false_alarms="" if source.control else false_alarms(source),
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
-        notes=(*stored.notes, *evidence.confined(stored)),
+        notes=(*stored.notes, *evidence.confined(stored), *evidence.repeated_blocks(stored)),
         main=figures.picture(main, drawings) if main else None,
         sections=(
             *sections.report_sections(source, others, drawings),
