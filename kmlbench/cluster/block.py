@@ -23,7 +23,7 @@ from kmlbench.hosts.qemu import WINDOWS
 from kmlbench.progress import Event, StageBegun, TrialBegun, TrialEnded
 from kmlbench.results import writer
 from kmlbench.results.reader import CAMPAIGN, OUTCOMES
-from kmlbench.run import session, setup
+from kmlbench.run import preflight, session, setup
 from kmlbench.run.campaign import TIMING, CampaignRun
 
 # Of this directory alone, or still growing and removed at the end of a boot.
@@ -100,6 +100,7 @@ def _work(job: Job, root: Path, sender: Sender) -> None:
             f"it runs version {here} of kmlbench, and the controller {job.version}",
             remedy="install the same version on every machine",
         )
+    preflight.check_machine(job.hosts.values(), root)
     ready = setup.prepare_machines(
         [job.hosts], job.spec, seed=job.seed, cache=default_cache(), progress=sender
     )

@@ -31,8 +31,9 @@ class DaskCluster:
 
     def workers(self) -> Mapping[str, str]:
         """The workers that are there now, and their names."""
+        # Client.scheduler_info may return what the client has just asked for by itself: no workers.
         with _reaching(self.address):
-            known = self.client.scheduler_info()["workers"]
+            known = self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
         return {
             address: str(worker["name"])
             for address, worker in known.items()
