@@ -81,6 +81,7 @@ class Bench(WorkerPlugin):
                 try:
                     queue.put((key, connection.recv_bytes()))
                 except EOFError:
+                    process.join(INTERRUPTION_GRACE_S)
                     return
             if deadline == float("inf") and (key in self._unwanted or self._closing.is_set()):
                 process.terminate()
