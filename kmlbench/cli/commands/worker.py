@@ -57,9 +57,10 @@ def _work(arguments: argparse.Namespace, progress: Progress) -> int:
 def _pair(path: Path) -> Mapping[Kernel, HostSpec]:
     """The pair of hosts that a file's campaign names. Raises InputError if there are more."""
     settings = campaign.load_config(path)
-    if len(settings.campaign.host_pairs) > 1:
+    named = len(settings.campaign.host_pairs)
+    if named > 1:
         raise InputError(
-            f"{path}: a worker has one pair of hosts, and this file names {len(settings.campaign.host_pairs)}",
+            f"{path}: a worker has one pair of hosts, and this file names {named}",
             remedy="start a worker for each pair, each with its own file",
         )
     (pair,) = setup.pairs(settings, tuple(Kernel))
