@@ -393,3 +393,18 @@ class Resumption:
     started_utc: str
     trials: tuple[Trial, ...]
     boots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostBlock:
+    """A block of a cluster that did not come to its end on `worker`, and runs again as a whole.
+
+    `number` counts the losses of this block from 1. `trials` had ended: from here on they do not count.
+    """
+
+    block: int
+    number: int
+    worker: str
+    cause: str
+    lost_utc: str
+    trials: tuple[Trial, ...]

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from kmlbench.errors import BuildError, CommandTimeout, MachineError
@@ -22,6 +27,11 @@ from kmlbench.paths import setup_remedy
 TAIL_LINES = 20
 
 TERMINATION_GRACE_S = 10.0
+
+# What a child of ours may take to shut down its guests and servers in good order.
+INTERRUPTION_GRACE_S = 60.0
+
+PR_SET_PDEATHSIG = 1
 
 # Waits for a command, and kills its whole process group once the controller ($1) is gone: USR1 arrives when
 # it dies; if it died before setpriv, it is no longer our parent. TERM is for the command alone.
@@ -126,6 +136,44 @@ def check(
             remedy=f"read {log}" if log else "fix the cause above and run the command again",
         )
     return result
+
+
+@contextmanager
+def child(act: Callable[..., None], *arguments: object) -> Iterator[tuple[Connection, BaseProcess]]:
+    """A Python process that calls `act` with an end of a pipe and `arguments`; our end, and the process.
+
+    SIGTERM raises KeyboardInterrupt in it, once. It gets one when this block ends, and when this thread dies.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    started = context.Process(target=_child, args=(os.getpid(), act, theirs, *arguments))
+    with ours:
+        started.start()
+        theirs.close()
+        try:
+            yield ours, started
+        finally:
+            started.terminate()
+            # Whoever writes to a pipe that is full waits for its reader.
+            ours.close()
+            started.join(INTERRUPTION_GRACE_S)
+            started.kill()
+            started.join()
+
+
+def _child(parent: int, act: Callable[..., None], connection: Connection, *arguments: object) -> None:
+    # Ctrl-C in the terminal of the parent is the parent's affair.
+    os.setsid()
+    signal.signal(signal.SIGTERM, _interrupt)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == parent:
+        act(connection, *arguments)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def require(program: str, *, path: str | None = None) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from kmlbench.model import Boot, Outcome, PlannedCampaign, Prefix, Trial
+from kmlbench.model import Boot, LostBlock, Outcome, PlannedCampaign, Prefix, Trial
 
 
 class Progress(Protocol):
@@ -95,6 +95,13 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLost:
+    """A worker of a cluster did not end a block, which runs again: its trials have not ended any more."""
+
+    lost: LostBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """The report is written, and everything is done; `failed` trials of this run had no numbers."""
 
@@ -102,4 +109,4 @@ class Reported:
     failed: int
 
 
-Event = Planned | Begun | StageBegun | TrialBegun | TrialEnded | Reported
+Event = Planned | Begun | StageBegun | TrialBegun | TrialEnded | BlockLost | Reported

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The state of a running campaign: what each pair of hosts is doing, the time left, the main ratio so far.
 
+On a cluster, whose plan has one pair, events number the workers instead, which share what is left.
+
 It receives events and decides nothing: the rule that may end a campaign (plan.stopping) looks at
 the outcomes by itself. The ratio is the report's own, of the trials that have ended; before the end its
 interval is not a verdict (docs/decisions/0030).
@@ -18,12 +20,12 @@ from kmlbench.analysis import measurements
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.primary import PrimaryRatio, planned_measure, primary_ratio
 from kmlbench.errors import InputError
-from kmlbench.model import Failed, Outcome, PlannedCampaign, Trial, completed
+from kmlbench.model import Failed, LostBlock, Outcome, PlannedCampaign, Trial, completed
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.plan.question import main_workload
 from kmlbench.plan.schedule import COSTS
-from kmlbench.progress import Begun, Event, Stage, StageBegun, TrialBegun, TrialEnded
+from kmlbench.progress import Begun, BlockLost, Event, Stage, StageBegun, TrialBegun, TrialEnded
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.samples import Samples
 from kmlbench.stats import intervals
@@ -96,6 +98,8 @@ class Outlook:
                 self._do(trial.pair, event)
             case TrialEnded(outcome=outcome):
                 self._end(outcome)
+            case BlockLost(lost=lost):
+                self._lose(lost)
             case _:
                 return
         self._settle()
@@ -113,11 +117,24 @@ class Outlook:
     def _end(self, outcome: Outcome) -> None:
         trial = outcome.trial
         self._outcomes[trial] = outcome
-        started, measured_s = self._boots.get(trial.pair, (self.clock(), 0.0))
-        self._boots[trial.pair] = started, measured_s + outcome.elapsed_s
-        self._pairs[trial.pair] = Pair(boot=trial.boot, since=self.clock())
+        # On a cluster, the worker whose boot it is.
+        number = next((each for each, pair in self._pairs.items() if pair.boot == trial.boot), trial.pair)
+        started, measured_s = self._boots.get(number, (self.clock(), 0.0))
+        self._boots[number] = started, measured_s + outcome.elapsed_s
+        self._pairs[number] = Pair(boot=trial.boot, since=self.clock())
         if self._record is not None and _bears_on_standing(self._record, trial):
             self._standing = primary_so_far(self._record, tuple(self._outcomes.values()))
+
+    def _lose(self, lost: LostBlock) -> None:
+        """Forget what had ended of a block, and its worker."""
+        if self._record is None:
+            return
+        boots = {trial.boot for trial in self._record.plan if trial.block == lost.block}
+        self._pairs = {number: pair for number, pair in self._pairs.items() if pair.boot not in boots}
+        self._boots = {number: times for number, times in self._boots.items() if number in self._pairs}
+        for trial in lost.trials:
+            self._outcomes.pop(trial, None)
+        self._standing = primary_so_far(self._record, tuple(self._outcomes.values()))
 
     def _close(self, pair: int) -> None:
         """Note how long the boot that this pair has finished took beside its trials."""
@@ -131,9 +148,15 @@ class Outlook:
             return
         expected = _expected(record, self._outcomes.values())
         boot_s = intervals.mean(self._overheads) if self._overheads else COSTS.boot_s + COSTS.start_s
+        ahead = [trial for trial in record.plan if trial not in self._outcomes]
+        shared = len(self._pairs) > len({trial.pair for trial in record.plan})
         for number, pair in self._pairs.items():
-            ahead = [trial for trial in record.plan if trial.pair == number and trial not in self._outcomes]
-            self._pairs[number] = _timed(pair, ahead, expected, boot_s)
+            if shared:
+                timed = _timed(pair, ahead, expected, boot_s)
+                self._pairs[number] = replace(timed, later_s=timed.later_s / len(self._pairs))
+            else:
+                own = [trial for trial in ahead if trial.pair == number]
+                self._pairs[number] = _timed(pair, own, expected, boot_s)
         self.state = CampaignState(
             planned=len(record.plan),
             blocks=len({trial.block for trial in record.plan}),
@@ -192,7 +215,7 @@ def _timed(pair: Pair, ahead: Sequence[Trial], expected: Callable[[Trial], float
     match pair.doing:
         case TrialBegun(trial=trial):
             step_s = expected(trial)
-            ahead = [later for later in ahead if later != trial]
+            ahead = [later for later in ahead if later.position != trial.position]
         case StageBegun(stage=Stage.BOOT):
             step_s = boot_s
         case _:

@@ -112,10 +112,12 @@ def _successive(stored: StoredCampaign) -> Iterator[tuple[Sequence[Completed], S
         trials = tuple(group)
         boot = [outcomes[trial] for trial in trials if trial in outcomes]
         whole = boot if len(boot) == len(trials) else ()
-        last = before.get(trials[0].pair, ())
+        # On a cluster the next block may run elsewhere, at the same time.
+        place = trials[0].block if "cluster" in stored.campaign.options else trials[0].pair
+        last = before.get(place, ())
         if whole and last and len({outcome.resumption for outcome in (*last, *whole)}) == 1:
             yield last, whole
-        before[trials[0].pair] = whole
+        before[place] = whole
 
 
 def _end(directory: Path, boot: Sequence[Completed]) -> float:

@@ -5,25 +5,28 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from kmlbench import provenance
 from kmlbench.cli import dry_run, settings
 from kmlbench.cli.design import Design
 from kmlbench.cli.progress import text
-from kmlbench.config.campaign import Config
+from kmlbench.cluster.scheduler import require_dask
+from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.config.yamlfile import Faults
 from kmlbench.errors import TrialError
-from kmlbench.hosts.base import Ready
-from kmlbench.model import PlannedCampaign, Server
+from kmlbench.model import Clock, PlannedCampaign, Platform, Server
 from kmlbench.progress import Planned, Progress, Reported
 from kmlbench.report import write
 from kmlbench.results import reader, writer
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import resume as resumption
 from kmlbench.run import session
-from kmlbench.run.campaign import CampaignRun, Experiment
+from kmlbench.run.campaign import CampaignRun
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -33,11 +36,15 @@ def begin(
 ) -> int:
     """Run a new campaign; the exit code."""
     spec = config.campaign
+    described = partial(_record, arguments, config, design=design, planned=planned)
+    if arguments.cluster is not None:
+        return _begin_on_cluster(arguments, config, planned, described=described, progress=progress)
     with session.claimed_machines(
         config, planned, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
         experiment = session.experiment(spec, ready, plan=planned.trials, seed=planned.seed)
-        record = _record(config, experiment, ready, design=design, hosts=arguments.hosts)
+        tools = provenance.tools(guests=ready.clock is not None)
+        record = described(Circumstances(platform=ready.platform, clock=ready.clock, tools=tools))
         with writer.create(arguments.results, record) as directory:
             failed = session.measure(
                 CampaignRun(
@@ -49,6 +56,34 @@ def begin(
                 ),
                 record,
             )
+    return _finish(directory.path, failed, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a campaign is measured with, as its hosts say. `clock` is None for SSH hosts."""
+
+    platform: Platform
+    clock: Clock | None
+    tools: Mapping[str, str]
+
+
+def _begin_on_cluster(
+    arguments: argparse.Namespace,
+    config: Config,
+    planned: Planned,
+    *,
+    described: Callable[[Circumstances], PlannedCampaign],
+    progress: Progress,
+) -> int:
+    from kmlbench.cluster import session as cluster
+
+    address, results = arguments.cluster, arguments.results
+    with cluster.fleet(config, planned, address=address, results=results, progress=progress) as workers:
+        first = workers.wait()
+        record = described(Circumstances(platform=first.platform, clock=first.clock, tools=first.tools))
+        with writer.create(results, record) as directory:
+            failed = cluster.measure(record, directory, workers=workers, progress=progress)
     return _finish(directory.path, failed, progress)
 
 
@@ -69,8 +104,27 @@ def resume(arguments: argparse.Namespace, progress: Progress) -> int:
         question = dry_run.question(record.plan, control=record.control, rule=record.stopping)
         return dry_run.print_plan(arguments, config, planned, question=question, results=path)
     progress.note(text.planned_line(planned))
-    failed = resumption.resume_campaign(path, config, planned, results=arguments.results, progress=progress)
+    if arguments.cluster is not None:
+        failed = _resume_on_cluster(arguments, path, config, planned=planned, progress=progress)
+    else:
+        failed = resumption.resume_campaign(
+            path, config, planned, results=arguments.results, progress=progress
+        )
     return _finish(path, failed, progress)
+
+
+def _resume_on_cluster(
+    arguments: argparse.Namespace, path: Path, config: Config, *, planned: Planned, progress: Progress
+) -> int:
+    require_dask()
+    from kmlbench.cluster import session as cluster
+
+    record = reader.read_campaign(path).campaign
+    resumption.require_version(path, record)
+    address, results = arguments.cluster, arguments.results
+    with cluster.fleet(config, planned, address=address, results=results, progress=progress) as workers:
+        resumption.require_platform(record, workers.wait().platform)
+        return cluster.resume_campaign(path, workers, progress)
 
 
 def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: Progress) -> int:
@@ -85,37 +139,49 @@ def _complete(arguments: argparse.Namespace, stored: StoredCampaign, progress: P
 
 
 def _record(
-    config: Config, experiment: Experiment, ready: Ready, *, design: Design, hosts: Path
+    arguments: argparse.Namespace,
+    config: Config,
+    circumstances: Circumstances,
+    *,
+    design: Design,
+    planned: Planned,
 ) -> PlannedCampaign:
-    spec = config.campaign
     given = {
-        "hosts": str(hosts),
-        "workloads": ",".join(spec.workloads),
-        "blocks": str(spec.blocks),
-        "seed": str(experiment.seed),
-        "scale": _exact(spec.scale),
-        **({} if spec.loops is None else {"loops": str(spec.loops)}),
-        **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
-        **({} if spec.threads == (1,) else {"threads": ",".join(map(str, spec.threads))}),
-        "server": str(spec.server),
-        **({} if ready.clock is None else {"clock": str(ready.clock)}),
-        **({} if spec.instrument else {"no_instrument": ""}),
-        **({} if spec.pairs == 1 else {"pairs": str(spec.pairs)}),
+        "hosts": str(arguments.hosts),
+        **({} if arguments.cluster is None else {resumption.CLUSTER: arguments.cluster}),
+        **_given(config.campaign, planned.seed, circumstances.clock),
         **design.options,
     }
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=f"Kernel Mode Linux and {TITLES[spec.server]}",
-        platform=str(ready.platform),
+        title=f"Kernel Mode Linux and {TITLES[config.campaign.server]}",
+        platform=str(circumstances.platform),
         control=design.control is not None,
-        seed=experiment.seed,
+        seed=planned.seed,
         options=given,
-        plan=experiment.plan,
-        stopping=design.rule(experiment.plan),
+        plan=planned.trials,
+        stopping=design.rule(planned.trials),
         git_commit=provenance.git_commit(),
-        tools=provenance.tools(guests=ready.clock is not None),
+        tools=circumstances.tools,
     )
+
+
+def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, str]:
+    """The settings as the options that would set them."""
+    return {
+        "workloads": ",".join(spec.workloads),
+        "blocks": str(spec.blocks),
+        "seed": str(seed),
+        "scale": _exact(spec.scale),
+        **({} if spec.loops is None else {"loops": str(spec.loops)}),
+        **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
+        **({} if spec.threads == (1,) else {"threads": ",".join(map(str, spec.threads))}),
+        "server": str(spec.server),
+        **({} if clock is None else {"clock": str(clock)}),
+        **({} if spec.instrument else {"no_instrument": ""}),
+        **({} if spec.pairs == 1 else {"pairs": str(spec.pairs)}),
+    }
 
 
 def _exact(number: float) -> str:

@@ -18,6 +18,8 @@ from kmlbench.progress import Planned
 from kmlbench.results.reader import CAMPAIGN
 from kmlbench.run import setup
 
+CLUSTER = "blocks run on the workers of {address}, which build what they lack and share the time"
+
 GUESS = "the time is a guess from guests on two cores without KVM"
 
 
@@ -62,7 +64,8 @@ def print_plan(
     results: Path,
 ) -> int:
     """Print the plan, unless --json reports it as an event; the exit code."""
-    beside = (*describe_machines(config, planned), *question, results_line(results))
+    cluster = () if arguments.cluster is None else (CLUSTER.format(address=arguments.cluster),)
+    beside = (*describe_machines(config, planned), *cluster, *question, results_line(results))
     return print_lines(
         arguments, [*(trial.id for trial in planned.trials), *beside, text.planned_line(planned)]
     )

@@ -24,6 +24,7 @@ VERBS = {
     "costs": "print what calls and instructions cost, or project a campaign at the prices of a processor",
     "plan": "how many blocks a half-width needs, from a pilot campaign",
     "compare": "compare two campaigns of one platform",
+    "worker": "run blocks of campaigns for a controller on another machine",
     "export": "print the numbers of a stored campaign for other programs",
     "verify": "derive every number of a stored campaign again and compare",
     "windows": "print a recording of the instrument",

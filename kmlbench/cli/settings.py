@@ -39,7 +39,9 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     chosen = design.parse_design(arguments, faults)
     try:
         settings = campaign.load_config(arguments.hosts, campaign=_given(arguments))
-        preflight.logins(settings, setup.hosts(settings, chosen.kernels))
+        # On a cluster the workers log in, each with its own files.
+        if arguments.cluster is None:
+            preflight.logins(settings, setup.hosts(settings, chosen.kernels))
     except InputError as error:
         raise _together(faults.messages, error) from error
     faults.check(remedy=HELP)

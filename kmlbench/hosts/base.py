@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kmlbench.build.cache import Cache
@@ -56,12 +56,16 @@ Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a campaign needs to start. `clock` is None for SSH hosts."""
+    """What a campaign needs to start. `clock` is None for SSH hosts.
+
+    `facts` are those that are known of a boot of each kernel before there is one.
+    """
 
     machines: Machines
     platform: Platform
     clock: Clock | None
     releases: Mapping[Kernel, str]
+    facts: Mapping[Kernel, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ class QemuHostSpec(HostSpec):
     @property
     def claim(self) -> Claim:
         """Guests all use this machine."""
-        return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name="this machine")
+        return this_machine()
 
     @property
     def size(self) -> Size:
@@ -138,7 +138,13 @@ class QemuHostSpec(HostSpec):
             platform=_platform(acceleration, clock),
             clock=clock,
             releases={name: artifact.release for name, artifact in kernels.items()},
+            facts=known_facts(pairs[0], builds),
         )
+
+
+def this_machine() -> Claim:
+    """The claim of all guests on this machine."""
+    return Claim(key=f"guests-{BOOT_ID.read_text().strip()}", name="this machine")
 
 
 def choose_acceleration(
@@ -173,10 +179,7 @@ def guests(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds, *, seed: int) -
     Both kernels of a block get the same QEMU seed. The two boots of a control do not: under the instruction
     clock the same kernel with the same seed would repeat itself and hide how far boots vary.
     """
-    facts = {
-        kernel: {**guest_facts(_guest(host, builds, seed=0)), "instrument": str(builds.instrument)}
-        for kernel, host in hosts.items()
-    }
+    facts = known_facts(hosts, builds)
 
     @contextmanager
     def boot(planned: Boot, directory: Path) -> Iterator[Booted]:
@@ -208,6 +211,14 @@ def _recording(spec: qemu.GuestSpec, directory: Path, control: socket.socket) ->
         root=spec.image.root,
         control=None if spec.control is None else control,
     )
+
+
+def known_facts(hosts: Mapping[Kernel, QemuHostSpec], builds: Builds) -> Mapping[Kernel, Mapping[str, str]]:
+    """The facts of the guests of a pair that no guest has to be asked for."""
+    return {
+        kernel: {**guest_facts(_guest(host, builds, seed=0)), "instrument": str(builds.instrument)}
+        for kernel, host in hosts.items()
+    }
 
 
 @contextmanager

@@ -10,11 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from kmlbench.model import BootFacts, Completed, Failed, PlannedCampaign, Process, Sample, Trial, Variant
+from kmlbench.model import (
+    BootFacts,
+    Completed,
+    Failed,
+    LostBlock,
+    PlannedCampaign,
+    Process,
+    Sample,
+    Trial,
+    Variant,
+)
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, planned_cells
 from kmlbench.results.confinement import FREE
-from kmlbench.results.reader import StoredCampaign, boot_path, raw_path
+from kmlbench.results.reader import StoredCampaign, boot_path, lost_block_path, raw_path
 from kmlbench.results.samples import Samples
 from kmlbench.workloads import probe
 
@@ -86,6 +96,20 @@ def losses(stored: StoredCampaign) -> tuple[Hole, ...]:
         for trial in resumption.trials
     ]
     return tuple(sorted((*failed, *cut), key=lambda hole: hole.trial.position))
+
+
+def repeated_blocks(stored: StoredCampaign) -> tuple[str, ...]:
+    """A sentence for each block of a cluster that its worker did not end."""
+    return tuple(
+        f"block {lost.block + 1} ran again as a whole ({_cause(lost)}); {len(lost.trials)} of its trials had "
+        f"ended and do not count: {lost_block_path(stored.directory, lost).relative_to(stored.directory)}"
+        for lost in stored.lost_blocks
+    )
+
+
+def _cause(lost: LostBlock) -> str:
+    first = lost.cause.splitlines()[0]
+    return f"{first}, {lost.worker}" if lost.worker else first
 
 
 def missing(stored: StoredCampaign) -> tuple[Trial, ...]:

@@ -133,7 +133,7 @@ def make_page(
         false_alarms="" if source.control else false_alarms(source),
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
-        notes=(*stored.notes, *evidence.confined(stored)),
+        notes=(*stored.notes, *evidence.confined(stored), *evidence.repeated_blocks(stored)),
         overview=figures.picture(overview, drawings) if overview else None,
         comparisons={str(comparison): comparison.isolates for comparison in source.comparisons},
         chapters=tuple(_chapter(source, workload, campaign.platform, shown) for workload in workloads),

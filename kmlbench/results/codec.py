@@ -18,6 +18,7 @@ from kmlbench.model import (
     CommandResult,
     Completed,
     Failed,
+    LostBlock,
     Outcome,
     PlannedCampaign,
     Proof,
@@ -35,6 +36,7 @@ from kmlbench.results.records import (
     FailedRecord,
     Format,
     LineRecord,
+    LostBlockRecord,
     LostBoot,
     ProofRecord,
     ResumptionRecord,
@@ -177,7 +179,20 @@ def resumption_text(resumption: Resumption) -> str:
     return lines.seal(record) + "\n"
 
 
-def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outcome | Resumption:
+def lost_block_text(lost: LostBlock) -> str:
+    """The line of outcomes.jsonl about a block that runs again."""
+    record = LostBlockRecord(
+        block=lost.block,
+        number=lost.number,
+        worker=lost.worker,
+        cause=lost.cause,
+        lost_utc=lost.lost_utc,
+        lost_trials=_trial_records(lost.trials),
+    )
+    return lines.seal(record) + "\n"
+
+
+def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outcome | Resumption | LostBlock:
     """What a line of outcomes.jsonl says. Raises ValueError.
 
     All lines of a campaign share the reader `samples`; `resumption` counts the resumptions before this line.
@@ -209,6 +224,15 @@ def read_line(text: str, samples: SampleReader, *, resumption: int = 0) -> Outco
                 started_utc=record.started_utc,
                 trials=_trials(record.lost_trials),
                 boots=tuple(lost.boot for lost in record.lost_boots),
+            )
+        case LostBlockRecord() as record:
+            return LostBlock(
+                block=record.block,
+                number=record.number,
+                worker=record.worker,
+                cause=record.cause,
+                lost_utc=record.lost_utc,
+                trials=_trials(record.lost_trials),
             )
 
 

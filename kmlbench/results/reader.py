@@ -19,6 +19,7 @@ from kmlbench.model import (
     BootFacts,
     Completed,
     Failed,
+    LostBlock,
     Outcome,
     PlannedCampaign,
     Resumption,
@@ -57,7 +58,7 @@ class StoredCampaign:
 
     `outcomes` holds one outcome of each trial that ended: the last one. `superseded` are the failures of
     trials that ended again after a resumption. `facts` are in the order of boots; `notes` are sentences about
-    what is missing from the record.
+    what is missing from the record. `lost_blocks` ran again: what had ended of them is not among `outcomes`.
     """
 
     directory: Path
@@ -67,6 +68,7 @@ class StoredCampaign:
     notes: tuple[str, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     superseded: tuple[Failed, ...] = ()
+    lost_blocks: tuple[LostBlock, ...] = ()
 
     @property
     def name(self) -> str:
@@ -111,6 +113,11 @@ def lost_path(path: Path, resumption: int) -> Path:
     return path / RAW / f"lost-{resumption}"
 
 
+def lost_block_path(path: Path, lost: LostBlock) -> Path:
+    """Where the raw output of a lost block was moved to, in the campaign's directory `path`."""
+    return path / RAW / f"lost-block-{lost.block:04d}-{lost.number}"
+
+
 def file_digests(directory: Path) -> dict[str, str]:
     """The SHA-256 of each file below `directory`, by its path there. Raises OSError."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file())
@@ -138,6 +145,7 @@ def read_campaign(path: Path) -> StoredCampaign:
         notes=(*cut_off, *_without_facts(history.outcomes, facts)),
         resumptions=tuple(history.resumptions),
         superseded=tuple(history.superseded),
+        lost_blocks=tuple(history.lost_blocks),
     )
 
 
@@ -257,6 +265,7 @@ class History:
     plan: Sequence[Trial]
     resumptions: list[Resumption] = field(default_factory=list)
     superseded: list[Failed] = field(default_factory=list)
+    lost_blocks: list[LostBlock] = field(default_factory=list)
     _outcomes: dict[Trial, Outcome] = field(default_factory=dict)
     _samples: SampleReader = field(default_factory=SampleReader)
     _planned: frozenset[Trial] = field(init=False)
@@ -274,6 +283,8 @@ class History:
         match read_line(line, self._samples, resumption=len(self.resumptions)):
             case Resumption() as resumption:
                 self._resume(resumption)
+            case LostBlock() as lost:
+                self._lose(lost)
             case outcome:
                 self._end(outcome)
 
@@ -284,6 +295,16 @@ class History:
         for trial in resumption.trials:
             self._require_open(trial)
         self.resumptions.append(resumption)
+
+    def _lose(self, lost: LostBlock) -> None:
+        before = sum(other.block == lost.block for other in self.lost_blocks)
+        if lost.number != before + 1:
+            raise ValueError(f"loss {lost.number} of block {lost.block} is out of order: {before} precede it")
+        for trial in lost.trials:
+            if trial.block != lost.block or trial not in self._outcomes:
+                raise ValueError(f"trial {trial.id} is not of block {lost.block}, or has not ended")
+            del self._outcomes[trial]
+        self.lost_blocks.append(lost)
 
     def _end(self, outcome: Outcome) -> None:
         before = self._require_open(outcome.trial)

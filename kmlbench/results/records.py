@@ -117,7 +117,18 @@ class ResumptionRecord(Struct, frozen=True, kw_only=True, tag_field="status", ta
     lost_boots: tuple[LostBoot, ...]
 
 
-LineRecord = CompletedRecord | FailedRecord | ResumptionRecord
+class LostBlockRecord(Struct, frozen=True, kw_only=True, tag_field="status", tag="lost"):
+    """A line of outcomes.jsonl: a worker did not end a block, which runs again as a whole."""
+
+    block: Count
+    number: Count
+    worker: str
+    cause: str
+    lost_utc: str
+    lost_trials: tuple[TrialRecord, ...]
+
+
+LineRecord = CompletedRecord | FailedRecord | ResumptionRecord | LostBlockRecord
 
 
 class CommandRecord(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,16 @@ from pathlib import Path
 
 from kmlbench import paths
 from kmlbench.errors import InputError, MachineError
-from kmlbench.model import BootFacts, CommandResult, Kernel, Outcome, PlannedCampaign, Resumption, Trial
+from kmlbench.model import (
+    BootFacts,
+    CommandResult,
+    Kernel,
+    LostBlock,
+    Outcome,
+    PlannedCampaign,
+    Resumption,
+    Trial,
+)
 from kmlbench.results import codec
 from kmlbench.results.reader import (
     CAMPAIGN,
@@ -67,6 +76,11 @@ class CampaignDirectory:
         """Add the line that records what an interruption cost."""
         with storing("the resumption", self.path):
             self._append(codec.resumption_text(resumption))
+
+    def lose(self, lost: LostBlock) -> None:
+        """Add the line after which what had ended of a block does not count."""
+        with storing(f"the loss of block {lost.block}", self.path):
+            self._append(codec.lost_block_text(lost))
 
     def raw(self, trial: Trial) -> Path:
         """The directory of a trial's raw output."""

@@ -8,7 +8,7 @@ continues; a lost host fails the rest of its boot; a contradicted proof stops ev
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -106,7 +106,7 @@ class CampaignRun:
         try:
             self._walk_all([[boot for boot in boots if boot.pair == pair] for pair in self._watches])
         finally:
-            self._store_timing()
+            store_timing(self.directory, self._watches.values())
         return self._recorder.failed
 
     def _walk_all(self, walks: Sequence[Sequence[Boot]]) -> None:
@@ -268,14 +268,15 @@ class CampaignRun:
         """The workloads' seed: sysbench takes 0 as "none", and at most 31 bits."""
         return 1 + self.experiment.seed % (2**31 - 1)
 
-    def _store_timing(self) -> None:
-        watches = self._watches.values()
-        total = max((watch.total_s for watch in watches), default=0.0)
-        # Pairs wait in parallel, so their mean.
-        waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
-        timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
-        with suppress(MachineError):
-            writer.write_file(self.directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
+
+def store_timing(directory: CampaignDirectory, watches: Collection[Stopwatch]) -> None:
+    """Store how long a campaign took and how much of that it waited, with a watch for each pair of hosts."""
+    total = max((watch.total_s for watch in watches), default=0.0)
+    # Pairs wait in parallel, so their mean.
+    waited = sum(watch.waited_s for watch in watches) / max(1, len(watches))
+    timing = {"total_s": total, "waiting_s": waited, "controller_s": total - waited}
+    with suppress(MachineError):
+        writer.write_file(directory.path / TIMING, json.dumps(timing, indent=2) + "\n")
 
 
 def _stage(error: TrialError | CommandTimeout) -> str:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from threading import RLock
 
 from kmlbench.errors import KmlbenchError
-from kmlbench.model import Boot, BootFacts, Completed, Failed, Outcome, Proof, Sample, Trial
-from kmlbench.progress import Event, Progress, TrialEnded
+from kmlbench.model import Boot, BootFacts, Completed, Failed, LostBlock, Outcome, Proof, Sample, Trial
+from kmlbench.progress import BlockLost, Event, Progress, TrialEnded
 from kmlbench.results import facts
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
@@ -58,8 +58,6 @@ class Recorder:
 
     def fail(self, trial: Trial, stage: str, error: KmlbenchError, started: Moment) -> None:
         """Store that a trial failed, and why."""
-        with self._lock:
-            self.failed += 1
         self._end(
             Failed(
                 trial=trial,
@@ -70,6 +68,22 @@ class Recorder:
             ),
             f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
         )
+
+    def store(self, outcome: Outcome) -> None:
+        """Store what a worker of a cluster measured; its own recorder has noted it."""
+        self._end(outcome)
+
+    def lose(self, lost: LostBlock, boots: Collection[int]) -> None:
+        """Store that a block with these boots runs again: what had ended of it does not count."""
+        gone = frozenset(lost.trials)
+        with self._lock:
+            self.directory.lose(lost)
+            self.failed -= sum(isinstance(each, Failed) for each in self._outcomes if each.trial in gone)
+            self._outcomes = [each for each in self._outcomes if each.trial not in gone]
+            self._ended -= gone
+            self._facts = [facts for facts in self._facts if facts.boot not in boots]
+            self.progress.tell(BlockLost(lost=lost))
+            self.progress.advance(-len(gone))
 
     def record_facts(self, boot: Boot, values: Mapping[str, str]) -> None:
         """Store the facts of a boot. Raises ProofError if those of the boots before differ."""
@@ -104,12 +118,14 @@ class Recorder:
         with self._lock:
             self.progress.tell(event)
 
-    def _end(self, outcome: Outcome, note: str) -> None:
+    def _end(self, outcome: Outcome, note: str = "") -> None:
         with self._lock:
+            self.failed += isinstance(outcome, Failed)
             self.directory.append(outcome)
             self._outcomes.append(outcome)
             self._ended.add(outcome.trial)
-            self.progress.note(note)
+            if note:
+                self.progress.note(note)
             self.progress.tell(TrialEnded(outcome=outcome))
             self.progress.advance()
 

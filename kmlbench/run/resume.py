@@ -11,8 +11,7 @@ from kmlbench import provenance
 from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
-from kmlbench.hosts.base import Ready
-from kmlbench.model import PlannedCampaign, Trial
+from kmlbench.model import PlannedCampaign, Platform, Trial
 from kmlbench.progress import Planned, Progress
 from kmlbench.results import reader, resume, writer
 from kmlbench.results.reader import CAMPAIGN, StoredCampaign
@@ -24,6 +23,9 @@ FIXED = (
     *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
     *("no_instrument", "pairs", "threads"),
 )
+
+# The option of campaigns on a cluster, which may have another address when they are resumed.
+CLUSTER = "cluster"
 
 # Options that hosts.yaml may set now, and that the campaign did not have.
 OPTIONAL = ("loops", "rate")
@@ -61,6 +63,12 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
     # A campaign of before there were levels has one; hosts.yaml may have others by now.
     arguments.threads = arguments.threads or "1"
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
+    if arguments.cluster is not None and CLUSTER not in campaign.options:
+        raise InputError(
+            "--cluster: the campaign ran on hosts of its own, and is resumed there",
+            remedy="leave the option out, or start a new campaign without --resume",
+        )
+    arguments.cluster = arguments.cluster or campaign.options.get(CLUSTER)
 
 
 def settled(settings: Config, campaign: PlannedCampaign) -> Config:
@@ -92,11 +100,11 @@ def resume_campaign(
 ) -> int:
     """Resume the campaign in `path`; `planned` is what is left. The number of trials that failed."""
     record = reader.read_campaign(path).campaign
-    _require_version(path, record)
+    require_version(path, record)
     with session.claimed_machines(
         settings, planned, results=results, holder=str(path), progress=progress
     ) as ready:
-        _require_platform(record, ready)
+        require_platform(record, ready.platform)
         with writer.reopen(path) as (directory, stored):
             for note in (
                 *stored.notes,
@@ -119,7 +127,8 @@ def resume_campaign(
     return failed
 
 
-def _require_version(path: Path, record: PlannedCampaign) -> None:
+def require_version(path: Path, record: PlannedCampaign) -> None:
+    """Raises InputError if another version of the program started this campaign."""
     began, here = record.git_commit, provenance.git_commit()
     if began != here:
         raise InputError(
@@ -142,9 +151,10 @@ def _return_steps(began: str, here: str) -> str:
     return ", then ".join(steps)
 
 
-def _require_platform(record: PlannedCampaign, ready: Ready) -> None:
-    if record.platform != str(ready.platform):
+def require_platform(record: PlannedCampaign, platform: Platform) -> None:
+    """Raises InputError if the campaign ran on another platform."""
+    if record.platform != str(platform):
         raise InputError(
-            f"the campaign ran on {record.platform!r}, but its hosts are now {str(ready.platform)!r}",
+            f"the campaign ran on {record.platform!r}, but its hosts are now {str(platform)!r}",
             remedy="resume it where it was started, or start a new campaign",
         )

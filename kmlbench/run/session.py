@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from kmlbench.build.cache import default_cache
 from kmlbench.config.campaign import CampaignSpec, Config
-from kmlbench.errors import MachineError, ProofError
+from kmlbench.errors import HostError, MachineError, ProofError
 from kmlbench.hosts import detached, orphans
 from kmlbench.hosts.base import Ready
 from kmlbench.model import Clock, Outcome, PlannedCampaign, Trial
 from kmlbench.plan import stopping
 from kmlbench.progress import Begun, Planned, Progress
+from kmlbench.results.reader import StoredCampaign
+from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import locks, preflight, setup
-from kmlbench.run.campaign import CampaignRun, Experiment
+from kmlbench.run.campaign import Experiment
 
 CLAIMS = "campaigns"
 
@@ -31,7 +34,8 @@ def claimed_machines(
     Raises MachineError if this machine lacks something or another campaign is running, HostError if a host
     does not answer.
     """
-    hosts = setup.hosts(settings, setup.booted(planned.trials))
+    pairs = setup.pairs(settings, setup.booted(planned.trials))
+    hosts = [host for pair in pairs for host in pair.values()]
     preflight.check_machine(hosts, results, at_once=len(settings.campaign.host_pairs))
     cache = default_cache()
     root = detached.default_directory(cache.root, progress=progress) / CLAIMS
@@ -39,7 +43,7 @@ def claimed_machines(
         for guest in orphans.end_guests(results):
             progress.note(f"killed an orphaned guest (process {guest})")
         yield setup.prepare_machines(
-            settings, planned.trials, seed=planned.seed, cache=cache, progress=progress
+            pairs, settings.campaign, seed=planned.seed, cache=cache, progress=progress
         )
 
 
@@ -58,14 +62,25 @@ def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], see
     )
 
 
-def measure(campaign: CampaignRun, record: PlannedCampaign) -> int:
+class Run(Protocol):
+    """A campaign that can run, on hosts of its own or on a cluster."""
+
+    directory: CampaignDirectory
+    progress: Progress
+    before: StoredCampaign | None
+
+    def run(self) -> int:
+        """Run the plan; the number of failed trials."""
+
+
+def measure(campaign: Run, record: PlannedCampaign) -> int:
     """Run the plan; the number of failed trials. Errors that stop it say how to resume."""
     path = campaign.directory.path
     before = () if campaign.before is None else campaign.before.completed
     campaign.progress.tell(Begun(record=record, directory=path, before=before))
     try:
         return campaign.run()
-    except (ProofError, MachineError) as error:
+    except (ProofError, MachineError, HostError) as error:
         raise type(error)(f"{error}\n  {_resume_hint(path)}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_resume_hint(path)) from None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kmlbench.build.cache import Cache
-from kmlbench.config.campaign import Config
+from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.hosts.base import Booted, Job, Machines, Ready
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Boot, Kernel, Trial
@@ -38,11 +38,17 @@ def hosts(settings: Config, kernels: Collection[Kernel]) -> tuple[HostSpec, ...]
 
 
 def prepare_machines(
-    settings: Config, trials: Sequence[Trial], *, seed: int, cache: Cache, progress: Progress
+    chosen: Sequence[Mapping[Kernel, HostSpec]],
+    spec: CampaignSpec,
+    *,
+    seed: int,
+    cache: Cache,
+    progress: Progress,
 ) -> Ready:
-    """Build what these trials need, or check that SSH hosts answer. Raises MachineError or HostError."""
-    chosen = pairs(settings, booted(trials))
-    spec = settings.campaign
+    """Build what these pairs of hosts need for a campaign, or check that SSH hosts answer.
+
+    Raises MachineError or HostError.
+    """
     job = Job(server=spec.server, seed=seed, cache=cache, progress=progress, instrument=spec.instrument)
     # The hosts of a campaign are of one kind.
     kind = type(next(iter(chosen[0].values())))

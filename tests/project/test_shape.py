@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What import-linter does not see: processes and SSH have one home, and only the command line prints."""
+"""What import-linter does not see: processes, SSH and Dask have one home; only the command line prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import pytest
 from support.paths import REPOSITORY
 
 PACKAGE = REPOSITORY / "kmlbench"
-HOMES = {"subprocess": ("process", "hosts"), "paramiko": ("hosts",)}
+HOMES = {
+    "subprocess": ("process", "hosts"),
+    "paramiko": ("hosts",),
+    **dict.fromkeys(("dask", "distributed"), ("cluster",)),
+}
 
 
 def modules() -> list[Path]:

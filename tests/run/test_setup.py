@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from support.played_machines import hosts_file
 
 from kmlbench.build.cache import Cache
 from kmlbench.config import campaign
+from kmlbench.config.campaign import Config
 from kmlbench.errors import HostError
 from kmlbench.hosts.base import Booted, Ready
 from kmlbench.hosts.kind_ssh import SshHostSpec
 from kmlbench.hosts.reboot import BOOT_ID
-from kmlbench.model import Boot, Clock, Kernel, Variant
+from kmlbench.model import Boot, Clock, Kernel, Trial, Variant
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
@@ -40,9 +41,12 @@ def prepare(directory: Path) -> Ready:
     listed = "".join(HOST.format(*name, number) for number, name in enumerate(names))
     path.write_text(f"hosts:\n{listed}{CAMPAIGN}")
     trials = schedule.make_schedule(CELLS, {"getpid": False}, blocks=4, seed=1)
-    return setup.prepare_machines(
-        campaign.load_config(path), trials, seed=1, cache=Cache(directory), progress=Silent()
-    )
+    return prepared(campaign.load_config(path), trials, Cache(directory))
+
+
+def prepared(settings: Config, trials: Sequence[Trial], cache: Cache) -> Ready:
+    chosen = setup.pairs(settings, setup.booted(trials))
+    return setup.prepare_machines(chosen, settings.campaign, seed=1, cache=cache, progress=Silent())
 
 
 def alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +109,6 @@ def test_a_control_builds_the_kernel_that_it_boots(tmp_path: Path, cell: Variant
     settings = campaign.with_clock(campaign.load_config(path), Clock.INSTRUCTIONS)
     trials = schedule.make_control(cell, {"getpid": False}, blocks=2, seed=1)
     cache = Stocked(tmp_path / "cache")
-    ready = setup.prepare_machines(settings, trials, seed=1, cache=cache, progress=Silent())
+    ready = prepared(settings, trials, cache)
     assert cache.kernels == [cell.kernel]
     assert ready.releases == {cell.kernel: f"release of {cell.kernel}"}

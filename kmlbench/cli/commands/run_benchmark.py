@@ -10,6 +10,7 @@ from pathlib import Path
 from kmlbench.cli import design, dry_run, settings
 from kmlbench.cli.parser import JSON
 from kmlbench.cli.progress import text
+from kmlbench.cluster.scheduler import require_dask
 from kmlbench.plan import schedule
 from kmlbench.progress import Progress
 from kmlbench.workloads.registry import ADAPTERS
@@ -42,6 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="",
         help="do not count the instructions of emulated guests",
     )
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run the blocks on the workers of this Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT",
+    )
     add("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
     add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
     add(
@@ -71,6 +77,8 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
         control, rule = chosen.control is not None, chosen.rule(trials)
         question = dry_run.question(trials, control=control, rule=rule)
         return dry_run.print_plan(arguments, config, planned, question=question, results=arguments.results)
+    if arguments.cluster is not None:
+        require_dask()
     progress.note(text.planned_line(planned))
     # A dry run does not import what measures and draws.
     from kmlbench.cli import campaign

@@ -18,7 +18,17 @@ from kmlbench.analysis.live import CampaignState
 from kmlbench.analysis.primary import PrimaryRatio
 from kmlbench.cli.progress.plain import Plain
 from kmlbench.model import Boot, Completed, Failed, Trial, completed
-from kmlbench.progress import Begun, Event, Planned, Reported, Stage, StageBegun, TrialBegun, TrialEnded
+from kmlbench.progress import (
+    Begun,
+    BlockLost,
+    Event,
+    Planned,
+    Reported,
+    Stage,
+    StageBegun,
+    TrialBegun,
+    TrialEnded,
+)
 from kmlbench.stats.intervals import Absent, Interval
 
 VERSION = 1
@@ -68,6 +78,15 @@ class JsonLines:
             case TrialEnded(outcome=outcome):
                 self._write("trial_ended", {**_trial(outcome.trial), **_outcome(outcome)})
                 self._progress()
+            case BlockLost(lost=lost):
+                trials: list[Value] = [trial.id for trial in lost.trials]
+                line: Line = {
+                    "block": lost.block,
+                    "worker": lost.worker,
+                    "cause": lost.cause,
+                    "trials": trials,
+                }
+                self._write("block_lost", line)
             case Reported(report=report):
                 self._report = report
 
