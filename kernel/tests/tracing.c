@@ -4,6 +4,8 @@
 #include "traced.h"
 
 #include <stddef.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 static volatile long value;
 
@@ -257,6 +259,72 @@ static void registers_at_entry(void)
 	ended_well(resume(child, PTRACE_CONT));
 }
 
+static void write_text(const char *directory, const char *name, const char *text)
+{
+	char path[256];
+	int file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = open(path, O_WRONLY);
+	CHECK(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+	close(file);
+}
+
+/* Whether the trace has the exit of a read() by this process. */
+static bool has_exit_of_read(const char *directory, pid_t process)
+{
+	char path[256], wanted[64], line[512];
+	bool found = false;
+	FILE *trace;
+
+	snprintf(path, sizeof(path), "%s/trace", directory);
+	snprintf(wanted, sizeof(wanted), "-%d ", process);
+	trace = fopen(path, "r");
+	CHECK(trace);
+	while (fgets(line, sizeof(line), trace))
+		found |= strstr(line, wanted) && strstr(line, "sys_exit: NR 0 = 1");
+	fclose(trace);
+	return found;
+}
+
+static int trace_pipe[2];
+
+static void read_by_direct_call(void)
+{
+	char byte;
+	site_fn site = make_site(code_pages(1), SYS_read);
+
+	for (int i = 0; i < 3; i++)
+		CHECK(site(trace_pipe[0], (long)&byte, 1) == 1);
+}
+
+/* A call that sleeps when somebody wants to hear of the ends of calls: of its own, too. */
+static void tracepoint_during_a_call(void)
+{
+	char mount_point[] = "/tmp/tracefs.XXXXXX", directory[64];
+	pid_t child;
+	int status;
+
+	CHECK(mkdtemp(mount_point) && !mount("tracefs", mount_point, "tracefs", 0, NULL));
+	snprintf(directory, sizeof(directory), "%s/instances/%d", mount_point, getpid());
+	CHECK(!mkdir(directory, 0700) && !pipe(trace_pipe));
+	child = fork();
+	if (!child) {
+		read_by_direct_call();
+		_exit(0);
+	}
+	CHECK(write(trace_pipe[1], "ab", 2) == 2);
+	usleep(200000);
+	write_text(directory, "events/raw_syscalls/sys_exit/enable", "1");
+	CHECK(write(trace_pipe[1], "c", 1) == 1);
+	CHECK(waitpid(child, &status, 0) == child && !status);
+	/* first, as who reads makes calls himself */
+	write_text(directory, "events/raw_syscalls/sys_exit/enable", "0");
+	status = has_exit_of_read(directory, child);
+	CHECK(!rmdir(directory) && !umount(mount_point) && !rmdir(mount_point));
+	CHECK(status);
+}
+
 int main(int count, char **arguments)
 {
 	const struct test_case cases[] = {
@@ -269,6 +337,7 @@ int main(int count, char **arguments)
 		{ "registers written at the event of vfork", registers_at_vfork },
 		{ "registers written at the event of clone", registers_at_clone },
 		{ "registers written at the entry of a call", registers_at_entry },
+		{ "tracepoint of the ends of calls, switched on during one", tracepoint_during_a_call },
 	};
 
 	(void)count;

@@ -12,7 +12,7 @@ from kmlbench.model import Prefix
 
 PROGRAMS = (
     *("privilege", "processes", "registers", "faults", "astray", "tracing"),
-    *("sites", "calls", "vectors", "sigreturn", "hostile", "sampling"),
+    *("sites", "calls", "vectors", "sigreturn", "hostile", "sampling", "preserved"),
 )
 # Seeds, each for so many programs; a hundred thousand of them are a soak.
 FUZZ = [(range(1, 2), 1000), pytest.param(range(2, 22), 5000, marks=pytest.mark.soak)]

@@ -16,7 +16,7 @@ from kmlbench.model import Prefix
 
 PROGRAMS = ("writers", "promises")
 # What else is about threads, tracers and sites; on one processor tests/guest/test_kernel.py has it.
-ELSEWHERE = ("tracing", "registers", "sites", "calls")
+ELSEWHERE = ("tracing", "registers", "sites", "calls", "preserved")
 
 pytestmark = pytest.mark.guest
 
