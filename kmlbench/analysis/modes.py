@@ -4,7 +4,7 @@
 Windows at the same place of two trials did the same work, of which there is more in some places than in
 others. So a window is compared with the level of its place, and of its kind of work in its cell, by a
 median polish (Tukey, Exploratory Data Analysis, 1977, chapter 11). It is in another mode when it is further
-than OFF from what these say, and further than MADS median absolute deviations of the workload's windows. Of
+than OFF from what these say, and further than MADS median absolute deviations of the windows of its work. Of
 normal windows that vary by less than 0.4 % none is; of those that vary more one in a million (MADS are 6.7
 standard deviations). tests/analysis/test_modes.py simulates it.
 """
@@ -120,11 +120,17 @@ def _residuals(windows: Sequence[Window]) -> list[float]:
     return [float(value) for value in left]
 
 
-def _limit(windows: Sequence[Window], distances: Sequence[float]) -> float:
-    """What is further away is in another mode. Levels that were fitted make distances smaller."""
-    fitted = len(_places(windows, _place)) + len(_places(windows, _work_in_cell))
-    freedom = max(1, len(windows) - fitted)
-    return max(OFF, MADS * len(windows) / freedom * median(map(abs, distances)))
+def _in_another_mode(windows: Sequence[Window], left: Sequence[float]) -> list[bool]:
+    """Whether each is too far away for its kind of work. Levels that were fitted make distances smaller."""
+    off = [False] * len(windows)
+    for places in _places(windows, lambda window: window.work).values():
+        own = [windows[place] for place in places]
+        freedom = max(1, len(own) - len(_places(own, _place)) - len(_places(own, _cell)))
+        typical = median(abs(left[place]) for place in places)
+        limit = max(OFF, MADS * len(own) / freedom * typical)
+        for place in places:
+            off[place] = abs(left[place]) > limit
+    return off
 
 
 def _windows(trial: Trial, cell: Variant, rows: Sequence[Mapping[str, object]]) -> list[Window]:
@@ -145,7 +151,7 @@ def _windows(trial: Trial, cell: Variant, rows: Sequence[Mapping[str, object]]) 
 def spread(workload: str, windows: Sequence[Window], comparison: Comparison) -> Spread:
     """The spread of the windows of one workload; `comparison` is the campaign's main one."""
     left = _residuals(windows)
-    limit = _limit(windows, left)
+    off = _in_another_mode(windows, left)
     by_cell = _places(windows, _cell)
     return Spread(
         workload=workload,
@@ -154,32 +160,33 @@ def spread(workload: str, windows: Sequence[Window], comparison: Comparison) -> 
                 cell,
                 [windows[place] for place in by_cell[cell]],
                 [left[place] for place in by_cell[cell]],
-                limit,
+                [left[place] for place in by_cell[cell] if off[place]],
             )
             for cell in sorted(by_cell, key=str, reverse=True)
         ),
         varies=_components(windows, left),
         comparison=comparison,
         change=_change(windows, comparison),
-        settled=_change(_settled(windows, left, limit), comparison),
+        settled=_change(_settled(windows, left, off), comparison),
     )
 
 
-def _settled(windows: Sequence[Window], left: Sequence[float], limit: float) -> Sequence[Window]:
+def _settled(windows: Sequence[Window], left: Sequence[float], off: Sequence[bool]) -> Sequence[Window]:
     kept = [
-        replace(window, instructions=window.instructions * math.exp(-distance)) if off else window
-        for window, distance, off in zip(windows, left, (abs(each) > limit for each in left), strict=True)
+        replace(window, instructions=window.instructions * math.exp(-distance)) if away else window
+        for window, distance, away in zip(windows, left, off, strict=True)
     ]
     return [
         kept[place]
         for places in _places(windows, lambda window: window.trial).values()
-        if sum(abs(left[place]) > limit for place in places) <= len(places) / 2
+        if sum(off[place] for place in places) <= len(places) / 2
         for place in places
     ]
 
 
-def _modes(cell: Variant, windows: Sequence[Window], left: Sequence[float], limit: float) -> CellModes:
-    off = [distance for distance in left if abs(distance) > limit]
+def _modes(
+    cell: Variant, windows: Sequence[Window], left: Sequence[float], off: Sequence[float]
+) -> CellModes:
     return CellModes(
         cell=cell,
         windows=len(windows),
