@@ -166,7 +166,7 @@ def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(monkeypatch:
     assert (begin, end) == (4, 0)
     assert begun_s == 0.0
     assert 2.02 < ended_s < 2.1
-    assert connection.sent[-2:] == ["COMMIT", "UPDATE kmlbench_purge SET n = 1"]
+    assert connection.sent[-2:] == ["ROLLBACK", "UPDATE kmlbench_purge SET n = n + 1"]
 
 
 def test_without_the_library_of_marks_nothing_happens() -> None:

@@ -25,14 +25,14 @@ def purging_afterwards(connection: Connection, marks: Marks) -> Iterator[None]:
     who it is. Raises TimeoutError when it still purges after LIMIT_S.
     """
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE kmlbench_purge (n INTEGER)")
+        cursor.execute("CREATE TABLE IF NOT EXISTS kmlbench_purge (n INTEGER)")
         cursor.execute("INSERT INTO kmlbench_purge VALUES (0)")
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         yield
         marks.mark(Kind.PURGE)
-        cursor.execute("COMMIT")
+        cursor.execute("ROLLBACK")
         # A server that could not purge is woken by a change.
-        cursor.execute("UPDATE kmlbench_purge SET n = 1")
+        cursor.execute("UPDATE kmlbench_purge SET n = n + 1")
         if server := os.environ.get("KMLBENCH_SERVER_PID"):
             _await_rest(int(server))
         marks.mark(Kind.FINISH)

@@ -21,7 +21,7 @@ local view
 -- Before the work.
 function purge.hold_back()
    view = sysbench.sql.driver():connect()
-   view:query("CREATE TABLE kmlbench_purge (n INTEGER)")
+   view:query("CREATE TABLE IF NOT EXISTS kmlbench_purge (n INTEGER)")
    view:query("INSERT INTO kmlbench_purge VALUES (0)")
    view:query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 end
@@ -41,8 +41,8 @@ end
 function purge.let_go()
    local start = clock.now()
    marks.mark(marks.PURGE, 0)
-   view:query("COMMIT")
-   view:query("UPDATE kmlbench_purge SET n = 1")
+   view:query("ROLLBACK")
+   view:query("UPDATE kmlbench_purge SET n = n + 1")
    local server = tonumber(os.getenv("KMLBENCH_SERVER_PID"))
    if server then
       await_rest(server)
