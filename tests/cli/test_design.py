@@ -69,7 +69,7 @@ def test_a_control_from_the_command_line(run: Run) -> None:
 def test_the_rule_is_in_the_record_and_ends_the_campaign(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stored = run("--stop-at", "3%", "--blocks", "20")
+    stored = run("--stop-at", "3%", "--blocks", "20", "--pairs", "1")
     rule = stored.campaign.stopping
     assert rule is not None
     assert (rule.workload, rule.process, rule.half_width) == ("getpid", "client", 0.03)

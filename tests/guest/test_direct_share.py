@@ -194,7 +194,7 @@ def test_the_second_client_is_in_kernel_mode_below_trusted(kml_guest: SshHost, s
 def test_calls_are_counted_by_name_and_the_server_is_let_go(kml_guest: SshHost, server: ServerHandle) -> None:
     """Each query is a send and a receive of the client's; direct calls are counted like others."""
     emptied(kml_guest, server)
-    counted = samples(kml_guest, "calls_oltp_point_select", server.setting(seed=SEED, scale=0.05))
+    counted = samples(kml_guest, "calls_oltp_point_select", server.setting(seed=SEED, scale=0.025))
     tracers = check(kml_guest, "sh", "-c", f"grep -h TracerPid /proc/{server.pid}/task/*/status")
     assert set(tracers.split()) == {"TracerPid:", "0"}
     result = {(sample.process, sample.metric): sample.value for sample in counted}

@@ -17,7 +17,6 @@ from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
 from kmlbench.progress import Progress
 from kmlbench.run import locks, preflight, setup
-from kmlbench.run.session import CLAIMS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _work(arguments: argparse.Namespace, progress: Progress) -> int:
     require_dask()
-    # What imports Dask.
+    # What imports Dask, and what measures.
     from kmlbench.cluster import worker
     from kmlbench.cluster.directory import own_directory
+    from kmlbench.run.session import CLAIMS
 
     hosts = None if arguments.hosts is None else _pair(arguments.hosts)
     claims = (this_machine(),) if hosts is None else locks.claims_of(hosts.values())
