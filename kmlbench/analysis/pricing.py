@@ -235,11 +235,14 @@ def _lengths(prices: PriceList, priced: Sequence[PricedPart]) -> tuple[float, fl
 
 
 def _others(counts: _Counts, priced: Sequence[PricedPart], length: float) -> tuple[float, float]:
-    """Instructions in the two cells that no price covers, if a round trip executes `length` of them."""
+    """Instructions in the two cells that no price covers, if a round trip executes `length` of them.
+
+    One at least: `length` may be a guess that is longer than what was executed.
+    """
 
     def left(instructions: float, of: Callable[[PricedPart], float]) -> float:
         taken = {PartKind.OPERATION: length, PartKind.INSTRUCTION: 1.0}
-        return instructions - sum(taken[part.kind] * of(part) for part in priced)
+        return max(1.0, instructions - sum(taken[part.kind] * of(part) for part in priced))
 
     control, treated = counts.instructions
     return left(control, lambda part: part.control), left(treated, lambda part: part.treated)

@@ -117,6 +117,15 @@ def test_without_a_count_of_its_instructions_a_whole_call_is_assumed_to_be_as_lo
     assert counted.change == assumed.change
 
 
+def test_a_guess_that_is_longer_than_all_that_was_executed_leaves_one_instruction() -> None:
+    prices = listed(price(Operation.SYSTEM_CALL, 0, 0))
+    projection = project(prices, {"instructions": (1e8, 9e7), "census_syscall": (333_334.0, 0.0)})
+    rest = projection.parts[-1]
+    # Of 100 to 300 instructions each, the mean of what is left.
+    assert rest.control == pytest.approx((1e8 - 333_334 * 100 + 1) / 2)
+    assert projection.relative.low > 0
+
+
 counts = st.floats(min_value=0, max_value=1e6)
 
 
