@@ -27,7 +27,8 @@ CAMPAIGN = (
 BEGUN_S = 600.0
 GONE_S = 60.0
 
-pytestmark = pytest.mark.guest
+# tests/cluster has the same with hosts that are played, in every run.
+pytestmark = [pytest.mark.guest, pytest.mark.soak]
 
 
 def test_a_worker_that_is_killed_costs_its_block_and_no_more(tmp_path: Path) -> None:
