@@ -9,7 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from kmlbench.model import Boot, LostBlock, Outcome, PlannedCampaign, Prefix, Trial
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Boot, Outcome, PlannedCampaign, Prefix, Trial
 
 
 class Progress(Protocol):

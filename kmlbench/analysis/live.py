@@ -20,7 +20,8 @@ from kmlbench.analysis import measurements
 from kmlbench.analysis.platforms import meaning
 from kmlbench.analysis.primary import PrimaryRatio, planned_measure, primary_ratio
 from kmlbench.errors import InputError
-from kmlbench.model import Failed, LostBlock, Outcome, PlannedCampaign, Trial, completed
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Failed, Outcome, PlannedCampaign, Trial, completed
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, primary
 from kmlbench.plan.question import main_workload

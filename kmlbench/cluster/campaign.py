@@ -16,7 +16,8 @@ from kmlbench.cluster.dispatch import MOST_LOSSES, Dispatcher
 from kmlbench.cluster.fleet import GONE, Fleet
 from kmlbench.cluster.messages import BlockJob, Delivery, Ended
 from kmlbench.errors import HostError, KmlbenchError, ProofError
-from kmlbench.model import Boot, BootFacts, LostBlock, Outcome, PlannedCampaign, Trial
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Boot, BootFacts, Outcome, PlannedCampaign, Trial
 from kmlbench.plan import schedule
 from kmlbench.process import INTERRUPTION_GRACE_S
 from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun, TrialEnded

@@ -10,17 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from kmlbench.model import (
-    BootFacts,
-    Completed,
-    Failed,
-    LostBlock,
-    PlannedCampaign,
-    Process,
-    Sample,
-    Trial,
-    Variant,
-)
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import BootFacts, Completed, Failed, PlannedCampaign, Process, Sample, Trial, Variant
 from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import cell_of, planned_cells
 from kmlbench.results.confinement import FREE

@@ -12,17 +12,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from kmlbench.interruptions import LostBlock, Resumption
 from kmlbench.model import (
     FORMAT,
     BootFacts,
     CommandResult,
     Completed,
     Failed,
-    LostBlock,
     Outcome,
     PlannedCampaign,
     Proof,
-    Resumption,
     Stopping,
     Trial,
     Variant,

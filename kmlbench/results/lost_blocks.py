@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kmlbench.model import LostBlock, Outcome, Trial
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Outcome, Trial
 from kmlbench.results.profiles import TABLES
 from kmlbench.results.reader import RAW, StoredCampaign, lost_block_path, raw_path
 from kmlbench.results.writer import CampaignDirectory, storing

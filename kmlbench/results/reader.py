@@ -15,18 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kmlbench.errors import InputError
-from kmlbench.model import (
-    BootFacts,
-    Completed,
-    Failed,
-    LostBlock,
-    Outcome,
-    PlannedCampaign,
-    Resumption,
-    Trial,
-    completed,
-    failed,
-)
+from kmlbench.interruptions import LostBlock, Resumption
+from kmlbench.model import BootFacts, Completed, Failed, Outcome, PlannedCampaign, Trial, completed, failed
 from kmlbench.results.codec import UnknownFormat, decode_campaign, read_facts, read_line
 from kmlbench.results.samples import SampleReader
 

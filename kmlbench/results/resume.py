@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kmlbench.model import Failed, Resumption, Trial
+from kmlbench.interruptions import Resumption
+from kmlbench.model import Failed, Trial
 from kmlbench.results.reader import StoredCampaign, boot_path, lost_path, raw_path
 from kmlbench.results.writer import CampaignDirectory, storing
 

@@ -20,16 +20,8 @@ from pathlib import Path
 
 from kmlbench import paths
 from kmlbench.errors import InputError, MachineError
-from kmlbench.model import (
-    BootFacts,
-    CommandResult,
-    Kernel,
-    LostBlock,
-    Outcome,
-    PlannedCampaign,
-    Resumption,
-    Trial,
-)
+from kmlbench.interruptions import LostBlock, Resumption
+from kmlbench.model import BootFacts, CommandResult, Kernel, Outcome, PlannedCampaign, Trial
 from kmlbench.results import codec
 from kmlbench.results.reader import (
     CAMPAIGN,

@@ -8,7 +8,8 @@ from dataclasses import InitVar, dataclass, field
 from threading import RLock
 
 from kmlbench.errors import KmlbenchError
-from kmlbench.model import Boot, BootFacts, Completed, Failed, LostBlock, Outcome, Proof, Sample, Trial
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Boot, BootFacts, Completed, Failed, Outcome, Proof, Sample, Trial
 from kmlbench.progress import BlockLost, Event, Progress, TrialEnded
 from kmlbench.results import facts
 from kmlbench.results.reader import StoredCampaign

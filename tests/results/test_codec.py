@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmlbench.interruptions import Resumption
 from kmlbench.model import (
     BootFacts,
     CommandResult,
@@ -19,7 +20,6 @@ from kmlbench.model import (
     Prefix,
     Process,
     Proof,
-    Resumption,
     Sample,
     Stopping,
     Trial,

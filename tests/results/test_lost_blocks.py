@@ -11,7 +11,8 @@ import pytest
 
 from kmlbench.analysis.live import Outlook
 from kmlbench.errors import InputError
-from kmlbench.model import Completed, LostBlock, PlannedCampaign, Platform, Proof, Trial
+from kmlbench.interruptions import LostBlock
+from kmlbench.model import Completed, PlannedCampaign, Platform, Proof, Trial
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Begun, BlockLost, TrialBegun, TrialEnded
