@@ -122,7 +122,10 @@ def make_page(
     campaign = stored.campaign
     shown = reason.campaign_whereabouts(stored, source)
     workloads = _in_order(source)
-    overview = forest.forest_plot(source, workloads)
+    projected = (
+        *explanation.explanation_sections(source, costs),
+        *pricing.pricing_sections(source, prices),
+    )
     listed = evidence.trials(stored)
     return Page(
         campaign=campaign,
@@ -134,19 +137,10 @@ def make_page(
         workloads=planned_workloads(campaign.plan),
         counts=_counts(stored),
         notes=(*stored.notes, *evidence.confined(stored), *evidence.repeated_blocks(stored)),
-        overview=figures.picture(overview, drawings) if overview else None,
+        overview=_overview(source, workloads, drawings),
         comparisons={str(comparison): comparison.isolates for comparison in source.comparisons},
         chapters=tuple(_chapter(source, workload, campaign.platform, shown) for workload in workloads),
-        sections=sections.in_order(
-            (
-                *_measured(source, workloads, drawings),
-                *whereabouts.whereabouts_sections(shown, drawings),
-                *windows.window_sections(stored),
-                *explanation.explanation_sections(source, costs),
-                *pricing.pricing_sections(source, prices),
-            ),
-            workloads,
-        ),
+        sections=sections.in_order((*_measured(stored, source, shown, drawings), *projected), workloads),
         folder=FIGURES,
         costs=COSTS if costs else "",
         facts=facts.compare_boots(stored.facts),
@@ -206,10 +200,19 @@ def _chapter(source: Source, workload: str, platform: str, shown: Sequence[Where
     )
 
 
-def _measured(source: Source, workloads: Sequence[str], drawings: Path) -> Iterator[PageSection]:
+def _overview(source: Source, workloads: Sequence[str], drawings: Path) -> Picture | None:
+    plot = forest.forest_plot(source, workloads)
+    return figures.picture(plot, drawings) if plot else None
+
+
+def _measured(
+    stored: StoredCampaign, source: Source, shown: Sequence[Whereabouts], drawings: Path
+) -> Iterator[PageSection]:
     plots = (*latency_plot.latency_plots(source), *figures.figure_plots(source))
-    for workload in workloads:
+    for workload in _in_order(source):
         yield from sections.measured_parts(source, workload, plots, drawings)
+    yield from whereabouts.whereabouts_sections(shown, drawings)
+    yield from windows.window_sections(stored)
 
 
 def _counts(stored: StoredCampaign) -> Counts:

@@ -148,7 +148,7 @@ def _analyze(bench: Bench, handle: ServerHandle) -> None:
 
 
 def _flush(bench: Bench, handle: ServerHandle) -> None:
-    """Have the server write its dirty pages back now. Raises TrialError when some are left after a minute."""
+    """Have the server write its dirty pages back now. Raises TrialError when some are left at last."""
     dirty = ""
     for _ in range(FLUSHES):
         _, _, dirty = _execute(bench, handle, FLUSH, "flushed").strip().rpartition("\t")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# The server accepts one connection more, for whoever looks at it.
+# The server accepts one connection more, which holds back the purge of mixes that leave old rows.
 MOST_THREADS = 150
 
 _LEVEL = re.compile(r"(.+)_([2-9]|[1-9][0-9]+)_threads")

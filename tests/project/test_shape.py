@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.paths import REPOSITORY
 
+from kmlbench import process
+
 PACKAGE = REPOSITORY / "kmlbench"
 HOMES = {
     "subprocess": ("process", "hosts"),
@@ -49,6 +51,13 @@ def test_only_the_command_line_prints_or_exits(path: Path) -> None:
     text = {ast.unparse(called) for called in calls} & {"print", "sys.exit", "exit", "quit", "os._exit"}
     assert unit(path) == "cli" or not text
     assert "atexit" not in set(imports(path))
+
+
+def test_no_compiled_program_is_in_the_repository() -> None:
+    """`make -C kernel/tests` builds beside the sources unless it is given OUT."""
+    listed = process.check(("git", "-C", str(REPOSITORY), "ls-files", "-z"), timeout_s=60).stdout.split("\0")
+    files = [REPOSITORY / name for name in listed if name]
+    assert not [path for path in files if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
 
 
 @pytest.mark.parametrize(
