@@ -8,9 +8,11 @@ the record says so, and what had ended of it does not count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from threading import Event
 
 from kmlbench.cluster.dispatch import MOST_LOSSES, Dispatcher
 from kmlbench.cluster.fleet import GONE, Fleet
@@ -52,6 +54,7 @@ class ClusterCampaign:
     _lanes: dict[str, int] = field(default_factory=dict)
     _lost: list[LostBlock] = field(default_factory=list)
     _watch: Stopwatch = field(default_factory=Stopwatch)
+    _stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
         self._recorder = Recorder(
@@ -73,10 +76,21 @@ class ClusterCampaign:
         Raises ProofError, and HostError without a scheduler or a worker, after everything that was measured
         before has been stored.
         """
+        # In a thread of its own, which no interrupt strikes between a delivery's arrival and its storage.
+        with ThreadPoolExecutor(1, thread_name_prefix="cluster") as pool:
+            try:
+                return pool.submit(self._run).result()
+            except BaseException:
+                self._stop.set()
+                raise
+
+    def _run(self) -> int:
         left = [trial for trial in self.record.plan if trial not in self._recorder.ended]
         self.progress.stage("campaign", total=len(left))
         try:
             while not self._dispatcher.is_done:
+                if self._stop.is_set():
+                    raise KeyboardInterrupt
                 self._hand_out()
                 with self._watch.waiting():
                     arrived = list(self.fleet.deliveries())

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,14 +20,14 @@ from kmlbench import provenance
 from kmlbench.cluster import fleet
 from kmlbench.cluster.campaign import ClusterCampaign
 from kmlbench.cluster.fleet import Fleet
-from kmlbench.cluster.messages import Job
+from kmlbench.cluster.messages import Delivery, Job
 from kmlbench.config import campaign
 from kmlbench.errors import BuildError, HostError, ProofError
 from kmlbench.hosts.base import Ready
 from kmlbench.model import Boot, Kernel, Outcome, PlannedCampaign, Platform
 from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
-from kmlbench.progress import BlockLost, Event, Silent, StageBegun, TrialBegun
+from kmlbench.progress import BlockLost, Event, Silent, StageBegun, TrialBegun, TrialEnded
 from kmlbench.results import reader, writer
 from kmlbench.results.facts import require_agreement
 from kmlbench.results.reader import StoredCampaign
@@ -56,6 +58,7 @@ class Rig:
     late: dict[int, dict[str, FakeWorker]] = field(default_factory=dict)
     blocks: int = 4
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
+    arriving: Callable[[Delivery], None] = lambda _: None
     notes: Notes = field(default_factory=Notes)
     cluster: FakeCluster = field(init=False)
     times: list[float] = field(default_factory=lambda: [0.0])
@@ -65,7 +68,11 @@ class Rig:
         self.patch.setattr(preflight, "check_machine", lambda *_, **__: None)
         self.patch.setattr(provenance, "tools", lambda **_: {"qemu": "7.2"})
         self.cluster = FakeCluster(
-            directory=self.directory, known=self.workers, prepared=self._prepare, late=self.late
+            directory=self.directory,
+            known=self.workers,
+            prepared=self._prepare,
+            late=self.late,
+            arriving=self.arriving,
         )
         settings = campaign.load_config(hosts_file(self.directory, blocks=self.blocks))
         (hosts,) = setup.pairs(settings, tuple(Kernel))
@@ -233,16 +240,21 @@ def test_a_narrow_interval_lets_running_blocks_end_and_begins_no_more(rig: MakeR
     assert any("narrow enough after 2 blocks" in line for line in made.notes.lines)
 
 
-def test_an_interruption_stores_what_workers_still_deliver(rig: MakeRig) -> None:
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_loses_no_delivery(rig: MakeRig) -> None:
     made = rig(a=FakeWorker())
+    received: list[Delivery] = []
 
-    def interrupt(outcomes: Sequence[Outcome]) -> int | None:
-        if outcomes:
-            raise KeyboardInterrupt
-        return None
+    def interrupt(delivery: Delivery) -> None:
+        """As the first outcome arrives: nobody has it yet."""
+        received.append(delivery)
+        if [type(each.content) for each in received].count(TrialEnded) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    made.ended_after = interrupt
+    made.arriving = interrupt
     with suppress(KeyboardInterrupt):
         made.run()
-    assert len(made.stored().completed) >= 1
+    ended = [each.content.outcome.trial for each in received if isinstance(each.content, TrialEnded)]
+    assert ended
+    assert [outcome.trial for outcome in made.stored().completed] == ended
     assert "ending what runs on the workers" in made.notes.lines

@@ -112,14 +112,6 @@ def test_a_block_whose_worker_is_killed_runs_again_on_another(
     require_sealed(stored)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell that runs the tests in the background has them ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_the_guests_of_the_workers_and_is_resumed(
     rig: Rig, capsys: pytest.CaptureFixture[str]

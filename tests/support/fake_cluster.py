@@ -58,13 +58,14 @@ class Wire:
 class FakeCluster:
     """Workers by name, which is their address, too. `prepared` is told which worker a job runs on.
 
-    `late` are the workers that join after so many deliveries.
+    `late` are the workers that join after so many deliveries; `arriving` is called with each.
     """
 
     directory: Path
     known: dict[str, FakeWorker]
     prepared: Callable[[Callable[[Job], Ready], Job], None]
     late: dict[int, dict[str, FakeWorker]] = field(default_factory=dict)
+    arriving: Callable[[Delivery], None] = lambda _: None
     delivered: int = 0
     assigned: list[tuple[str, int]] = field(default_factory=list)
     _tasks: dict[str, Iterator[Delivery]] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class FakeCluster:
             if key in self._tasks and (delivery := next(self._tasks[key], None)) is not None:
                 self._turns.append(key)
                 self.delivered += 1
+                self.arriving(delivery)
                 return key, delivery
         return None
 
