@@ -31,8 +31,15 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers are given whole files in this order: what takes long begins first, unit tests fill the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers are given whole files in this order: what takes long begins first, unit tests fill the end.
+
+    A soak runs when -m asks for it. As an option of pytest's own, "not soak" would end with any other -m.
+    """
+    if "soak" not in config.option.markexpr:
+        soaks = [item for item in items if item.get_closest_marker("soak") is not None]
+        items[:] = [item for item in items if item not in soaks]
+        config.hook.pytest_deselected(items=soaks)
     items.sort(key=_place)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -68,3 +69,14 @@ def test_no_tests_lie_where_pytest_does_not_look(path: Path, request: pytest.Fix
     unseen = request.config.getini("norecursedirs")
     parents = [parent.name for parent in path.relative_to(REPOSITORY).parents]
     assert not [name for name in parents if any(fnmatch(name, pattern) for pattern in unseen)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "collected"), [(["-m", "not guest and not browser"], 0), (["-m", "soak"], 10)]
+)
+def test_a_soak_runs_when_it_is_asked_for(asked: list[str], collected: int) -> None:
+    """`make check` has an -m of its own, and ran a soak that runs `make check`."""
+    soak = "tests/project/test_clean_debian.py"
+    argv = (sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *asked, soak)
+    listed = process.run(argv, timeout_s=120, cwd=REPOSITORY).stdout
+    assert sum(line.startswith(f"{soak}::") for line in listed.splitlines()) == collected
