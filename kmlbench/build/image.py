@@ -34,8 +34,8 @@ SCRIPTS = ("*.lua", "*.py", "*.toml")
 
 COMPILE = ("gcc", "-O2", "-pthread", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 
-# The marks of instrument/, for the clients.
-MARKS = "libkmlbench-mark.so"
+# Libraries for the clients, by their sources in instrument/: marks, and random numbers from a seed.
+LIBRARIES = {"mark.c": ("libkmlbench-mark.so", "-nostdlib"), "seed.c": ("libkmlbench-seed.so",)}
 
 BOOTSTRAP_TIMEOUT_S = 1800.0
 
@@ -136,7 +136,7 @@ def content(server: Server, debian: Path) -> Mapping[str, str]:
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
-        "marks": hash_files([INSTRUMENT / "mark.c", INSTRUMENT / "mark.h"]),
+        "libraries": hash_files([INSTRUMENT / "mark.h", *(INSTRUMENT / source for source in LIBRARIES)]),
         "compiler": process.check(
             (COMPILE[0], "--version"), timeout_s=60, env=build_environment()
         ).stdout.splitlines()[0],
@@ -195,8 +195,9 @@ def add_programs(stage: Path) -> None:
     for source in _sources("*.c"):
         argv = (*COMPILE, "-o", str(programs / source.stem), str(source))
         process.check(argv, timeout_s=120, env=build_environment())
-    marks = ("-fPIC", "-shared", "-nostdlib", "-o", str(programs / MARKS), str(INSTRUMENT / "mark.c"))
-    process.check((*COMPILE, *marks), timeout_s=120, env=build_environment())
+    for name, (library, *options) in LIBRARIES.items():
+        made = ("-fPIC", "-shared", *options, "-o", str(programs / library), str(INSTRUMENT / name))
+        process.check((*COMPILE, *made), timeout_s=120, env=build_environment())
     for script in (path for pattern in SCRIPTS for path in _sources(pattern)):
         directory = stage / "usr/share/kmlbench" / script.parent.name
         directory.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def perform(
     variant.
     """
     raw = bench.directory.raw(trial)
-    steps = [(step, _command(bench, step)) for step in adapter.steps(setting)]
+    steps = [(step, _command(bench, step, setting)) for step in adapter.steps(setting)]
     _store_commands(raw, [argv for _, argv in steps])
     if bench.handle is not None:
         _prepare(bench, adapter, bench.handle)
@@ -175,11 +175,11 @@ def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
     )
 
 
-def _command(bench: Bench, step: Step) -> tuple[str, ...]:
+def _command(bench: Bench, step: Step, setting: Setting) -> tuple[str, ...]:
     if not step.measured:
         return step.argv
     server = ("--server", str(bench.handle.pid), "--settle", str(SETTLE_S)) if bench.handle else ()
-    return (MEASURE, "--report", REPORT, *server, "--", *step.argv)
+    return (MEASURE, "--report", REPORT, *server, "--seed", str(setting.seed), "--", *step.argv)
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:

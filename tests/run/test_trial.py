@@ -76,7 +76,7 @@ def flushed(dirty: int) -> Exchange:
 READY = (ANALYZE, flushed(0))
 PREPARE = Exchange(argv=STEPS[0].argv)
 MEASURED = (
-    *(trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--settle", "120", "--"),
+    *(trials.MEASURE, "--report", trials.REPORT, "--server", "77", "--settle", "120", "--seed", "3", "--"),
     *STEPS[1].argv,
 )
 

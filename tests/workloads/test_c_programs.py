@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kmlbench.paths import WORKLOADS
+from kmlbench.paths import INSTRUMENT, WORKLOADS
 from kmlbench.workloads import probe
 from kmlbench.workloads.syscalls import KINDS, SYSTEM_CALLS
 
@@ -192,6 +192,33 @@ def test_measure_passes_the_clients_output_and_status_on(programs: Programs, tmp
     result = run(programs["measure"], "--report", tmp_path / "report", "--", *shell)
     assert (result.stdout, result.stderr, result.returncode) == ("out\n", "err\n", 7)
     assert json.loads((tmp_path / "report").read_text())["client"]["exit"] == 7
+
+
+# LuaJIT asks by number.
+DRAWS = """
+import ctypes, os
+buffer = ctypes.create_string_buffer(9)
+assert ctypes.CDLL(None).syscall(318, buffer, 9, 0) == 9
+print(os.getrandom(13).hex(), buffer.raw.hex(), hash("key"))
+"""
+
+
+def draws(programs: Programs, report: Path, *seed: str) -> str:
+    client = (sys.executable, "-c", DRAWS)
+    result = run(programs["measure"], "--report", report, *seed, "--", *client)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_measure_gives_the_client_random_numbers_from_a_seed(programs: Programs, tmp_path: Path) -> None:
+    made = ("-fPIC", "-shared", "-o", programs["measure"].parent / "libkmlbench-seed.so")
+    flags = ("-O2", "-Wall", "-Wextra", "-Werror", *made, INSTRUMENT / "seed.c")
+    without = [draws(programs, tmp_path / "report", "--seed", "7") for _ in range(2)]
+    subprocess.run(("gcc", *flags), check=True)
+    seven, again, eight = (draws(programs, tmp_path / "report", "--seed", seed) for seed in "778")
+    none = draws(programs, tmp_path / "report")
+    assert seven == again
+    assert len({*without, seven, eight, none}) == 5
 
 
 def test_measure_says_which_signal_ended_the_client(programs: Programs, tmp_path: Path) -> None:

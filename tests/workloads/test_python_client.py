@@ -119,10 +119,11 @@ def test_windows_are_marked_back_to_back_and_the_last_is_ended(
 
 
 class Beside:
-    """A connection that keeps what it is sent."""
+    """A connection that keeps what it is sent, to a server with so many of the variables asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: int) -> None:
         self.sent: list[str] = []
+        self._variables = variables
 
     def cursor(self) -> Beside:
         return self
@@ -133,13 +134,23 @@ class Beside:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> int:
         self.sent.append(statement)
+        return self._variables
 
 
-def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a server that works for a second, pauses for two moments, and works for another second."""
-    now_s = 0.0
+FREQUENCY = "SET GLOBAL innodb_purge_rseg_truncate_frequency = "
+
+
+@pytest.mark.parametrize(("variables", "last"), [(1, f"{FREQUENCY}DEFAULT"), (0, "DO 0")])
+def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(
+    monkeypatch: pytest.MonkeyPatch, variables: int, last: str
+) -> None:
+    """Of a server that works for a second, pauses for two moments, and works for another second.
+
+    It works before the load, too, and then again.
+    """
+    now_s = loaded_s = 0.0
     marked: list[tuple[float, int]] = []
 
     def sleep(seconds: float) -> None:
@@ -148,7 +159,8 @@ def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(monkeypatch:
 
     def used(clock: int) -> float:
         assert clock == ~77 << 3 | 2
-        return min(now_s, 1.0) + min(max(0.0, now_s - 1.02), 1.0) + 0.01 * now_s
+        since_s = now_s - loaded_s
+        return min(since_s, 1.0) + min(max(0.0, since_s - 1.02), 1.0) + 0.01 * since_s
 
     class Marks:
         def mark(self, kind: int) -> None:
@@ -159,14 +171,18 @@ def test_the_purge_is_a_window_that_ends_when_the_server_is_at_rest(monkeypatch:
     monkeypatch.setattr(time, "clock_gettime", used)
     monkeypatch.setenv("KMLBENCH_SERVER_PID", "77")
     purge = runpy.run_path(str(WORKLOADS / "client" / "purge.py"))
-    connection = Beside()
+    connection = Beside(variables)
     with purge["purging_afterwards"](connection, Marks()):
-        assert connection.sent[-1] == "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+        assert connection.sent[-1] == "FLUSH TABLES kmlbench_purge FOR EXPORT"
+        assert 2.02 < now_s < 2.1
+        assert not marked
+        loaded_s = now_s
     (begun_s, begin), (ended_s, end) = marked
     assert (begin, end) == (4, 0)
-    assert begun_s == 0.0
-    assert 2.02 < ended_s < 2.1
-    assert connection.sent[-2:] == ["ROLLBACK", "UPDATE kmlbench_purge SET n = n + 1"]
+    assert begun_s == loaded_s
+    assert 2.02 < ended_s - loaded_s < 2.1
+    purged = ["UNLOCK TABLES", last.replace("DEFAULT", "1"), "UPDATE kmlbench_purge SET n = n + 1", last]
+    assert connection.sent[-4:] == purged
 
 
 def test_without_the_library_of_marks_nothing_happens() -> None:

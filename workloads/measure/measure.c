@@ -2,12 +2,14 @@
 /*
  * Runs a client and writes a JSON report of what it, and a server beside it, used meanwhile.
  *
- *   measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]
+ *   measure --report FILE [--server PID [--settle SECONDS]] [--seed NUMBER] -- PROGRAM [ARGUMENT...]
  *
  * With --settle the client starts once the server is idle: once it has used less than REST_NS of CPU time, or
  * less than WAKE_UPS wake-ups cost on this machine if that is more, in each of REST_SECONDS successive seconds.
  * A server whose tables have just been loaded goes on working in the background, and by chance that work would
  * or would not be counted with the client's. measure fails if the server is still busy after that many seconds.
+ *
+ * With --seed the client has its random numbers from that seed (instrument/seed.c), where its C library is asked.
  *
  * The client finds the server's PID in $KMLBENCH_SERVER_PID: it may wait until the server is at rest again.
  *
@@ -51,6 +53,8 @@ enum { REST_SECONDS = 2, REST_NS = 20000000 };
 /* Idle threads of a server wake up a few hundred times a second, each with cold caches: far less than this. */
 enum { WAKE_UPS = 4000, CALIBRATING = 50 };
 enum { OBSERVER_FAILED = 125, EXEC_FAILED = 127, MAX_THREADS = 4096, TEXT = 4096 };
+
+#define SEED_LIBRARY "libkmlbench-seed.so"
 
 /* Linux's dynamic clock ids: the complement of the pid, shifted by three, or'ed with the kind. */
 enum clock_kind { CLOCK_TICKS_BOTH = 0, CLOCK_TICKS_USER = 1, CLOCK_EXACT = 2 };
@@ -513,9 +517,28 @@ static void announce(pid_t server)
 		fail("setenv");
 }
 
+/* The library is beside this program; where it is not, the loader would complain in the client's output. */
+static void seed(const char *number)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(SEED_LIBRARY));
+	char *name;
+
+	if (length < 0)
+		fail("/proc/self/exe");
+	path[length] = '\0';
+	name = strrchr(path, '/') + 1;
+	memcpy(name, SEED_LIBRARY, sizeof(SEED_LIBRARY));
+	if (access(path, R_OK))
+		return;
+	if (setenv("KMLBENCH_SEED", number, 1) || setenv("LD_PRELOAD", path, 1))
+		fail("setenv");
+}
+
 static int usage(void)
 {
-	fputs("usage: measure --report FILE [--server PID [--settle SECONDS]] -- PROGRAM [ARGUMENT...]\n", stderr);
+	fputs("usage: measure --report FILE [--server PID [--settle SECONDS]] [--seed NUMBER] "
+	      "-- PROGRAM [ARGUMENT...]\n", stderr);
 	return OBSERVER_FAILED;
 }
 
@@ -531,6 +554,8 @@ static int parse(int argc, char **argv, pid_t *server, int *settle_s)
 			*server = atoi(argv[i + 1]);
 		else if (!strcmp(argv[i], "--settle") && atoi(argv[i + 1]) > 0)
 			*settle_s = atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--seed"))
+			seed(argv[i + 1]);
 		else
 			return 0;
 	}

@@ -16,6 +16,17 @@ function marks.mark(kind, number)
    end
 end
 
+-- Ends the window, collects garbage, and has no more collected before the next such call: a collection takes as many
+-- instructions as hundreds of events, and how much of it fell into which window was chance (docs/decisions/0059).
+-- Without the library the collector goes on by itself.
+function marks.rest()
+   if present then
+      library.kmlbench_mark(marks.FINISH, 0)
+      collectgarbage("collect")
+      collectgarbage("stop")
+   end
+end
+
 -- How many events this program's threads have begun together; nil without the library.
 function marks.next()
    return present and library.kmlbench_next() or nil

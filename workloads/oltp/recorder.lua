@@ -70,6 +70,10 @@ local function mark_window()
       marks.write_maps()
    end
    if number + size <= sysbench.opt.events then
+      -- Events of other threads are under way, which have a collector each.
+      if sysbench.opt.threads == 1 then
+         marks.rest()
+      end
       marks.mark(marks.MEASURED, past / size)
    else
       marks.mark(marks.FINISH, 0)

@@ -37,6 +37,7 @@ local function run_query(number, text)
    local rows
    for execution = 1, sysbench.opt.loops do
       if execution > 1 or sysbench.opt.loops == 1 then
+         marks.rest()
          marks.mark(marks.STATEMENT, number)
       end
       local fetched = fetch(connection:query(text))
@@ -63,6 +64,7 @@ function event()
       if statement.kind == "query" then
          lines[number] = string.format("wisconsin: %d query %d", number, run_query(number, statement.text))
       else
+         marks.rest()
          marks.mark(marks.STATEMENT, number)
          connection:query(statement.text)
          marks.mark(marks.FINISH, 0)
