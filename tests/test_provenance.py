@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.fake_host import Exchange
+from support.host_sessions import ANY_GETPID
 from support.played_machines import Playing, breaking, hosts_file, stage, whole
 from support.synthetic_campaigns import Recipe, build, edit
 
@@ -165,7 +166,7 @@ class Benchmark:
 
     def begin(self) -> None:
         """Begin a campaign, and interrupt it."""
-        interrupt = Exchange(argv=("*",) * 7, raises=KeyboardInterrupt())
+        interrupt = Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt())
         self.playing.script = lambda boot: breaking(boot, 1, interrupt)
         assert run_benchmark([]) == 130
         self.playing.script = whole

@@ -54,6 +54,7 @@ class ClusterCampaign:
     _lanes: dict[str, int] = field(default_factory=dict)
     _lost: list[LostBlock] = field(default_factory=list)
     _watch: Stopwatch = field(default_factory=Stopwatch)
+    _begin: Event = field(default_factory=Event)
     _stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
@@ -79,12 +80,18 @@ class ClusterCampaign:
         # In a thread of its own, which no interrupt strikes between a delivery's arrival and its storage.
         with ThreadPoolExecutor(1, thread_name_prefix="cluster") as pool:
             try:
-                return pool.submit(self._run).result()
+                running = pool.submit(self._run)
+                self._begin.set()
+                return running.result()
             except BaseException:
                 self._stop.set()
                 raise
+            finally:
+                self._begin.set()
 
     def _run(self) -> int:
+        # The pool does not wait for a thread whose start was interrupted.
+        self._begin.wait()
         left = [trial for trial in self.record.plan if trial not in self._recorder.ended]
         self.progress.stage("campaign", total=len(left))
         try:

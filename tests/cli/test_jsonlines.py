@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from support.fake_host import Exchange
-from support.host_sessions import getpid, inspecting, slower
+from support.host_sessions import ANY_GETPID, getpid, inspecting, slower
 from support.paths import PYTHONPATH, REPOSITORY, SUPPORT
 from support.played_machines import DMESG, RELEASES, Playing, Script, breaking, hosts_file, stage, whole
 
@@ -147,9 +147,9 @@ def wrong_level(boot: Boot) -> list[Exchange]:
 
 
 ENDS: dict[int, Script] = {
-    5: lambda boot: breaking(boot, 1, Exchange(argv=("*",) * 7, returncode=1), ALIVE, DMESG),
+    5: lambda boot: breaking(boot, 1, Exchange(argv=ANY_GETPID, returncode=1), ALIVE, DMESG),
     6: wrong_level,
-    130: lambda boot: breaking(boot, 0, Exchange(argv=("*",) * 7, raises=KeyboardInterrupt())),
+    130: lambda boot: breaking(boot, 0, Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt())),
 }
 
 
@@ -212,7 +212,7 @@ def test_a_campaign_that_goes_on_tells_what_is_left(
 
 def test_what_a_host_says_stays_inside_its_line(benchmark: Benchmark) -> None:
     hostile = '\x1b[2J"}\n{"event": "end"}\u202e\x00'
-    failing = Exchange(argv=("*",) * 7, returncode=1, stderr=hostile)
+    failing = Exchange(argv=ANY_GETPID, returncode=1, stderr=hostile)
     lines = benchmark.run(script=lambda boot: breaking(boot, 1, failing, ALIVE, DMESG), blocks=1)
     causes = [line["cause"] for line in lines if line.get("status") == "failed"]
     assert causes

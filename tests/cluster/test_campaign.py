@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.fake_cluster import VERSION, FakeCluster, FakeWorker
 from support.fake_host import Exchange
-from support.host_sessions import getpid, inspecting
+from support.host_sessions import ANY_GETPID, getpid, inspecting
 from support.played_machines import DMESG, RELEASES, Playing, breaking, hosts_file
 
 from kmlbench import provenance
@@ -214,7 +214,7 @@ def test_a_contradicted_proof_stops_the_campaign(rig: MakeRig) -> None:
 
 def test_a_failed_trial_is_an_outcome_and_not_a_loss(rig: MakeRig) -> None:
     def fails(boot: Boot) -> list[Exchange]:
-        gone = Exchange(argv=("*",) * 7, raises=HostError("the guest is gone"))
+        gone = Exchange(argv=ANY_GETPID, raises=HostError("the guest is gone"))
         return breaking(boot, 1, gone) if boot.index == 0 else Playing().script(boot)
 
     made = rig(a=FakeWorker(playing=Playing(script=fails)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.fake_host import Exchange, FakeHost
-from support.host_sessions import inspecting, slower
+from support.host_sessions import ANY_GETPID, inspecting, slower
 from support.played_machines import DMESG, Playing, Script, breaking, hosts_file, ready, stage, whole
 
 import kmlbench
@@ -97,10 +97,10 @@ def panicking() -> list[Exchange]:
 GONE = HostError("kml went away while it ran `measure`")
 FAULTS: dict[str, Callable[[Boot], list[Exchange]]] = {
     "a lost guest, or a dropped connection": second_boot(
-        Exchange(argv=("*",) * 7, raises=GONE), Exchange(argv=("dmesg",), raises=GONE)
+        Exchange(argv=ANY_GETPID, raises=GONE), Exchange(argv=("dmesg",), raises=GONE)
     ),
     "a server that was killed under its client": second_boot(
-        Exchange(argv=("*",) * 7, returncode=1, stderr="server has gone away"), ALIVE, DMESG
+        Exchange(argv=ANY_GETPID, returncode=1, stderr="server has gone away"), ALIVE, DMESG
     ),
     "a kernel that panicked": lambda boot: panicking() if boot.index == 1 else whole(boot),
 }
@@ -328,7 +328,7 @@ def test_a_machine_that_loses_power_keeps_what_ended(campaigns: Campaigns) -> No
         synced[result.st_dev, result.st_ino] = result.st_size
 
     campaigns.monkeypatch.setattr(os, "fsync", remember)
-    campaigns.playing.script = second_boot(Exchange(argv=("*",) * 7, raises=KeyboardInterrupt()), DMESG)
+    campaigns.playing.script = second_boot(Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt()), DMESG)
     assert campaigns.begin(blocks=2) == 130
     kept = campaigns.stored().completed
     assert len(kept) == 3
@@ -388,7 +388,7 @@ def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -
         factor = drawn[boot.block] if boot.kernel is Kernel.KML else 1
         return [slower(each, factor) for each in whole(boot)]
 
-    interrupt = Exchange(argv=("*",) * 7, raises=KeyboardInterrupt())
+    interrupt = Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt())
     campaigns.playing.script = lambda boot: breaking(boot, 1, interrupt) if boot.block == 2 else noisy(boot)
     assert campaigns.begin("--stop-at", "5%", blocks=20) == 130
     assert {outcome.trial.block for outcome in campaigns.stored().completed} == {0, 1, 2}
@@ -407,7 +407,7 @@ def test_a_rule_that_ends_campaigns_counts_what_was_kept(campaigns: Campaigns) -
 @pytest.mark.slow
 @pytest.mark.usefixtures("unreported")
 def test_a_trial_that_failed_keeps_the_rule_waiting_until_it_is_repeated(campaigns: Campaigns) -> None:
-    failing = second_boot(Exchange(argv=("*",) * 7, returncode=1), ALIVE, DMESG)
+    failing = second_boot(Exchange(argv=ANY_GETPID, returncode=1), ALIVE, DMESG)
     campaigns.playing.script = failing
     assert campaigns.begin("--stop-at", "5%", blocks=8) == 5
     assert campaigns.resume() == 0
@@ -450,7 +450,7 @@ def test_a_campaign_keeps_its_levels(campaigns: Campaigns, capsys: pytest.Captur
 class TestWhatMayNotChange:
     @pytest.fixture(autouse=True)
     def interrupted(self, campaigns: Campaigns) -> None:
-        campaigns.playing.script = second_boot(Exchange(argv=("*",) * 7, raises=KeyboardInterrupt()))
+        campaigns.playing.script = second_boot(Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt()))
         assert campaigns.begin() == 130
 
     @pytest.mark.parametrize("option", ["--blocks", "--seed", "--threads", "--stop-at", "--control"])
