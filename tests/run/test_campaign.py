@@ -153,7 +153,7 @@ def test_a_whole_campaign(rig: Rig) -> None:
         assert outcome.proof.cpl == (0 if outcome.trial.variant.kernel_mode else 3)
         raw = stored.directory / "raw" / outcome.trial.id
         commands = json.loads((raw / "commands.json").read_text())
-        assert commands == [list(getpid_argv(outcome.trial.variant))]
+        assert commands == [list(getpid_argv(outcome.trial.variant, seed="3"))]
         assert {path.name for path in raw.iterdir()} == {
             "commands.json",
             "measure.json",

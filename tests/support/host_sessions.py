@@ -29,8 +29,6 @@ SOURCES = """\
 GETPID = ("lib/kmlbench/getpid",)
 # A measurement of getpid, whatever its words.
 ANY_GETPID = ("*",) * 9
-# That of workloads in the campaigns of played_machines.
-SEED = "3"
 SERVER_AND_CLIENTS = ("sbin/mysqld", "bin/sysbench", *GETPID)
 
 
@@ -82,9 +80,9 @@ def own(release: str) -> str:
     return "CONFIG_KERNEL_MODE_LINUX=y" if release.endswith("kml") else 'CONFIG_LOCALVERSION="-stock"'
 
 
-def getpid_argv(variant: Variant) -> tuple[str, ...]:
+def getpid_argv(variant: Variant, *, seed: str = "*") -> tuple[str, ...]:
     program = variant.prefix.path("lib/kmlbench/getpid")
-    return (trial.MEASURE, "--report", trial.REPORT, "--seed", SEED, "--", program, "100000", "7")
+    return (trial.MEASURE, "--report", trial.REPORT, "--seed", seed, "--", program, "100000", "7")
 
 
 def getpid(variant: Variant, *, release: str, cpl: int | None = None) -> list[Exchange]:
