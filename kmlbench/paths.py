@@ -28,6 +28,10 @@ PRICES = PROJECT / "data" / "prices"
 # As messages name it: as in the repository, or where it lies in the wheel.
 PRICES_PAGE = "data/prices/README.md" if IN_CHECKOUT else str(PRICES / "README.md")
 
+PUBLISHED = PROJECT / "data" / "published"
+
+PUBLISHED_PAGE = "data/published/README.md" if IN_CHECKOUT else str(PUBLISHED / "README.md")
+
 COSTS_PROGRAM = PROJECT / "data" / "costs" / "costs.c"
 
 HOSTS_EXAMPLE = PROJECT / "hosts.yaml"

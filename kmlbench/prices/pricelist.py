@@ -21,8 +21,6 @@ A TOML file, such as those in data/prices/ (data/prices/README.md describes it):
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +32,8 @@ from msgspec import Meta, Struct
 
 from kmlbench.errors import InputError
 from kmlbench.paths import PRICES, PRICES_PAGE
-from kmlbench.results import lines
+from kmlbench.results import tomlfile
+from kmlbench.results.tomlfile import repeated
 from kmlbench.workloads.metrics import COSTLY
 
 REMEDY = f"{PRICES_PAGE} describes price lists; `kmlbench costs --list` names those that are there"
@@ -157,9 +156,9 @@ class PriceList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     def __post_init__(self) -> None:
         known = [source.id for source in self.source]
-        if twice := _repeated(known):
+        if twice := repeated(known):
             raise ValueError(f'source "{twice}" is listed twice')
-        if twice := _repeated([price.of for price in self.price]):
+        if twice := repeated([price.of for price in self.price]):
             raise ValueError(f'"{twice}" has two prices')
         for price in self.price:
             if price.source not in known:
@@ -174,10 +173,6 @@ class PriceList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     def source_of(self, price: Price) -> Source:
         """Where a price comes from."""
         return next(source for source in self.source if source.id == price.source)
-
-
-def _repeated(names: list[str]) -> str | None:
-    return next((name for name in names if names.count(name) > 1), None)
 
 
 def published() -> Mapping[str, Path]:
@@ -200,57 +195,14 @@ def find(name: str) -> Path:
 
 def read(path: Path) -> PriceList:
     """The list in a file. Raises InputError that names the file, the line and what is wrong there."""
-    try:
-        return parse(path.read_bytes().decode(), name=str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=REMEDY) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8", remedy=REMEDY) from error
+    return tomlfile.read(path, PriceList, remedy=REMEDY)
 
 
 def parse(text: str, *, name: str) -> PriceList:
     """The list in `text`, which is called `name` in messages. Raises InputError."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        fault, line = _syntax_fault(str(error), text)
-        raise InputError(f"{name}:{line}: {fault}", remedy=REMEDY) from error
-    except RecursionError as error:
-        raise InputError(f"{name}: it is nested too deeply", remedy=REMEDY) from error
-    try:
-        parsed: PriceList = lines.convert(data, PriceList)
-    except ValueError as error:
-        raise InputError(f"{name}:{_line(text, str(error))}: {error}", remedy=REMEDY) from error
-    return parsed
+    return tomlfile.parse(text, PriceList, name=name, remedy=REMEDY)
 
 
 def toml(prices: PriceList) -> str:
     """The content of a file that `parse` reads as the same list."""
     return f"# SPDX-License-Identifier: MIT\n{tomli_w.dumps(msgspec.to_builtins(prices))}"
-
-
-def _syntax_fault(message: str, text: str) -> tuple[str, int]:
-    """A message of tomllib without its position, and the line of that."""
-    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", message, re.DOTALL)
-    if match is None:
-        return message, 1
-    return match[1], int(match[2] or text.count("\n") + 1)
-
-
-def _line(text: str, message: str) -> int:
-    """The line that a message of lines.convert is about; that of its table if the field has none."""
-    match = re.search(r'field "([\w.\[\]]+)"', message)
-    parts = re.findall(r"(\w+)(?:\[(\d+)\])?", match[1]) if match else []
-    line, every = 0, text.split("\n")
-    for name, index in parts:
-        line = _next(every, line, name, int(index or 0)) or line
-    if not parts and (named := re.search(r'"([^"]+)"', message)):
-        line = next((at for at, words in enumerate(every, 1) if f'"{named[1]}"' in words), 0)
-    return line or 1
-
-
-def _next(every: list[str], line: int, name: str, index: int) -> int:
-    """The line at or below `line` where the table or the key of this name begins; 0 if there is none."""
-    pattern = re.compile(rf"\s*(?:\[\[?(?:\w+\.)*{name}\]\]?|{name}\s*=)|.*[{{,]\s*{name}\s*=")
-    found = [at for at, words in enumerate(every, 1) if at >= max(line, 1) and pattern.match(words)]
-    return found[index] if index < len(found) else 0

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""What the report's tables show: the registered metrics by section, and the figures of the 2005 article."""
+"""What the report's tables show: the registered metrics by section, and the 2005 article beside Table 2."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from kmlbench.analysis import published
+from kmlbench.analysis.published import Amounts
 from kmlbench.model import Process
 from kmlbench.report.tables import Line, LineGroup, Table, TableGroup, TableRow
+from kmlbench.stats import format
 from kmlbench.stats.format import Cell
 from kmlbench.workloads.base import Metric, Section
 from kmlbench.workloads.registry import METRICS
@@ -50,26 +53,25 @@ def table_2_lines(section: Section) -> tuple[LineGroup, ...]:
     )
 
 
-# Table 2 of the article; its loop count was 10,000.
+# Table 2 of the article.
 _KERNELS = ("Original Linux 2.6.11, seconds", "KML 2.6.11, seconds", "KML against Original")
 
-_TOTAL, _USER, _SYSTEM = (
-    ("753.86", "728.61", "−3.35 %"),
-    ("611.78", "605.95", "−0.95 %"),
-    ("142.08", "122.66", "−13.7 %"),
-)
-
-# By metric: those of counted instructions and those of CPU.
-_HISTORY: Mapping[str, tuple[str, str, str]] = {
-    **{"cpu_total": _TOTAL, "cpu_user": _USER, "cpu_system": _SYSTEM},
-    **{"instructions": _TOTAL, "instructions_user": _USER, "instructions_kernel": _SYSTEM},
-    "pass_cpu": ("0.07539", "0.07286", "−3.35 %"),
+# Rows of counted instructions stand beside those of CPU.
+_AS_CPU = {
+    "instructions": "cpu_total",
+    "instructions_user": "cpu_user",
+    "instructions_kernel": "cpu_system",
 }
 
 
 def article_change(metric: str) -> str:
     """The article's change of a metric; empty where it has none."""
-    return f"2005: {_HISTORY[metric][-1]}" if metric in _HISTORY else ""
+    seconds = _article_seconds(metric)
+    return f"2005: {format.short_percent(seconds.percent)} %" if seconds else ""
+
+
+def _article_seconds(metric: str) -> Amounts | None:
+    return published.beside(_AS_CPU.get(metric, metric))
 
 
 def article_ratio() -> str:
@@ -87,15 +89,8 @@ def beside(row: TableRow, column: int, text: str) -> TableRow:
 
 def article(lines: Sequence[Line], *, workload: str) -> Table:
     """What the Linux Journal reported in 2005 of these metrics."""
-    rows = tuple(
-        TableRow(
-            label=line.heading,
-            kind="history",
-            cells=tuple(Cell(text=text) for text in _HISTORY[line.metric]),
-        )
-        for line in lines
-        if line.metric in _HISTORY
-    )
+    found = ((line.heading, _article_seconds(line.metric)) for line in lines)
+    rows = tuple(_article_row(heading, seconds) for heading, seconds in found if seconds)
     title = (
         "server and client together, one run each, no error bars; 4 × Opteron 850, MySQL 4.1.11, 10,000 loops"
     )
@@ -104,3 +99,9 @@ def article(lines: Sequence[Line], *, workload: str) -> Table:
         columns=_KERNELS,
         groups=(TableGroup(title=title, rows=rows),),
     )
+
+
+def _article_row(heading: str, seconds: Amounts) -> TableRow:
+    amounts = (f"{round(amount, 5):g}" for amount in (seconds.control, seconds.treated))
+    texts = (*amounts, f"{format.short_percent(seconds.percent)} %")
+    return TableRow(label=heading, kind="history", cells=tuple(Cell(text=text) for text in texts))

@@ -19,6 +19,7 @@ from kmlbench.plan.comparisons import planned_workloads
 from kmlbench.plan.question import main_workload
 from kmlbench.prices.pricelist import PriceList
 from kmlbench.report import (
+    elsewhere,
     evidence,
     explanation,
     figures,
@@ -213,6 +214,7 @@ def _measured(
         yield from sections.measured_parts(source, workload, plots, drawings)
     yield from whereabouts.whereabouts_sections(shown, drawings)
     yield from windows.window_sections(stored)
+    yield from elsewhere.published_sections(source, stored.campaign.platform, _in_order(source))
 
 
 def _counts(stored: StoredCampaign) -> Counts:

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
 
 from kmlbench.model import Variant
 from kmlbench.plan.comparisons import ARMS, CELLS, KML_TRUSTED, KML_USR, STOCK_TRUSTED, STOCK_USR
@@ -33,7 +33,9 @@ MOST_POINTS = 2000
 
 PICTURE_DPI = 100
 
-LARGE = 100_000  # from here on numbers below an axis are shortened
+# Outside of these, numbers below an axis are shortened: 1.5 M, 20 µ. Matplotlib would write a power of ten at
+# the edge, once.
+SMALL, LARGE = 1e-4, 1e5
 
 LEAST_SPAN = 0.01  # of the value: a narrower axis would show noise as a difference
 
@@ -254,21 +256,16 @@ def _row(axes: Axes, y: float, series: Series, theme: Theme, *, as_picture: bool
 def _frame(axes: Axes, rows: int, theme: Theme) -> None:
     axes.set_ylim(0.55 - rows, 0.5)
     axes.set_yticks([])
-    large = max(map(abs, axes.get_xlim())) >= LARGE
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4 if large else 5))
-    axes.xaxis.set_major_formatter(FuncFormatter(_large) if large else ScalarFormatter(useOffset=False))
+    largest = max(map(abs, axes.get_xlim()))
+    plain = ScalarFormatter(useOffset=False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4 if largest >= LARGE else 5))
+    axes.xaxis.set_major_formatter(plain if SMALL <= largest < LARGE else EngFormatter())
     axes.tick_params(axis="x", colors=theme.ink)
     axes.grid(axis="x", color=theme.faint, linewidth=0.6)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(theme.ink)
-
-
-def _large(number: float, _: int | None) -> str:
-    """1,500,000 as 1.5 M: there is room for few digits below an axis."""
-    text = f"{number / 1e6:.6g} M" if abs(number) >= 1e6 else f"{number:,.0f}"
-    return text.replace("-", "−")
 
 
 def _span(axes: Axes, zero: float | None) -> None:

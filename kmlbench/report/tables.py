@@ -36,7 +36,7 @@ class LineGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """One row. `kind` is cell or history, the style of what others measured."""
+    """One row. `kind` is its style: cell, history (what others measured), words (texts, not numbers)."""
 
     label: str
     cells: tuple[Cell, ...]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kmlbench.analysis import control, frames, measurements, modes
+from kmlbench.analysis import control, frames, measurements
 from kmlbench.analysis import cost_model as model
 from kmlbench.analysis.cost_model import CostModel
 from kmlbench.analysis.frames import SAMPLES
@@ -49,8 +49,8 @@ def write_report(
         (progress or Silent()).note(note)
     noise = control.find_control(stored) if beside is None else control.named(beside, stored)
     costs = None if cost_model is None else model.read_cost_model(cost_model)
-    derive(stored, stored.directory, noise=noise, costs=costs, prices=prices)
-    for warning in modes.warnings(modes.spreads(stored)):
+    derived = derive(stored, stored.directory, noise=noise, costs=costs, prices=prices)
+    for warning in (warning for part in derived.sections for warning in part.warnings):
         (progress or Silent()).note(warning)
     return stored.directory / REPORT
 

@@ -71,6 +71,14 @@ def percent(ratio: float, places: int | None = None) -> str:
     return f"{0:.{places}f}" if float(text) == 0 else text.replace("-", "−")
 
 
+def short_percent(change: float) -> str:
+    """A change in percent as others publish them: −3.35, −0.95, −13.7, +26, +1,870, without the unit."""
+    places = 2 if change == 0 else min(2, 2 - math.floor(math.log10(abs(change))))
+    text = f"{round(change, places):+,.{max(0, places)}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"+0", "-0"} else text.replace("-", "−")
+
+
 def exact_percent(ratio: Interval) -> str:
     """The same of an exact ratio; what is not zero is not written as zero."""
     places = _percent_places(ratio.estimate)

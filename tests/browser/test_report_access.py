@@ -177,7 +177,7 @@ def test_sections_stand_in_the_order_of_a_reader(chrome: Chrome, pages: dict[str
     assert parts["workload-oltp_point_select"] == [
         *("throughput", "latency", "cpu", "counters", "explanation")
     ]
-    assert parts["workload-getpid"] == ["getpid", "cpu", "counters"]
+    assert parts["workload-getpid"] == ["getpid", "cpu", "counters", "published"]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
 

@@ -237,6 +237,11 @@ def test_price_lists_and_the_program_that_measures_one_are_there(installed: Inst
     assert (installed.data / "data" / "costs" / "costs.c").is_file()
 
 
+def test_published_figures_are_there(installed: Installed) -> None:
+    names = "from kmlbench.analysis import published; print([peer.name for peer in published.peers()])"
+    assert "Lupine" in installed.printed("python", "-c", names)
+
+
 def test_what_this_machine_lacks_is_told_as_packages(installed: Installed, tmp_path: Path) -> None:
     ran = installed.run("kmlbench", "guest", "build", PATH=str(tmp_path))
     assert ran.returncode == 3

@@ -112,6 +112,24 @@ def test_noise_is_not_magnified_into_a_difference(tmp_path: Path) -> None:
     assert high - low >= 2
 
 
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [(3e-9, "n"), (2e-5, "µ"), (0.5, ""), (3000.0, ""), (2e5, "k"), (3e8, "M"), (4e10, "G"), (5e13, "T")],
+)
+def test_numbers_below_an_axis_have_their_size_with_them_and_no_power_of_ten_at_its_edge(
+    value: float, prefix: str
+) -> None:
+    interval = Interval(estimate=value, low=value * 0.9, high=value * 1.1, blocks=2)
+    row = Series(label="all", points=[value, -value], estimate=interval, colour="#000000", marker="o")
+    figure = plots.draw([row], title="all", axis="instructions", theme=plots.LIGHT)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    texts = [label.get_text() for label in axes.get_xticklabels() if label.get_text() not in {"0", ""}]
+    assert {text.strip("−.0123456789 ,") for text in texts} == {prefix}
+    assert all(len(text) <= len("−800,000") for text in texts)
+
+
 def test_the_same_figure_is_the_same_text(tmp_path: Path) -> None:
     plot = drawn(tmp_path, Recipe(workloads=("wisconsin",)))["wisconsin-cpu_total"]
     assert plots.svg(plot.draw(plots.LIGHT)) == plots.svg(plot.draw(plots.LIGHT))

@@ -108,7 +108,7 @@ def test_ticks_are_not_what_the_table_rests_on(counted: Mapping[str, Any]) -> No
 
 
 def test_nothing_is_shown_twice_and_the_clock_is_where_that_of_others_is(counted: Mapping[str, Any]) -> None:
-    assert "instructions" not in counted
+    assert not {"instructions", "published"} & counted.keys()
     assert "2005" not in json.dumps(counted["cpu"])
 
 

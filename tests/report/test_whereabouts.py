@@ -14,10 +14,14 @@ import pytest
 from support.synthetic_campaigns import Recipe, build, plan
 
 import kmlbench
+from kmlbench.analysis import modes
+from kmlbench.analysis.modes import Spread
 from kmlbench.model import Trial
 from kmlbench.plan.comparisons import PRIMARY, STOCK_USR
+from kmlbench.progress import Silent
 from kmlbench.report import write
 from kmlbench.results.profiles import PROFILE, WINDOW_TABLE
+from kmlbench.results.reader import StoredCampaign
 
 Row = tuple[str, str, str, str, str, float]
 
@@ -63,6 +67,14 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
 def section(campaign: Path, identifier: str = "whereabouts") -> Any:
     data = json.loads((campaign / "report.json").read_text())
     (result,) = (output for output in data["sections"] if output["identifier"] == identifier)
@@ -102,6 +114,23 @@ def test_the_figure_has_a_bar_for_each_and_their_sum(campaign: Path) -> None:
     assert sum(bars.values()) == pytest.approx(whole)
     assert "entry and exit −101.5; kernel mode +61.5" in picture["alternative"]
     assert (campaign / "figures" / "oltp_point_select-whereabouts-dark.svg").exists()
+
+
+def test_the_warning_of_the_page_is_told_and_its_windows_are_read_once(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def spreads(stored: StoredCampaign) -> tuple[Spread, ...]:
+        read.append(stored.directory)
+        return found(stored)
+
+    found = modes.spreads
+    monkeypatch.setattr(modes, "spreads", spreads)
+    notes = Notes()
+    write.write_report(campaign, progress=notes)
+    assert notes.texts == section(campaign, "windows")["warnings"]
+    assert read == [campaign]
 
 
 def test_windows_in_another_mode_are_counted_and_warned_of(campaign: Path) -> None:
