@@ -10,21 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A name beside `path`; what is written there takes the place of `path` when the block ends well."""
+    written = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        yield written
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a file that others see whole or not at all; `durable`: also after a loss of power.
 
     Raises OSError, and leaves what was there before.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        draft.write_bytes(content)
+    with draft(path) as written:
+        written.write_bytes(content)
         if durable:
-            sync(draft)
-        draft.replace(path)
-        if durable:
-            sync(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
+            sync(written)
+    if durable:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -24,7 +24,7 @@ KEY_LENGTH = 20
 # The errors of a disk or a path that cannot be written, not those of a build.
 UNUSABLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP}
-    | {errno.EEXIST, errno.ENAMETOOLONG}
+    | {errno.EEXIST, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO}
 )
 
 BYTES_PER_GIB = 1 << 30
@@ -62,13 +62,36 @@ class Cache:
         build of this kind are removed by the next. Raises MachineError with less than `need_gib` GiB of free
         disk.
         """
+        whole = self.path(kind, key)
+        if not whole.exists():
+            with self.staged(kind, key, need_gib=need_gib) as directory:
+                if directory is not None:
+                    build(directory)
+        return whole
+
+    @contextmanager
+    def staged(
+        self, kind: str, key: Mapping[str, str], *, need_gib: float, replace: bool = False
+    ) -> Iterator[Path | None]:
+        """An empty directory, which becomes the entry of this key when the block ends well.
+
+        None where the entry exists, unless it is to be replaced. Waits for other builders of this key, and
+        keeps them waiting. Raises MachineError as `ensure`.
+        """
         entry = self._entry(kind, key)
-        if entry.whole.exists():
-            return entry.whole
         with self._building(entry):
-            if not entry.whole.exists():
-                self._build(entry, key, build, need_gib=need_gib)
-        return entry.whole
+            if entry.whole.exists() and not replace:
+                yield None
+                return
+            _remove_abandoned(entry.partial.parent)
+            require_space(entry.partial.parent, need_gib=need_gib)
+            try:
+                with _machine_errors(entry.partial):
+                    entry.partial.mkdir()
+                    yield entry.partial
+                    _publish(entry, key)
+            finally:
+                _remove(entry.partial)
 
     def forget(self, kind: str, key: Mapping[str, str]) -> None:
         """Remove the entry of this key, so that the next `ensure` rebuilds it."""
@@ -97,20 +120,6 @@ class Cache:
                 _remove(leftover)
             yield
 
-    def _build(
-        self, entry: _Entry, key: Mapping[str, str], build: Callable[[Path], None], *, need_gib: float
-    ) -> None:
-        _remove_abandoned(entry.partial.parent)
-        require_space(entry.partial.parent, need_gib=need_gib)
-        try:
-            with _machine_errors(entry.partial):
-                entry.partial.mkdir()
-                build(entry.partial)
-                (entry.partial / KEY_FILE).write_text(json.dumps(dict(key), indent=2, sort_keys=True) + "\n")
-                entry.partial.rename(entry.whole)
-        finally:
-            _remove(entry.partial)
-
 
 def default_cache() -> Cache:
     """The cache of this user: $XDG_CACHE_HOME/kmlbench, or ~/.cache/kmlbench. Raises MachineError."""
@@ -124,9 +133,13 @@ def content_key(key: Mapping[str, str]) -> str:
 
 def hash_files(paths: Iterable[Path]) -> str:
     """One SHA-256 over names and contents of these files, in any order."""
+    return hash_digests((path, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths)
+
+
+def hash_digests(digests: Iterable[tuple[Path, str]]) -> str:
+    """`hash_files` of files whose own SHA-256 are known."""
     total = hashlib.sha256()
-    for path in sorted(paths):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    for path, content in sorted(digests):
         total.update(f"{path.parent.name}/{path.name} {content}\n".encode())
     return total.hexdigest()
 
@@ -139,6 +152,18 @@ def require_space(directory: Path, *, need_gib: float) -> None:
             f"{directory} has {free_gib:.1f} GiB free, {need_gib:.1f} GiB are needed to build there",
             remedy="free some disk space, or set XDG_CACHE_HOME to a directory on a larger disk",
         )
+
+
+def _publish(entry: _Entry, key: Mapping[str, str]) -> None:
+    """Give the staged entry its key and its name; one that is replaced is removed when it has been."""
+    (entry.partial / KEY_FILE).write_text(json.dumps(dict(key), indent=2, sort_keys=True) + "\n")
+    if not entry.whole.exists():
+        entry.partial.rename(entry.whole)
+        return
+    old = entry.partial.with_name(f"{entry.partial.name}-old")
+    entry.whole.rename(old)
+    entry.partial.rename(entry.whole)
+    _remove(old)
 
 
 @contextmanager

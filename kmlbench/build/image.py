@@ -129,9 +129,12 @@ def debian_content(server: Server) -> Mapping[str, str]:
 
 def content(server: Server, debian: Path) -> Mapping[str, str]:
     """What the image on this tree of Debian's depends on, for its content key. Raises MachineError."""
+    return {"debian": debian.name, "manifest": hash_files([debian / "packages"]), **additions(server)}
+
+
+def additions(server: Server) -> Mapping[str, str]:
+    """What is added to Debian's tree, as `content` has it. Raises MachineError."""
     return {
-        "debian": debian.name,
-        "manifest": hash_files([debian / "packages"]),
         "recipe": hash_files([RECIPE / "assemble", RECIPE / server / "initialise"]),
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
         "trusted": " ".join(listed("trusted.txt", server)),

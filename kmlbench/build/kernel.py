@@ -48,7 +48,7 @@ TARGETS = ("bzImage", "vmlinux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tree:
+class Tree:
     """The directories of one build: the unpacked source, the objects, and the log."""
 
     source: Path
@@ -133,29 +133,24 @@ def _tarball() -> Path:
 
 
 def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
-    tree = _Tree(source=directory / "source", objects=directory / "objects", log=directory / LOG)
+    tree = prepare(kernel, directory, progress=progress)
+    progress.stage(f"kernel {kernel}: compiling", total=lines_of_an_earlier_build(directory.parent))
+    with counting_lines(tree.log, progress):
+        make(tree, *TARGETS, jobs=os.cpu_count() or 1)
+    _keep(tree, directory)
+
+
+def prepare(kernel: Kernel, directory: Path, *, progress: Progress) -> Tree:
+    """A tree below `directory`, patched and configured. Raises as `ensure`."""
     progress.stage(f"kernel {kernel}: unpacking")
-    _unpack(tree, directory)
+    tree = Tree(source=unpack(directory), objects=directory / "objects", log=directory / LOG)
+    tree.objects.mkdir()
     if kernel is Kernel.KML:
         progress.stage(f"kernel {kernel}: patching")
         apply(patches(), tree.source)
     progress.stage(f"kernel {kernel}: configuring")
     _configure(kernel, tree)
-    progress.stage(f"kernel {kernel}: compiling", total=lines_of_an_earlier_build(directory.parent))
-    with counting_lines(tree.log, progress):
-        _make(tree, *TARGETS, jobs=os.cpu_count() or 1)
-    _keep(tree, directory)
-
-
-def _unpack(tree: _Tree, directory: Path) -> None:
-    process.check(
-        ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory)),
-        timeout_s=STEP_TIMEOUT_S,
-        env=build_environment(),
-    )
-    unpacked = directory / _tarball().name.removesuffix(".tar.xz")
-    unpacked.rename(tree.source)
-    tree.objects.mkdir()
+    return tree
 
 
 def apply(series: list[Path], source: Path) -> None:
@@ -173,7 +168,7 @@ def apply(series: list[Path], source: Path) -> None:
             )
 
 
-def _configure(kernel: Kernel, tree: _Tree) -> None:
+def _configure(kernel: Kernel, tree: Tree) -> None:
     """Configure the tree, and check the result against the requested options and the other kernel."""
     built = _configuration(kernel, tree)
     kconfig.require_asked_for(fragment(kernel), built)
@@ -182,14 +177,15 @@ def _configure(kernel: Kernel, tree: _Tree) -> None:
         _configuration(kernel, tree)
 
 
-def _configuration(kernel: Kernel, tree: _Tree) -> str:
+def _configuration(kernel: Kernel, tree: Tree) -> str:
     wanted = tree.objects / "wanted.config"
     wanted.write_text(fragment(kernel))
-    _make(tree, CONFIGURATION, jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
+    make(tree, CONFIGURATION, jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
     return (tree.objects / ".config").read_text()
 
 
-def _make(tree: _Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
+def make(tree: Tree, *targets: str, jobs: int, variables: dict[str, str] | None = None) -> None:
+    """Make targets of a tree, as every build does. Raises BuildError."""
     argv = ("make", f"--directory={tree.source}", f"O={tree.objects}", f"--jobs={jobs}", *targets)
     process.check(
         argv,
@@ -227,7 +223,7 @@ def counting_lines(log: Path, progress: Progress, *, interval_s: float = 1.0) ->
         follower.join()
 
 
-def _keep(tree: _Tree, directory: Path) -> None:
+def _keep(tree: Tree, directory: Path) -> None:
     """Keep only what a guest and a debugger need."""
     (tree.objects / "arch/x86/boot/bzImage").rename(directory / "bzImage")
     (tree.objects / "vmlinux").rename(directory / "vmlinux")
@@ -238,13 +234,8 @@ def _keep(tree: _Tree, directory: Path) -> None:
     shutil.rmtree(tree.objects)
 
 
-UNPACK_TIMEOUT_S = 600.0
-
-
 def unpack(directory: Path) -> Path:
     """The source, unpacked as `directory`/source."""
-    package = (KERNEL / "base").read_text().strip()
-    tarball = Path("/usr/src") / f"{package}.tar.xz"
-    argv = ("tar", "--extract", "--file", str(tarball), "--directory", str(directory))
-    process.check(argv, timeout_s=UNPACK_TIMEOUT_S, env=build_environment())
-    return (directory / package).rename(directory / "source")
+    argv = ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory))
+    process.check(argv, timeout_s=STEP_TIMEOUT_S, env=build_environment())
+    return (directory / _tarball().name.removesuffix(".tar.xz")).rename(directory / "source")

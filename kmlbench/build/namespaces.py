@@ -45,7 +45,7 @@ REMEDY = (
     "needs CAP_SYS_ADMIN (docker run --privileged); a user without root needs Debian's package uidmap, a "
     "range in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
     "USER), and a root entered by pivot_root, as systemd-nspawn does, instead of chroot; or build elsewhere "
-    "and copy ~/.cache/kmlbench"
+    "and carry it here (kmlbench kernel pack and unpack)"
 )
 
 

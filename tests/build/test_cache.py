@@ -152,3 +152,24 @@ def test_the_default_cache_follows_the_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert default_cache().root == Path("/home/somebody/.cache/kmlbench")
+
+
+def test_an_entry_is_replaced_when_the_other_is_whole(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    entry = cache.ensure("thing", KEY, build, need_gib=0)
+    with pytest.raises(BuildError), cache.staged("thing", KEY, need_gib=0, replace=True):
+        raise BuildError("half of another")
+    assert (entry / "whole").read_text() == "whole"
+    with cache.staged("thing", KEY, need_gib=0, replace=True) as directory:
+        assert directory is not None
+        (directory / "whole").write_text("another")
+        assert (entry / "whole").read_text() == "whole"
+    assert (entry / "whole").read_text() == "another"
+    assert entries(tmp_path) == [entry.name]
+
+
+def test_an_entry_that_exists_is_not_staged(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.ensure("thing", KEY, build, need_gib=0)
+    with cache.staged("thing", KEY, need_gib=1e9) as directory:
+        assert directory is None

@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""`kmlbench kernel`: build the two kernels, for guests or as packages for real machines."""
+"""`kmlbench kernel`: build the two kernels, for guests or real machines, list them, carry them elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kmlbench import provenance
 from kmlbench.build import deb as package
 from kmlbench.build import kernel as builder
 from kmlbench.build.cache import default_cache
+from kmlbench.cli.parser import JSON, printable
+from kmlbench.errors import InputError, MachineError
 from kmlbench.model import Kernel
 from kmlbench.progress import Progress
+
+if TYPE_CHECKING:
+    from kmlbench.build.inventory import BuiltKernel
+
+MIB = 1 << 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     build.epilog = "example: kmlbench kernel build kml"
     build.set_defaults(run=_build)
+    _configure_list(verbs)
+    _configure_packs(verbs)
     deb = verbs.add_parser("deb", help="build a pair of Debian packages for real machines")
     deb.add_argument(
         "configuration",
@@ -36,11 +49,136 @@ def configure(parser: argparse.ArgumentParser) -> None:
     deb.set_defaults(run=_deb)
 
 
+def _configure_list(verbs: Any) -> None:
+    listing = verbs.add_parser("list", help="list the kernels that are built, and which a campaign boots")
+    listing.add_argument(
+        "--checksums", action="store_true", help="print what kernel/checksums.toml would have of them"
+    )
+    listing.add_argument(JSON, action="store_true", help="print JSON, for programs")
+    listing.epilog = "example: kmlbench kernel list"
+    listing.set_defaults(run=_list)
+
+
+def _configure_packs(verbs: Any) -> None:
+    pack = verbs.add_parser(
+        "pack", help="write what is built for this checkout to a file, for other machines"
+    )
+    unpack = verbs.add_parser("unpack", help="put what another machine packed into the cache of this one")
+    for each, meaning in ((pack, "a new file"), (unpack, "a file that `kmlbench kernel pack` wrote")):
+        each.add_argument("file", type=Path, metavar="FILE", help=meaning)
+        each.add_argument("--kernels-only", action="store_true", help="without guest images")
+    unpack.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace Debian packages of other versions in the cache by those of FILE",
+    )
+    pack.epilog = "example: kmlbench kernel pack lab.tar.zst"
+    unpack.epilog = "example: kmlbench kernel unpack lab.tar.zst"
+    pack.set_defaults(run=_pack)
+    unpack.set_defaults(run=_unpack)
+
+
 def _build(arguments: argparse.Namespace, progress: Progress) -> int:
+    from kmlbench.build import checksums
+
     cache = default_cache()
     for kernel in arguments.kernels or list(Kernel):
         artifact = builder.ensure(kernel, cache=cache, progress=progress)
-        progress.note(f"{artifact.kernel}: Linux {artifact.release}, {artifact.image}")
+        verdict = checksums.verdict(
+            builder.content(kernel), checksums.sha256(artifact.image), recorded=checksums.read()
+        )
+        progress.note(f"{artifact.kernel}: Linux {artifact.release}, {artifact.image} (checksum {verdict})")
+    return 0
+
+
+def _list(arguments: argparse.Namespace, progress: Progress) -> int:
+    from kmlbench.build import inventory
+
+    if arguments.checksums:
+        return _checksums()
+    try:
+        wanted = inventory.wanted()
+    except MachineError as error:
+        wanted = None
+        progress.note(f"which of them a campaign boots is unknown: {error}")
+    kernels = inventory.kernels(default_cache(), wanted)
+    if arguments.json:
+        import msgspec
+
+        print(json.dumps(msgspec.to_builtins(kernels), indent=2))
+        return 0
+    for line in _columns([_HEADING, *map(_row, kernels)]):
+        print(printable(line))
+    for kernel, key in (wanted or {}).items():
+        if key not in {each.key for each in kernels}:
+            progress.note(
+                f"{kernel}: {key}, which a campaign boots, is not built: run `kmlbench kernel build`"
+            )
+    return 0
+
+
+def _checksums() -> int:
+    from kmlbench.build import checksums
+
+    cache = default_cache()
+    built = [builder.built(kernel, cache=cache) for kernel in Kernel]
+    builds = tuple(checksums.of(each, builder.content(each.kernel)) for each in built if each is not None)
+    if not builds:
+        raise InputError(
+            "no kernel of this checkout is built, so there are no checksums",
+            remedy="run `kmlbench kernel build`",
+        )
+    print(checksums.toml(builds), end="")
+    return 0
+
+
+_HEADING = ("kernel", "release", "key", "a campaign boots it", "MiB", "compiler", "checksum")
+
+
+def _row(kernel: BuiltKernel) -> tuple[str, ...]:
+    boots = {True: "yes", False: "no", None: "unknown"}[kernel.wanted]
+    size = f"{kernel.bytes / MIB:.0f}"
+    return (kernel.kernel, kernel.release, kernel.key, boots, size, kernel.compiler, kernel.checksum)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _pack(arguments: argparse.Namespace, progress: Progress) -> int:
+    from kmlbench.build import pack
+
+    origin = pack.Origin(version=provenance.package_version(), commit=provenance.git_commit())
+    images = not arguments.kernels_only
+    packed = pack.pack(arguments.file, origin=origin, cache=default_cache(), progress=progress, images=images)
+    for entry in packed.entries:
+        progress.note(f"{packed.label(entry)}: {entry.name}")
+    if images and not any(entry.kind is pack.Kind.IMAGE for entry in packed.entries):
+        progress.note("no guest image is built for this checkout: the other machine builds its own")
+    progress.note(f"{arguments.file}: {arguments.file.stat().st_size / MIB:.0f} MiB")
+    return 0
+
+
+def _unpack(arguments: argparse.Namespace, progress: Progress) -> int:
+    from kmlbench.build import checksums, pack, unpack
+
+    cache = default_cache()
+    arrivals = unpack.unpack(
+        arguments.file,
+        cache=cache,
+        progress=progress,
+        images=not arguments.kernels_only,
+        replace=arguments.replace,
+    )
+    recorded = checksums.read()
+    for arrival in arrivals:
+        entry, checksum = arrival.entry, ""
+        if entry.kind is pack.Kind.KERNEL:
+            image = entry.member(pack.BZIMAGE).sha256
+            checksum = f" (checksum {checksums.verdict(entry.key, image, recorded=recorded)})"
+        progress.note(f"{arrival.label}: {arrival.state}, {cache.root / entry.name}{checksum}")
     return 0
 
 
