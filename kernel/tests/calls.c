@@ -152,13 +152,12 @@ static void restarts(void)
 		pid_t child = fork();
 
 		if (!child) {
-			for (i = 0; i < 5; i++) {
-				usleep(20000);
+			for (i = 0; i < (restart ? 5 : 1); i++) {
+				await_sleep(parent);
 				kill(parent, SIGUSR1);
-				if (!restart)
-					break;
 			}
-			usleep(20000);
+			/* It was interrupted, or would start again and sleep anew, before this. */
+			await_sleep(parent);
 			CHECK(write(ends[1], "b", 1) == 1);
 			_exit(0);
 		}
@@ -178,14 +177,14 @@ static void stopped_sleep(void)
 
 	if (!child) {
 		site_fn sleep_site = make_site(code_pages(1), NANOSLEEP);
-		const struct timespec none = { 0, 0 }, some = { 0, 200000000 };
+		const struct timespec none = { 0, 0 }, some = { 1, 0 };
 
 		CHECK(!sleep_site((long)&none, 0, 0));
 		CHECK(!sleep_site((long)&some, 0, 0));
 		_exit(9);
 	}
 	for (i = 0; i < 3; i++) {
-		usleep(30000);
+		await_sleep(child);
 		CHECK(!kill(child, SIGSTOP));
 		CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
 		CHECK(!kill(child, SIGCONT));

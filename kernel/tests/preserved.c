@@ -115,7 +115,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	(void)info;
 	for (int i = 0; holding && i < HELD; i++)
 		wrong += (unsigned long)registers[order[i]] != held[i];
-	over = ++signals == SIGNALS;
+	/* More of them may come before the loop looks. */
+	over = ++signals >= SIGNALS;
 	/* as a handler does that needs them */
 	asm volatile("xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\t"
 		     "xor %%r14d, %%r14d\n\txor %%r15d, %%r15d" : : : "rbx", "r12", "r13", "r14", "r15", "cc");
@@ -280,26 +281,6 @@ static void *wait_in_pause(void *unused)
 	return NULL;
 }
 
-/* Wait until the thread sleeps: there is but one call in which it does. */
-static void await_sleeper(void)
-{
-	char name[64], line[512], state = 0;
-
-	for (int i = 0; i < 5000 && state != 'S'; i++) {
-		FILE *file;
-
-		usleep(1000);
-		snprintf(name, sizeof(name), "/proc/self/task/%d/stat", sleeper);
-		file = fopen(name, "r");
-		if (!file)
-			continue;
-		CHECK(fgets(line, sizeof(line), file));
-		state = strrchr(line, ')')[2];
-		fclose(file);
-	}
-	CHECK(state == 'S');
-}
-
 static void dump_core(void)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -307,7 +288,10 @@ static void dump_core(void)
 
 	CHECK(!setrlimit(RLIMIT_CORE, &all));
 	CHECK(!pthread_create(&thread, NULL, wait_in_pause, NULL));
-	await_sleeper();
+	while (!sleeper)
+		usleep(1000);
+	/* There is but one call in which it does. */
+	await_sleep(sleeper);
 	abort();
 }
 
