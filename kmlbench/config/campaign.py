@@ -14,8 +14,9 @@ from typing import Annotated
 
 from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
-from kmlbench.hosts.spec import HostSpec, flag_field, number, plain_field
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Clock, Server
+from kmlbench.rules import flag_field, number, plain_field
 from kmlbench.workloads.levels import MOST_THREADS
 from kmlbench.workloads.registry import ADAPTERS, at_levels, has_one_thread
 

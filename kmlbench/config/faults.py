@@ -11,7 +11,8 @@ from typing import get_args, get_type_hints
 from pydantic_core import ErrorDetails
 
 from kmlbench.config.yamlfile import Location, suggestion
-from kmlbench.hosts.spec import PLAIN_WORDS, HostSpec
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.rules import PLAIN_WORDS
 
 # The message for a value of the wrong type, by pydantic's name of the fault.
 WANTED = {

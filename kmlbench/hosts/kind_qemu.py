@@ -18,9 +18,10 @@ from kmlbench.build.instrument import Instrument, Unavailable
 from kmlbench.errors import MachineError
 from kmlbench.hosts import counting, kvm, qemu
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Recording, Size, by_pair
-from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
 from kmlbench.results.facts import digest
+from kmlbench.rules import number, plain_field, text_field
 
 ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
 

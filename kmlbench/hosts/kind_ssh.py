@@ -14,11 +14,12 @@ from kmlbench.errors import HostError
 from kmlbench.hosts import reboot
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, by_pair
 from kmlbench.hosts.login import Login
-from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag_field, number, plain_field
+from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec
 from kmlbench.hosts.ssh import reach
 from kmlbench.model import Boot, Host, Kernel, Platform, Server
 from kmlbench.results.command_line import differing
 from kmlbench.results.facts import digest
+from kmlbench.rules import flag_field, number, plain_field
 
 ALIKE = "a boot must mean the same on both"
 
