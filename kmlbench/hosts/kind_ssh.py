@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError
 from kmlbench.hosts import reboot
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, by_pair
@@ -104,8 +105,8 @@ class SshHostSpec(Login, HostSpec):
         if self.jump is not None:
             yield from ((("jump", name), error) for name, error in self.jump.faults())
 
-    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
-        del server, kernels
+    def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
+        del server, kernels, extras
         yield REBOOTED if self.reboot else CONNECTED
 
     @classmethod

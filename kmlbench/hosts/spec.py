@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts.base import Claim, Job, Ready, Size
 from kmlbench.model import Clock, Host, Kernel, Server
@@ -82,7 +83,7 @@ class HostSpec(ABC):
         yield from ()
 
     @abstractmethod
-    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+    def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
         """What a boot of the plan is, and what is built first. Contacts no host."""
 
     @classmethod

@@ -63,7 +63,7 @@ class BoxSpec(HostSpec):
         if self.shape != other.shape:
             yield f"shape ({self.shape}, {other.shape})"
 
-    def outlook(self, server, kernels):
+    def outlook(self, server, kernels, extras):
         yield f"boxes are opened, with {server}"
 
     @classmethod

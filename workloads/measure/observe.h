@@ -415,6 +415,4 @@ static void check_exec(int told, const char *program)
 	}
 }
 
-
-
 #endif
