@@ -233,12 +233,26 @@ class Host(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """What of a measured step is measured: `commands`, each `count` times, in turn.
+
+    `work` says how much the step's own command does, which warms up, and then each of these. If
+    `keep_going`, a run that fails is told and not an error.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    work: tuple[int, ...]
+    count: int
+    keep_going: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One command of a workload on a host.
 
-    A measured step runs under workloads/measure, which reports the resources of the client and the
-    server; the others (creating and filling tables) do not. A traced step counts calls instead, and starts as
-    a measured one does.
+    A measured step runs under workloads/measure, or with `rounds` under workloads/rounds, which report the
+    resources of the client and the server; the others (creating and filling tables) do not. A traced step
+    counts calls instead, and starts as a measured one does.
     """
 
     name: str
@@ -246,6 +260,7 @@ class Step:
     timeout_s: float
     measured: bool = False
     traced: bool = False
+    rounds: Rounds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +269,8 @@ class Setting:
 
     `loops` is the number of passes of a workload that has passes; without it, its own count times the scale.
     `rate_per_s` is the pace of a workload that has events; without it they run back to back.
-    `server_pid` is 0 where there is no server.
+    `server_pid` is 0 where there is no server. `directory` and `port` are for a workload that brings a server
+    or files of its own.
     """
 
     prefix: Prefix
@@ -266,6 +282,8 @@ class Setting:
     loops: int | None = None
     rate_per_s: float | None = None
     server_pid: int = 0
+    directory: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +360,7 @@ class PlannedCampaign:
     `platform` is one of "QEMU TCG, instruction clock", "QEMU TCG, real time", "QEMU KVM", "real hosts";
     `control` marks an A/A campaign: one cell, booted twice in each block; `options` are the command's
     options as they could be given again; `tools` maps a tool (qemu, gcc, python, ...) to its version.
+    `definitions` has the text of each workload that a file defines, by name.
     """
 
     id: str
@@ -355,6 +374,7 @@ class PlannedCampaign:
     git_commit: str
     tools: Mapping[str, str]
     stopping: Stopping | None = None
+    definitions: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property

@@ -187,7 +187,7 @@ def primary_so_far(record: PlannedCampaign, outcomes: Sequence[Outcome]) -> Prim
     except InputError as error:
         # The report will say so; watching a campaign must not end it.
         return PrimaryRatio(
-            measure=planned_measure(workload),
+            measure=planned_measure(workload, stored.own),
             comparison=primary(record.plan, control=record.control),
             ratio=Absent(reason=str(error)),
         )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from kmlbench.results.reader import OUTCOMES, StoredCampaign
 from kmlbench.results.samples import SampleKind, Samples, as_text
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent, Estimate, Interval, Values
-from kmlbench.workloads.registry import METRICS
+from kmlbench.workloads.registry import METRICS, Own
 
 
 def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
@@ -35,6 +35,7 @@ def source(stored: StoredCampaign, *, noise: Noise | None = None) -> Source:
         control=stored.campaign.control,
         confidence=stopping.confidence(stored.campaign),
         noise=noise,
+        own=stored.own,
     )
 
 
@@ -111,7 +112,7 @@ class Source:
     `values` holds the numbers by measure and cell, then by block; `stored_units` their units; `units` the
     reader's names of units and `doubles` the stored units that count what another does, see
     platforms.Meaning. `control` marks an A/A campaign, whose cells are arms; `confidence` is the level of
-    all intervals, `noise` that of this machine's control, if any.
+    all intervals, `noise` that of this machine's control, if any. `own` are the workloads of its files.
     """
 
     values: Mapping[tuple[Measure, Variant], Values]
@@ -122,6 +123,7 @@ class Source:
     control: bool = False
     confidence: float = intervals.CONFIDENCE
     noise: Noise | None = None
+    own: Own = field(default_factory=dict)
 
     @property
     def cells(self) -> tuple[Variant, ...]:

@@ -95,7 +95,7 @@ def spreads(stored: StoredCampaign) -> tuple[Spread, ...]:
     workloads: defaultdict[str, list[Window]] = defaultdict(list)
     for outcome in stored.completed:
         trial = outcome.trial
-        adapter = known_adapter(trial.workload)
+        adapter = known_adapter(trial.workload, stored.own)
         table = WINDOW_TABLE.read(stored.directory, trial, adapter) if adapter else None
         if table is not None:
             cell = cell_of(trial, control=stored.campaign.control)

@@ -18,7 +18,7 @@ from kmlbench.plan.comparisons import Comparison, planned_workloads
 from kmlbench.prices.pricelist import Operation, PriceList, Range
 from kmlbench.stats.intervals import Absent
 from kmlbench.workloads.metrics import COSTLY
-from kmlbench.workloads.registry import known_adapter
+from kmlbench.workloads.registry import NONE, Own, has_server, known_adapter
 
 CENSUS, INSTRUCTIONS = "census_", "instructions"
 
@@ -120,10 +120,10 @@ def project(source: Source, prices: PriceList) -> tuple[Projection, ...]:
     )
 
 
-def whole(workload: str) -> Process:
+def whole(workload: str, own: Own = NONE) -> Process:
     """The process that a workload is shown by."""
-    adapter = known_adapter(workload)
-    return Process.whole(served=adapter is not None and adapter.needs_server)
+    adapter = known_adapter(workload, own)
+    return Process.whole(served=adapter is not None and has_server(adapter))
 
 
 def _counts(source: Source, workload: str, process: Process, comparison: Comparison) -> _Counts | None:

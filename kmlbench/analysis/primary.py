@@ -11,7 +11,7 @@ from kmlbench.plan import stopping
 from kmlbench.plan.comparisons import Comparison
 from kmlbench.plan.question import main_workload
 from kmlbench.stats.intervals import Estimate
-from kmlbench.workloads.registry import known_adapter
+from kmlbench.workloads.registry import NONE, Own, has_server, known_adapter
 
 # The metric of the instrument, of a steady state.
 COUNTED = "instructions"
@@ -46,11 +46,11 @@ def main_measure(source: Source, workload: str) -> Measure:
         for served in (True, False)
     ]
     measured = (measure for measure in measures if source.unit(measure))
-    return next(measured, planned_measure(workload))
+    return next(measured, planned_measure(workload, source.own))
 
 
-def planned_measure(workload: str) -> Measure:
+def planned_measure(workload: str, own: Own = NONE) -> Measure:
     """The same before anything was measured; a workload that this version lacks is taken to have a server."""
-    adapter = known_adapter(workload)
-    process = Process.whole(served=adapter is None or adapter.needs_server)
+    adapter = known_adapter(workload, own)
+    process = Process.whole(served=adapter is None or has_server(adapter))
     return Measure(workload=workload, metric=stopping.METRIC, process=process)

@@ -78,7 +78,7 @@ def _mean(stored: StoredCampaign, outcomes: Iterable[Completed]) -> Mapping[tupl
     sums: defaultdict[tuple[str, str], float] = defaultdict(float)
     trials = 0
     for outcome in outcomes:
-        adapter = known_adapter(outcome.trial.workload)
+        adapter = known_adapter(outcome.trial.workload, stored.own)
         table = PROFILE.read(stored.directory, outcome.trial, adapter) if adapter else None
         if table is None:
             continue

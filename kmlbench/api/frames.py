@@ -164,7 +164,8 @@ def windows(path: str | Path) -> pd.DataFrame:
 def _recorded(path: Path, table: Derived) -> pd.DataFrame:
     """The tables of all trials as one frame."""
     stored = reader.read_campaign(path)
-    trials = ((outcome.trial, known_adapter(outcome.trial.workload)) for outcome in stored.completed)
+    own = stored.own
+    trials = ((outcome.trial, known_adapter(outcome.trial.workload, own)) for outcome in stored.completed)
     tables = (table.read(stored.directory, trial, adapter) for trial, adapter in trials if adapter)
     empty = table.schema.empty_table()
     joined = pa.concat_tables([empty, *(table for table in tables if table is not None)])

@@ -10,6 +10,8 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from kmlbench import process
@@ -46,45 +48,73 @@ NEED_GIB = 2.0
 NEED_MEMORY_GIB = 2.0
 
 
-def ensure(server: Server, *, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
-    """The image with `server`, built if it is not in the cache.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What an image has besides: Debian packages, and copies below /trusted of what is below /usr."""
+
+    packages: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+
+
+NOTHING = Extras()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an image is made of: its packages, and the patterns of what is copied below /trusted."""
+
+    server: Server
+    packages: tuple[str, ...]
+    trusted: tuple[str, ...]
+
+
+def ensure(
+    server: Server,
+    *,
+    cache: Cache,
+    progress: Progress,
+    mirror: str | None = None,
+    extras: Extras = NOTHING,
+) -> ImageArtifact:
+    """The image with `server` and `extras`, built if it is not in the cache.
 
     `mirror` is only used to fetch Debian's packages; by default, that of the machine's apt is used.
     Raises BuildError with the end of the log, MachineError if this machine lacks something.
     """
-    require_buildable(server, cache=cache)
+    require_buildable(server, cache=cache, extras=extras)
+    recipe = Recipe(server=server, packages=packages_of(server, extras), trusted=trusted_of(server, extras))
     debian = cache.ensure(
         "debian",
-        debian_content(server),
-        lambda directory: _bootstrap(server, directory, cache=cache, progress=progress, mirror=mirror),
+        debian_content(server, extras),
+        lambda directory: _bootstrap(recipe, directory, cache=cache, progress=progress, mirror=mirror),
         need_gib=NEED_GIB,
     )
-    key = content(server, debian)
+    key = content(server, debian, extras)
     entry = cache.ensure(
         "image",
         key,
-        lambda directory: _assemble(server, debian, directory, cache=cache, progress=progress),
+        lambda directory: _assemble(recipe, debian, directory, cache=cache, progress=progress),
         need_gib=NEED_GIB,
     )
     return _artifact(server, key, entry)
 
 
-def require_buildable(server: Server, *, cache: Cache) -> None:
+def require_buildable(server: Server, *, cache: Cache, extras: Extras = NOTHING) -> None:
     """Raises MachineError if the image is not in the cache and this machine cannot build it. Quick."""
     require_architecture()
-    if built(server, cache=cache) is not None:
+    if built(server, cache=cache, extras=extras) is not None:
         return
     require_memory()
     private_prefix()
-    if not cache.path("debian", debian_content(server)).exists():
+    if not cache.path("debian", debian_content(server, extras)).exists():
         _require_keyring()
         debian_mirror()
 
 
-def built(server: Server, *, cache: Cache) -> ImageArtifact | None:
+def built(server: Server, *, cache: Cache, extras: Extras = NOTHING) -> ImageArtifact | None:
     """The image if it is in the cache; builds nothing."""
-    debian = cache.path("debian", debian_content(server))
-    key = content(server, debian) if debian.exists() else {}
+    debian = cache.path("debian", debian_content(server, extras))
+    key = content(server, debian, extras) if debian.exists() else {}
     entry = cache.path("image", key)
     return _artifact(server, key, entry) if entry.exists() else None
 
@@ -112,22 +142,35 @@ def listed(name: str, server: Server) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
+def packages_of(server: Server, extras: Extras = NOTHING) -> tuple[str, ...]:
+    """The Debian packages of an image; without extras, those of its recipe."""
+    listed_packages = listed("packages.txt", server)
+    return (*listed_packages, *sorted(set(extras.packages) - set(listed_packages)))
+
+
+def trusted_of(server: Server, extras: Extras = NOTHING) -> tuple[str, ...]:
+    """What is copied below /trusted, as patterns relative to /usr; without extras, that of its recipe."""
+    patterns = listed("trusted.txt", server)
+    new = {path for path in extras.trusted if not any(fnmatch(path, pattern) for pattern in patterns)}
+    return (*patterns, *sorted(new))
+
+
 def initialiser(server: Server) -> str:
     """The shell script that creates the pristine data of `server` in the directory $1."""
     return (RECIPE / server / "initialise").read_text()
 
 
-def debian_content(server: Server) -> Mapping[str, str]:
+def debian_content(server: Server, extras: Extras = NOTHING) -> Mapping[str, str]:
     """What Debian's tree below the image depends on, for its content key, other than the day."""
     return {
         "server": server,
         "suite": SUITE,
-        "packages": " ".join(listed("packages.txt", server)),
+        "packages": " ".join(packages_of(server, extras)),
         "recipe": hash_files([RECIPE / "bootstrap"]),
     }
 
 
-def content(server: Server, debian: Path) -> Mapping[str, str]:
+def content(server: Server, debian: Path, extras: Extras = NOTHING) -> Mapping[str, str]:
     """What the image on this tree of Debian's depends on, for its content key. Raises MachineError."""
     return {"debian": debian.name, "manifest": hash_files([debian / "packages"]), **additions(server)}
 
@@ -137,7 +180,7 @@ def additions(server: Server) -> Mapping[str, str]:
     return {
         "recipe": hash_files([RECIPE / "assemble", RECIPE / server / "initialise"]),
         "files": hash_files(path for path in (RECIPE / "files").rglob("*") if path.is_file()),
-        "trusted": " ".join(listed("trusted.txt", server)),
+        "trusted": " ".join(trusted_of(server, extras)),
         "workloads": hash_files(path for pattern in ("*.c", "*.h", *SCRIPTS) for path in _sources(pattern)),
         "libraries": hash_files([INSTRUMENT / "mark.h", *(INSTRUMENT / source for source in LIBRARIES)]),
         "compiler": process.check(
@@ -148,18 +191,18 @@ def additions(server: Server) -> Mapping[str, str]:
 
 
 def _bootstrap(
-    server: Server, directory: Path, *, cache: Cache, progress: Progress, mirror: str | None
+    recipe: Recipe, directory: Path, *, cache: Cache, progress: Progress, mirror: str | None
 ) -> None:
-    progress.stage(f"fetching Debian packages for the {server} guest")
+    progress.stage(f"fetching Debian packages for the {recipe.server} guest")
     require_memory()
     _require_keyring()
     source = mirror or debian_mirror()
-    packages = ",".join(listed("packages.txt", server))
+    arguments = (str(directory), source, SUITE, str(KEYRING), ",".join(recipe.packages))
     process.check(
-        (*private_prefix(), str(RECIPE / "bootstrap"), str(directory), source, SUITE, str(KEYRING), packages),
+        (*private_prefix(), str(RECIPE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
         env=build_environment(),
-        log=fresh_log(cache, f"debian-{server}"),
+        log=fresh_log(cache, f"debian-{recipe.server}"),
     )
 
 
@@ -168,8 +211,8 @@ def _require_keyring() -> None:
         raise MachineError(f"{KEYRING} is missing", remedy=setup_remedy())
 
 
-def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
-    progress.stage(f"assembling the {server} guest image")
+def _assemble(recipe: Recipe, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
+    progress.stage(f"assembling the {recipe.server} guest image")
     require_memory()
     stage = directory / "stage"
     shutil.copytree(RECIPE / "files", stage)
@@ -177,14 +220,14 @@ def _assemble(server: Server, debian: Path, directory: Path, *, cache: Cache, pr
     set_modes(stage)
     add_keys(stage, directory, "kmlbench-guest")
     trusted = directory / "trusted.txt"
-    trusted.write_text("".join(f"{line}\n" for line in listed("trusted.txt", server)))
-    image, tar, initialise = directory / "root.img", debian / "root.tar", RECIPE / server / "initialise"
-    paths = (RECIPE / "assemble", image, tar, stage, trusted, initialise)
+    trusted.write_text("".join(f"{line}\n" for line in recipe.trusted))
+    image, tar = directory / "root.img", debian / "root.tar"
+    paths = (RECIPE / "assemble", image, tar, stage, trusted, RECIPE / recipe.server / "initialise")
     process.check(
         (*private_prefix(), *map(str, paths)),
         timeout_s=ASSEMBLE_TIMEOUT_S,
         env=build_environment(),
-        log=fresh_log(cache, f"image-{server}"),
+        log=fresh_log(cache, f"image-{recipe.server}"),
     )
     shutil.copy(debian / "packages", directory / "packages")
     shutil.rmtree(stage)

@@ -27,6 +27,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.run import resume as resumption
 from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
+from kmlbench.workloads.definition import dump
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -42,9 +43,9 @@ def begin(
     with session.claimed_machines(
         config, planned, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
-        experiment = session.experiment(spec, ready, plan=planned.trials, seed=planned.seed)
         tools = provenance.tools(guests=ready.clock is not None)
         record = described(Circumstances(platform=ready.platform, clock=ready.clock, tools=tools))
+        experiment = session.experiment(spec, ready, record)
         with writer.create(arguments.results, record) as directory:
             failed = session.measure(
                 CampaignRun(
@@ -161,7 +162,8 @@ def _record(
         seed=planned.seed,
         options=given,
         plan=planned.trials,
-        stopping=design.rule(planned.trials),
+        stopping=design.rule(planned.trials, config.campaign.own),
+        definitions={name: dump(each) for name, each in config.campaign.programs.items()},
         git_commit=provenance.git_commit(),
         tools=circumstances.tools,
     )

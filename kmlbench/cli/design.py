@@ -15,7 +15,7 @@ from kmlbench.model import Kernel, Stopping, Trial, Variant
 from kmlbench.plan import schedule, stopping
 from kmlbench.plan.comparisons import CELLS, STOCK_USR
 from kmlbench.plan.question import main_workload
-from kmlbench.workloads.registry import find_adapter, need_server
+from kmlbench.workloads.registry import NONE, Own, find_adapter, has_server, need_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +33,18 @@ class Design:
 
     def trials(self, spec: CampaignSpec, seed: int) -> tuple[Trial, ...]:
         """The plan, in order."""
-        served = need_server(spec.levels)
+        served = need_server(spec.levels, spec.own)
         if self.control is None:
             return schedule.make_schedule(CELLS, served, blocks=spec.blocks, seed=seed)
         return schedule.make_control(self.control, served, blocks=spec.blocks, seed=seed)
 
-    def rule(self, trials: tuple[Trial, ...]) -> Stopping | None:
+    def rule(self, trials: tuple[Trial, ...], own: Own = NONE) -> Stopping | None:
         """The rule that may end the campaign before its plan does."""
         if self.half_width is None:
             return None
         workload = main_workload(trials)
         return stopping.stopping_rule(
-            self.half_width, workload=workload, served=find_adapter(workload).needs_server
+            self.half_width, workload=workload, served=has_server(find_adapter(workload, own))
         )
 
 

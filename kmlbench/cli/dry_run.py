@@ -31,7 +31,7 @@ def describe_machines(settings: Config, planned: Planned) -> Iterator[str]:
         yield f"pair {number + 1}: {hosts}"
     # The hosts of a campaign are of one kind.
     first = next(iter(pairs[0].values()))
-    yield from first.outlook(settings.campaign.server, pairs[0])
+    yield from first.outlook(settings.campaign.server, pairs[0], setup.extras(settings.campaign))
     yield GUESS if first.size is None else f"{GUESS}, and does not count what is built first"
     if settings.campaign.seed is None:
         yield f"this order was drawn at random, and a run draws another: --seed {planned.seed} gives this one"

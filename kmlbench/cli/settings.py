@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from kmlbench.cli import design
 from kmlbench.cli.design import Design
@@ -25,6 +26,7 @@ from kmlbench.plan import schedule
 from kmlbench.plan.schedule import COSTS
 from kmlbench.progress import Planned
 from kmlbench.run import preflight, setup
+from kmlbench.workloads.definition import Definition
 from kmlbench.workloads.registry import need_server
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server", "pairs")
@@ -68,8 +70,11 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     """The options that stand for keys of hosts.yaml's campaign."""
     texts = {name: getattr(arguments, name) for name in NUMBERS}
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
-    if arguments.workloads is not None:
-        given["workloads"] = read_options("--workloads", arguments.workloads.split(","))
+    if arguments.workload is not None:
+        given["workload_files"] = Option(name="--workload", value=_files(arguments.workload))
+    if arguments.workloads is not None or arguments.workload is not None:
+        names = (arguments.workloads or "").split(",")
+        given["workloads"] = read_options("--workloads", filter(None, names) if arguments.workload else names)
     if arguments.threads is not None:
         given["threads"] = read_numbers("--threads", arguments.threads.split(","))
     if arguments.no_instrument is not None:
@@ -77,8 +82,13 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     return given
 
 
+def _files(given: Sequence[str | Definition]) -> list[object]:
+    """Paths are relative to the working directory, not to hosts.yaml. A resumed campaign has definitions."""
+    return [each if isinstance(each, Definition) else str(Path(each).absolute()) for each in given]
+
+
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     """These trials, and how long they would take."""
-    served = need_server({trial.workload for trial in trials})
+    served = need_server({trial.workload for trial in trials}, spec.own)
     seconds = schedule.estimate_duration(trials, served, scale=spec.scale, costs=COSTS) / len(spec.host_pairs)
     return Planned(trials=trials, seed=seed, estimate_s=seconds)

@@ -125,7 +125,7 @@ def _run_block(job: BlockJob, ready: Ready, root: Path, sender: Sender) -> None:
     with writer.create(root, record) as created:
         sender.directory = created.path
         CampaignRun(
-            experiment=session.experiment(job.spec, ready, plan=record.plan, seed=record.seed),
+            experiment=session.experiment(job.spec, ready, record),
             machines=ready.machines,
             directory=replace(created, resumption=job.resumption),
             progress=sender,

@@ -29,7 +29,7 @@ from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run.campaign import store_timing
 from kmlbench.run.recorder import Recorder
 from kmlbench.run.stopwatch import Moment, Stopwatch
-from kmlbench.workloads.registry import need_server
+from kmlbench.workloads.registry import defined, need_server
 
 # In the directory of a boot: the name of its worker.
 WORKER = "worker"
@@ -66,7 +66,8 @@ class ClusterCampaign:
         )
         ended = self._recorder.ended
         self._dispatcher = Dispatcher({trial.block for trial in self.record.plan if trial not in ended})
-        served = need_server({trial.workload for trial in self.record.plan})
+        own = defined(self.record.definitions)
+        served = need_server({trial.workload for trial in self.record.plan}, own)
         self._boots = {boot.index: boot for boot in schedule.boots(self.record.plan, served)}
         if self.before is not None:
             self._lost.extend(self.before.lost_blocks)

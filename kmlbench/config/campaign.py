@@ -14,10 +14,13 @@ from typing import Annotated
 
 from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
-from kmlbench.hosts.spec import HostSpec, flag_field, number, plain_field
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Clock, Server
+from kmlbench.rules import flag_field, number, plain_field
+from kmlbench.workloads.definition import Definition
 from kmlbench.workloads.levels import MOST_THREADS
-from kmlbench.workloads.registry import ADAPTERS, at_levels, has_one_thread
+from kmlbench.workloads.program import ProgramWorkload
+from kmlbench.workloads.registry import ADAPTERS, Own, at_levels, definitions, has_one_thread
 
 # By name; a host with faults is None.
 Hosts = Mapping[str, HostSpec | None]
@@ -55,6 +58,25 @@ class Names:
 
 def _names(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+
+
+class Files:
+    """Marks a list of workload files, relative to hosts.yaml. `reading` reads them, with their faults."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, object]:
+        """A validator that accepts everything: `reading` reports the faults, each with its line."""
+        del source, handler
+        return {"type": "function-plain", "function": {"type": "no-info", "function": _no_files}}
+
+    def __get_pydantic_json_schema__(self, core: object, handler: object) -> dict[str, object]:
+        """A list of paths."""
+        del core, handler
+        return {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True}
+
+
+def _no_files(value: object) -> tuple[Definition, ...]:
+    del value
+    return ()
 
 
 class Levels:
@@ -128,6 +150,12 @@ class CampaignSpec:
             "threads of sysbench in the OLTP mixes, or a list: each mix runs once with each; by default 1"
         ),
     )
+    workload_files: Annotated[tuple[Definition, ...], Files()] = field(
+        default=(),
+        metadata=plain_field(
+            "workload files that run besides (docs/workload-files.md), relative to this one"
+        ),
+    )
     instrument: bool = field(
         default=True,
         metadata=flag_field("whether the instructions of emulated guests are counted, where they can be"),
@@ -142,7 +170,18 @@ class CampaignSpec:
     @property
     def levels(self) -> tuple[str, ...]:
         """The workloads as they are run: a mix at each number of threads is a workload of its own."""
-        return at_levels(self.workloads, self.threads)
+        names = (*at_levels(self.workloads, self.threads), *self.own)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def own(self) -> Own:
+        """The workloads of its files, by name."""
+        return {definition.name: ProgramWorkload(definition) for definition in self.workload_files}
+
+    @property
+    def programs(self) -> Mapping[str, Definition]:
+        """Those of its workloads that files define, its own and those of the package."""
+        return definitions(self.levels, self.own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

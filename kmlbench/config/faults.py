@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from typing import get_args, get_type_hints
+from typing import TypeVar, get_args, get_type_hints
 
+from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic_core import ErrorDetails
 
 from kmlbench.config.yamlfile import Location, suggestion
-from kmlbench.hosts.spec import PLAIN_WORDS, HostSpec
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.rules import PLAIN_WORDS
+
+Spec = TypeVar("Spec")
 
 # The message for a value of the wrong type, by pydantic's name of the fault.
 WANTED = {
@@ -32,6 +36,13 @@ def parts(spec: type) -> dict[str, type]:
         for part in (hint, *get_args(hint))
         if isinstance(part, type) and is_dataclass(part)
     }
+
+
+def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:
+    """pydantic's validator of a dataclass; keys without a field are faults."""
+    for part in (spec, *parts(spec).values()):
+        with_config(ConfigDict(extra="forbid"))(part)
+    return TypeAdapter(spec)
 
 
 def keys(spec: type) -> tuple[str, ...]:

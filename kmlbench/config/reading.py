@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
-from kmlbench.config.faults import WANTED, field_at, keys, parts, relations, unknown_word, words
+from kmlbench.config.faults import WANTED, adapter, field_at, keys, relations, unknown_word, words
+from kmlbench.config.workloadfile import read_workload_file
 from kmlbench.config.yamlfile import FIELDS, Broken, ConfigError, Location, Option, suggestion, title
+from kmlbench.errors import InputError
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
+from kmlbench.workloads.definition import Definition
 from kmlbench.workloads.levels import MOST_THREADS
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -119,22 +122,62 @@ class Reader:
             for kernel in Kernel:
                 self._names(data, kernel, hosts, alone=True)
                 self._kernels(data, kernel, hosts)
-        self._names(data, "workloads", ADAPTERS)
+        # `--workload FILE` alone leaves out those of hosts.yaml.
+        alone = bool(data.get("workload_files")) and self._document.line(("campaign", "workloads")) is None
+        self._names(data, "workloads", ADAPTERS, least=0 if alone else 1)
+        files = self._workload_files(data)
         self._threads(data)
         spec = self._spec(CampaignSpec, data, ("campaign",))
+        if spec is not None:
+            spec = replace(spec, workload_files=files)
         if spec is not None and hosts is not None and not self._faults:
             for key, text in conflicts(spec, hosts):
                 self._value_fault(("campaign", key), text)
         return spec
 
+    def _workload_files(self, data: Mapping[str, object]) -> tuple[Definition, ...]:
+        """The workloads of the files that the campaign names, in order; those with faults are left out.
+
+        A resumed campaign has its own.
+        """
+        location, value = ("campaign", "workload_files"), data.get("workload_files", [])
+        if isinstance(value, Broken):
+            return ()
+        if not isinstance(value, list):
+            self._value_fault(location, "must be a list of paths")
+            return ()
+        found: dict[str, Definition] = {}
+        for index, item in enumerate(value):
+            if isinstance(item, Definition):
+                found[item.name] = item
+            elif not isinstance(item, str) or not item:
+                self._fault((*location, index), "campaign: workload_files: every entry must be a path")
+            elif definition := self._workload_file(item, (*location, index), found):
+                found[definition.name] = definition
+        return tuple(found.values())
+
+    def _workload_file(self, item: str, location: Location, before: Collection[str]) -> Definition | None:
+        try:
+            return read_workload_file(self._document.path.parent / item, known=(*ADAPTERS, *before))
+        except InputError as error:
+            line = self._document.line(location)
+            self._faults += [Fault(line=line, text=text) for text in error.faults]
+            return None
+
     def _names(
-        self, data: Mapping[str, object], key: str, known: Collection[str], *, alone: bool = False
+        self,
+        data: Mapping[str, object],
+        key: str,
+        known: Collection[str],
+        *,
+        alone: bool = False,
+        least: int = 1,
     ) -> None:
-        """A list of at least one known name, none twice; if `alone`, a single name may replace it."""
+        """A list of known names, none twice; if `alone`, a single name may replace it."""
         location, value = ("campaign", key), data.get(key)
         if key not in data or isinstance(value, Broken):
             return
-        if isinstance(value, list) and value:
+        if isinstance(value, list) and len(value) >= least:
             for index, item in enumerate(value):
                 if fault := _entry_fault(item, value[:index], known):
                     self._fault((*location, index), f"campaign: {key}: {fault}")
@@ -220,13 +263,6 @@ class Reader:
     def _fault(self, location: Location, text: str) -> None:
         fault = Fault(line=self._document.line(location), text=f"{self._document.where(location)}: {text}")
         self._faults.append(fault)
-
-
-def adapter(spec: type[Spec]) -> TypeAdapter[Spec]:
-    """pydantic's validator of a dataclass; keys without a field are faults."""
-    for part in (spec, *parts(spec).values()):
-        with_config(ConfigDict(extra="forbid"))(part)
-    return TypeAdapter(spec)
 
 
 def _number_fault(item: object, before: list[object]) -> str:

@@ -9,13 +9,16 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from kmlbench.config.campaign import NAME, CampaignSpec
-from kmlbench.config.reading import adapter
+from kmlbench.config.faults import adapter
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
+from kmlbench.workloads.definition import Definition
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 FILE = "hosts.schema.json"
+
+WORKLOAD_FILE = "workload.schema.json"
 
 
 class Plain(GenerateJsonSchema):
@@ -81,6 +84,16 @@ def hosts_schema() -> JsonSchemaValue:
 def schema_json() -> str:
     """The schema as the text of its file."""
     return json.dumps(hosts_schema(), indent=2) + "\n"
+
+
+def workload_schema_json() -> str:
+    """The schema of a workload file, as text. Only the parser knows the relations between keys."""
+    schema = adapter(Definition).json_schema(schema_generator=Plain)
+    keys = {name: part for name, part in schema.pop("properties").items() if name != "name"}
+    required = [name for name in schema.pop("required") if name != "name"]
+    head = {"$schema": DIALECT, "title": "a workload file of kmlbench"}
+    whole = {**head, **schema, "properties": keys, "required": required}
+    return json.dumps(whole, indent=2) + "\n"
 
 
 def _host(spec: type[HostSpec], schema: JsonSchemaValue) -> JsonSchemaValue:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kmlbench.build.cache import Cache
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError
 from kmlbench.model import Boot, Clock, CommandResult, Host, Kernel, Platform, Server
 from kmlbench.progress import Progress
@@ -78,13 +79,17 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What hosts are prepared for. `instrument`: count the instructions of guests where that can be done."""
+    """What hosts are prepared for. `instrument`: count the instructions of guests where that can be done.
+
+    `extras` is what their image needs for the campaign's workloads.
+    """
 
     server: Server
     seed: int
     cache: Cache
     progress: Progress
     instrument: bool = True
+    extras: Extras = NOTHING
 
 
 def by_pair(pairs: Sequence[Machines]) -> Machines:

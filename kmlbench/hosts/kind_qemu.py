@@ -14,13 +14,15 @@ from kmlbench import process
 from kmlbench.build import image, instrument, kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import default_cache
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.build.instrument import Instrument, Unavailable
 from kmlbench.errors import MachineError
 from kmlbench.hosts import counting, kvm, qemu
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, Recording, Size, by_pair
-from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Acceleration, Boot, Clock, Kernel, Platform, Server
 from kmlbench.results.facts import digest
+from kmlbench.rules import number, plain_field, text_field
 
 ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
 
@@ -101,12 +103,12 @@ class QemuHostSpec(HostSpec):
             raise ValueError(ONE_CPU)
         return replace(self, clock=clock)
 
-    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+    def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
         cache = default_cache()
         try:
             missing = [f"the {name} kernel" for name in kernels if kernel.built(name, cache=cache) is None]
-            if image.built(server, cache=cache) is None:
-                missing.append(f"the image with {server}")
+            if image.built(server, cache=cache, extras=extras) is None:
+                missing.append(f"the image with {', '.join((server, *extras.packages))}")
         except MachineError as error:
             yield f"cannot tell whether kernels and image are built: {error}"
         else:
@@ -118,10 +120,10 @@ class QemuHostSpec(HostSpec):
 
     @classmethod
     def prepare(cls, pairs: Sequence[Mapping[Kernel, QemuHostSpec]], job: Job) -> Ready:
-        image.require_buildable(job.server, cache=job.cache)
+        image.require_buildable(job.server, cache=job.cache, extras=job.extras)
         first, host = next(iter(pairs[0].items()))
         kernels = {name: kernel.ensure(name, cache=job.cache, progress=job.progress) for name in pairs[0]}
-        root = image.ensure(job.server, cache=job.cache, progress=job.progress)
+        root = image.ensure(job.server, cache=job.cache, progress=job.progress, extras=job.extras)
 
         def accelerate() -> Acceleration:
             answer = kvm.explain_refusal(kernels[first], root, cache=job.cache)

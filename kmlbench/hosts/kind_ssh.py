@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError
 from kmlbench.hosts import reboot
 from kmlbench.hosts.base import Booted, Claim, Job, Machines, Ready, by_pair
 from kmlbench.hosts.login import Login
-from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec, flag_field, number, plain_field
+from kmlbench.hosts.spec import CONNECT_DEADLINE_S, HostSpec
 from kmlbench.hosts.ssh import reach
 from kmlbench.model import Boot, Host, Kernel, Platform, Server
 from kmlbench.results.command_line import differing
 from kmlbench.results.facts import digest
+from kmlbench.rules import flag_field, number, plain_field
 
 ALIKE = "a boot must mean the same on both"
 
@@ -103,8 +105,8 @@ class SshHostSpec(Login, HostSpec):
         if self.jump is not None:
             yield from ((("jump", name), error) for name, error in self.jump.faults())
 
-    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
-        del server, kernels
+    def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
+        del server, kernels, extras
         yield REBOOTED if self.reboot else CONNECTED
 
     @classmethod

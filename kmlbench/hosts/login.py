@@ -18,8 +18,9 @@ from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError
 from kmlbench.errors import HostError
 from kmlbench.hosts.known_hosts import keys_in, known_name
 from kmlbench.hosts.negotiation import Dialer, KnownKeyPolicy
-from kmlbench.hosts.spec import Beside, number, plain_field, text_field
+from kmlbench.hosts.spec import Beside
 from kmlbench.paths import home
+from kmlbench.rules import number, plain_field, text_field
 
 # The first pause between two attempts, by how much each is longer than the one before, and the longest.
 RETRY_S, BACK_OFF, LONGEST_PAUSE_S = 0.2, 1.5, 5.0

@@ -9,18 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts.base import Claim, Job, Ready, Size
 from kmlbench.model import Clock, Host, Kernel, Server
 from kmlbench.paths import home
+from kmlbench.rules import PLAIN
 
 CONNECT_DEADLINE_S = 60.0
-
-PLAIN = r"[^\x00-\x1f\x7f]+"
-
-PLAIN_WORDS = "text without control characters"
-
-Rule = Mapping[str, object]
 
 
 class HostSpec(ABC):
@@ -87,7 +83,7 @@ class HostSpec(ABC):
         yield from ()
 
     @abstractmethod
-    def outlook(self, server: Server, kernels: Iterable[Kernel]) -> Iterator[str]:
+    def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
         """What a boot of the plan is, and what is built first. Contacts no host."""
 
     @classmethod
@@ -102,29 +98,6 @@ class HostSpec(ABC):
         """A connection to a host that already runs, as root. Raises HostError."""
         del deadline_s
         raise HostError(f"{self.name} is {self.about}: it runs during a boot of the plan only")
-
-
-def plain_field(about: str) -> Rule:
-    """The metadata of a field that is a key of hosts.yaml: its description."""
-    return {"description": about}
-
-
-def number(about: str, minimum: float, maximum: float) -> Rule:
-    """The metadata of a number in a closed range."""
-    return {"description": about, "strict": True, "ge": minimum, "le": maximum}
-
-
-def flag_field(about: str) -> Rule:
-    """The metadata of a truth value."""
-    return {"description": about, "strict": True}
-
-
-def text_field(about: str, *, pattern: str = PLAIN, wanted: str = PLAIN_WORDS) -> Rule:
-    """The metadata of a text that matches a regular expression as a whole; `wanted` says it in words.
-
-    The expression must mean the same in Python, Rust and ECMA-262.
-    """
-    return {"description": about, "pattern": f"^(?:{pattern})$", "wanted": wanted}
 
 
 class Beside:

@@ -36,11 +36,12 @@ class Naming:
         self.function = cache(self._function)
         self._files = cache(self._file_symbols)
 
-    def processes(self, windows: Iterable[Window]) -> dict[int, str]:
+    def processes(self, windows: Iterable[Window], *, strangers: str = OTHER) -> dict[int, str]:
         """Which process each task belonged to: the one whose maps have most of its user instructions.
 
         What ran in the kernel alone (a kernel thread, the idle task) is "other", and so is what ran before
-        any switch was seen. Pass windows during which task_structs were not reused: those of a section.
+        any switch was seen; what ran at addresses of no map is one of the `strangers`. Pass windows during
+        which task_structs were not reused: those of a section.
         """
         votes: dict[int, Counter[str]] = {}
         for window in windows:
@@ -48,19 +49,20 @@ class Naming:
                 of_task = votes.setdefault(task, Counter())
                 for block, count in blocks.items():
                     if not block.kernel:
-                        of_task[self._owner(block.address)] += count * len(block.lengths)
+                        of_task[self._owner(block.address) or strangers] += count * len(block.lengths)
         return {
             task: counter.most_common(1)[0][0] if task and counter else OTHER
             for task, counter in votes.items()
         }
 
     def _owner(self, address: int) -> str:
+        """The process at whose maps an address is; empty if it is at none."""
         owners = [name for name, maps in self._guest.maps.items() if mapping_at(maps, address)]
         if len(owners) > 1:
             raise FormatError(
                 f"the maps of {' and '.join(owners)} both have {address:#x}: they cannot be told apart"
             )
-        return owners[0] if owners else OTHER
+        return owners[0] if owners else ""
 
     def _function(self, process: str, address: int) -> tuple[str, str]:
         """(object, function) of an address as the process sees it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 HIGHER_HALF = 1 << 63
 
@@ -67,6 +67,18 @@ class Window:
     def complete(self) -> bool:
         """Whether a mark ended it, and not the end of the guest or of the file."""
         return self.cause in {"mark", "next"}
+
+    def less(self, shorter: Window) -> Window:
+        """What ran here and not in the other, task by task; what ran more often there is below zero."""
+        executions = {task: Counter(blocks) for task, blocks in self.executions.items()}
+        for task, blocks in shorter.executions.items():
+            executions.setdefault(task, Counter()).subtract(blocks)
+        return replace(
+            self,
+            executions=executions,
+            total=self.total - shorter.total,
+            switches=self.switches - shorter.switches,
+        )
 
     def parts(self) -> int:
         """The instructions, summed block by block."""

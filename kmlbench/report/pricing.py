@@ -84,7 +84,7 @@ def _section(source: Source, prices: PriceList, *, identifier: str) -> PageSecti
         projection
         for projection in pricing.project(source, prices)
         if projection.comparison == source.primary
-        and projection.process is pricing.whole(projection.workload)
+        and projection.process is pricing.whole(projection.workload, source.own)
     ]
     explained = [PROJECTION, LEFT_OUT, *_notes(prices, shown)] if shown else [NOTHING]
     return PageSection(

@@ -79,6 +79,7 @@ def campaign_text(campaign: PlannedCampaign) -> str:
         git_commit=campaign.git_commit,
         tools=dict(campaign.tools),
         stopping=UNSET if rule is None else msgspec.convert(rule, StoppingRecord, from_attributes=True),
+        definitions=dict(campaign.definitions) or UNSET,
         plan=_trial_records(campaign.plan),
     )
     return lines.seal(record) + "\n"
@@ -101,6 +102,7 @@ def decode_campaign(text: str) -> PlannedCampaign:
         git_commit=record.git_commit,
         tools=record.tools,
         stopping=None if rule is UNSET else msgspec.convert(rule, Stopping, from_attributes=True),
+        definitions={} if record.definitions is UNSET else record.definitions,
     )
 
 

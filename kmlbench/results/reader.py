@@ -9,7 +9,7 @@ Any other damage is an InputError.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from kmlbench.interruptions import LostBlock, Resumption
 from kmlbench.model import BootFacts, Completed, Failed, Outcome, PlannedCampaign, Trial, completed, failed
 from kmlbench.results.codec import UnknownFormat, decode_campaign, read_facts, read_line
 from kmlbench.results.samples import SampleReader
+from kmlbench.workloads.base import Adapter
+from kmlbench.workloads.registry import defined
 
 CAMPAIGN, OUTCOMES, RAW, FACTS = "campaign.json", "outcomes.jsonl", "raw", "facts.json"
 
@@ -64,6 +66,11 @@ class StoredCampaign:
     def name(self) -> str:
         """The campaign's, whatever its directory is called now."""
         return self.campaign.name
+
+    @property
+    def own(self) -> Mapping[str, Adapter]:
+        """The workloads that files define, by name, as they were when it was planned."""
+        return defined(self.campaign.definitions)
 
     @property
     def completed(self) -> tuple[Completed, ...]:

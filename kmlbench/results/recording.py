@@ -10,14 +10,14 @@ from __future__ import annotations
 import gzip
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import msgspec
 
-from kmlbench.errors import InputError
+from kmlbench.errors import InputError, TrialError
 from kmlbench.instrument.maps import MappedFile, parse_maps
 from kmlbench.instrument.naming import OTHER, Guest, Naming
 from kmlbench.instrument.reader import read_file
@@ -28,6 +28,9 @@ from kmlbench.results.reader import COPY_AGAIN, FUNCTIONS, GUEST, MEASURED, WIND
 from kmlbench.workloads.base import Adapter, Marked, Marks, Work
 
 Key = TypeVar("Key")
+
+# The process that observes the others, and starts the client.
+OBSERVER = "observer"
 
 Counted = defaultdict[tuple[Process, str], float]
 
@@ -46,10 +49,14 @@ class Mapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mappings(msgspec.Struct, frozen=True, kw_only=True):
-    """The report of workloads/measure, of which only the mappings matter here."""
+    """The report of workloads/measure or rounds, of which only the mappings matter here.
+
+    Where there are the `observer`'s, the client is all that ran besides: whole programs, with their children.
+    """
 
     client: Mapped
     server: Mapped | None = None
+    observer: Mapped | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,8 @@ class TrialRecording:
         return tuple(
             FunctionRow(process=key[0], side=key[1], object=key[2], function=key[3], instructions=value)
             for key, value in sorted(self._of_a_round(parts).items())
+            # Of two lengths, what only the start executes.
+            if value
         )
 
     def _of_a_round(self, parts: Callable[[str, Block], Mapping[Key, int]]) -> dict[Key, float]:
@@ -124,7 +133,7 @@ class TrialRecording:
                 sums[key] += number / units
         return dict(sums)
 
-    def _by_work(self) -> Iterator[tuple[int, Counter[tuple[str, Block]]]]:
+    def _by_work(self) -> Iterator[tuple[float, Counter[tuple[str, Block]]]]:
         """Of each kind of work its units, and how often each process executed each block."""
         for name in dict.fromkeys(work.name for work, _ in self.windows):
             own = [(work, window) for work, window in self.windows if work.name == name]
@@ -144,7 +153,7 @@ class TrialRecording:
 def read_trial(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) -> TrialRecording | None:
     """The recording in a trial's directory; None if it has none, or its program marked nothing.
 
-    Raises InputError for what is not a recording.
+    Raises InputError for what is not a recording, TrialError for two lengths that do not differ.
     """
     if (
         not (raw / WINDOWS).exists()
@@ -155,7 +164,8 @@ def read_trial(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) ->
     try:
         windows = tuple(_measured(read_file(raw / WINDOWS).windows, marks))
         naming = Naming(_guest(raw))
-        return TrialRecording(windows, naming, naming.processes(window for _, window in windows))
+        processes = _processes(naming, [window for _, window in windows], raw)
+        return TrialRecording(tuple(_differences(windows)), naming, processes)
     except (FormatError, OSError, EOFError, msgspec.MsgspecError) as error:
         raise InputError(
             f"{raw}: the instrument's recording cannot be read: {error}", remedy=COPY_AGAIN
@@ -169,18 +179,53 @@ def _measured(windows: Iterable[Window], marks: Marks) -> Iterator[tuple[Work, W
             yield work, window
 
 
+def _processes(naming: Naming, windows: Sequence[Window], raw: Path) -> Mapping[int, str]:
+    """Which process each task of a trial belonged to."""
+    strangers = OTHER if _mappings(raw).observer is None else str(Process.CLIENT)
+    processes = naming.processes(windows, strangers=strangers)
+    return {task: OTHER if name == OBSERVER else name for task, name in processes.items()}
+
+
+def _differences(windows: Iterable[tuple[Work, Window]]) -> Iterator[tuple[Work, Window]]:
+    """Each window, or the longer of two lengths less the shorter one before it."""
+    shorter: dict[str, tuple[Work, Window]] = {}
+    for work, window in windows:
+        if work.subtracted:
+            shorter[work.name] = work, window
+        elif work.name in shorter:
+            base, other = shorter.pop(work.name)
+            difference = window.less(other)
+            if difference.total <= 0:
+                raise TrialError(
+                    f"{work.units:g} of {work.name!r} took {window.total} instructions, and {base.units:g} "
+                    f"took {other.total}: the longer run is not longer",
+                    stage="measure",
+                    remedy="let the two amounts of work differ more",
+                )
+            yield replace(work, units=work.units - base.units), difference
+        else:
+            yield work, window
+
+
 def mapped_files(raw: Path) -> Sequence[str]:
     """The files that the processes of a trial had mapped as code."""
-    paths = (mapping.path for maps in _all_maps(raw).values() for mapping in maps)
+    processes = {name: maps for name, maps in _all_maps(raw).items() if name != OBSERVER}
+    paths = (mapping.path for maps in processes.values() for mapping in maps)
     return sorted({path for path in paths if path.startswith("/")})
 
 
+def _mappings(raw: Path) -> Mappings:
+    return msgspec.json.decode((raw / MEASURED).read_bytes(), type=Mappings)
+
+
 def _all_maps(raw: Path) -> Mapping[str, Sequence[MappedFile]]:
-    report = msgspec.json.decode((raw / MEASURED).read_bytes(), type=Mappings)
-    processes = {Process.CLIENT: report.client, Process.SERVER: report.server}
-    return {
-        str(name): parse_maps(mapped.maps) for name, mapped in processes.items() if mapped and mapped.maps
+    report = _mappings(raw)
+    processes = {
+        str(Process.CLIENT): report.client,
+        str(Process.SERVER): report.server,
+        OBSERVER: report.observer,
     }
+    return {name: parse_maps(mapped.maps) for name, mapped in processes.items() if mapped and mapped.maps}
 
 
 def _guest(raw: Path) -> Guest:

@@ -59,6 +59,7 @@ class CampaignRecord(Format, frozen=True, kw_only=True):
     git_commit: str
     tools: dict[str, str]
     stopping: StoppingRecord | UnsetType = UNSET
+    definitions: dict[str, str] | UnsetType = UNSET
     plan: tuple[TrialRecord, ...]
 
 

@@ -28,7 +28,7 @@ from kmlbench.run.recording import BootRecording
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench, perform, unserved_setting
 from kmlbench.servers.server import ServerHandle, running_server
-from kmlbench.workloads.registry import find_adapter, need_server
+from kmlbench.workloads.registry import Own, find_adapter, need_server
 
 ALIVE_TIMEOUT_S = 60.0
 
@@ -43,7 +43,7 @@ class Experiment:
     """What is run. `releases` is what `uname -r` must say; `seed` also feeds the workloads.
 
     `loops` and `rate_per_s` are those of model.Setting. Pairs that would disturb each other are not
-    `parallel`: they take turns.
+    `parallel`: they take turns. `own` are the workloads of files.
     """
 
     plan: tuple[Trial, ...]
@@ -54,6 +54,7 @@ class Experiment:
     loops: int | None = None
     rate_per_s: float | None = None
     parallel: bool = True
+    own: Own = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class CampaignRun:
         Raises ProofError, after everything measured before it has been stored.
         """
         planned = self.experiment.plan
-        served = need_server(self._workloads)
+        served = need_server(self._workloads, self.experiment.own)
         boots = schedule.remaining(schedule.boots(planned, served), self._recorder.ended)
         self.progress.stage("campaign", total=sum(len(boot.trials) for boot in boots))
         self._watches.update({boot.pair: Stopwatch() for boot in boots})
@@ -188,7 +189,7 @@ class CampaignRun:
         """Asked in each boot, or once for an image: an emulated guest pays seconds for checksums."""
         if booted.image in self._programs:
             return self._programs[booted.image]
-        facts = inspect.program_facts(host, self.experiment.server, self._workloads)
+        facts = inspect.program_facts(host, self.experiment.server, self._workloads, self.experiment.own)
         if booted.image is not None:
             self._programs[booted.image] = facts
         return facts
@@ -250,7 +251,8 @@ class CampaignRun:
         started = Moment()
         self._recorder.tell(TrialBegun(trial=trial))
         try:
-            measured = perform(bench, trial, find_adapter(trial.workload), self._with_options(setting))
+            adapter = find_adapter(trial.workload, self.experiment.own)
+            measured = perform(bench, trial, adapter, self._with_options(setting))
         except ProofError as error:
             self._recorder.fail(trial, "proof", error, started)
             raise

@@ -12,7 +12,7 @@ from kmlbench.model import CommandResult, Host, Prefix, Server
 from kmlbench.results.command_line import shared_words
 from kmlbench.results.confinement import confinement
 from kmlbench.results.facts import configuration_facts, proc_field, processor_facts
-from kmlbench.workloads.registry import need_server, programs
+from kmlbench.workloads.registry import NONE, Own, need_server, programs
 
 COMMAND_TIMEOUT_S = 120.0
 
@@ -106,13 +106,15 @@ def _configuration(host: Host, release: str) -> str:
     return result.stdout if result.returncode == 0 else _output(host, "cat", f"/boot/config-{release}")
 
 
-def program_facts(host: Host, server: Server, workloads: Collection[str]) -> Mapping[str, str]:
+def program_facts(
+    host: Host, server: Server, workloads: Collection[str], own: Own = NONE
+) -> Mapping[str, str]:
     """The bytes of what is measured, which must be the same below both prefixes, and versions.
 
     Raises HostError if the host does not answer, ProofError if its two copies differ.
     """
-    served = any(need_server(workloads).values())
-    measured = (*([SERVER_PROGRAMS[server]] if served else []), *programs(workloads), PROBE)
+    served = any(need_server(workloads, own).values())
+    measured = (*([SERVER_PROGRAMS[server]] if served else []), *programs(workloads, own), PROBE)
     paths = [prefix.path(program) for program in measured for prefix in Prefix]
     lines = _output(host, "sha256sum", *paths).splitlines()
     sums = {path.strip(): checksum for checksum, _, path in (line.partition(" ") for line in lines)}

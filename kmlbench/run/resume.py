@@ -17,6 +17,8 @@ from kmlbench.results import reader, resume, writer
 from kmlbench.results.reader import CAMPAIGN, StoredCampaign
 from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
+from kmlbench.workloads.definition import load
+from kmlbench.workloads.registry import ADAPTERS
 
 # Options that a resumption takes from the campaign.
 FIXED = (
@@ -52,7 +54,7 @@ def find_campaign(text: str, results: Path) -> Path:
 
 def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
     """Set `arguments` to the options of the campaign. Raises InputError for others."""
-    given = [name for name in FIXED if getattr(arguments, name) is not None]
+    given = [name for name in (*FIXED, "workload") if getattr(arguments, name) is not None]
     if given:
         raise InputError(
             *(f"--{name.replace('_', '-')}: a resumed campaign keeps its original options" for name in given),
@@ -60,6 +62,8 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
         )
     for name in FIXED:
         setattr(arguments, name, campaign.options.get(name))
+    own = (load(name, text) for name, text in campaign.definitions.items())
+    arguments.workload = [definition for definition in own if definition.name not in ADAPTERS]
     # A campaign of before there were levels has one; hosts.yaml may have others by now.
     arguments.threads = arguments.threads or "1"
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
@@ -84,7 +88,9 @@ def settled(settings: Config, campaign: PlannedCampaign) -> Config:
             f"{len(spec.host_pairs)}",
             remedy="name the original hosts, or another file with --hosts",
         )
-    return replace(settings, campaign=replace(spec, instrument="no_instrument" not in campaign.options))
+    defined = tuple(load(name, text) for name, text in campaign.definitions.items())
+    spec = replace(spec, instrument="no_instrument" not in campaign.options, workload_files=defined)
+    return replace(settings, campaign=spec)
 
 
 def remaining_trials(stored: StoredCampaign) -> tuple[Trial, ...]:
@@ -113,9 +119,7 @@ def resume_campaign(
                 progress.note(note)
             failed = session.measure(
                 CampaignRun(
-                    experiment=session.experiment(
-                        settings.campaign, ready, plan=record.plan, seed=record.seed
-                    ),
+                    experiment=session.experiment(settings.campaign, ready, record),
                     machines=ready.machines,
                     directory=directory,
                     progress=progress,

@@ -14,13 +14,14 @@ from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.errors import HostError, MachineError, ProofError
 from kmlbench.hosts import detached, orphans
 from kmlbench.hosts.base import Ready
-from kmlbench.model import Clock, Outcome, PlannedCampaign, Trial
+from kmlbench.model import Clock, Outcome, PlannedCampaign
 from kmlbench.plan import stopping
 from kmlbench.progress import Begun, Planned, Progress
 from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import locks, preflight, setup
 from kmlbench.run.campaign import Experiment
+from kmlbench.workloads.registry import defined
 
 CLAIMS = "campaigns"
 
@@ -47,18 +48,19 @@ def claimed_machines(
         )
 
 
-def experiment(spec: CampaignSpec, ready: Ready, *, plan: tuple[Trial, ...], seed: int) -> Experiment:
-    """The experiment on machines that are ready."""
+def experiment(spec: CampaignSpec, ready: Ready, record: PlannedCampaign) -> Experiment:
+    """The experiment of a record, on machines that are ready."""
     return Experiment(
-        plan=plan,
+        plan=record.plan,
         server=spec.server,
         scale=spec.scale,
-        seed=seed,
+        seed=record.seed,
         releases=ready.releases,
         loops=spec.loops,
         rate_per_s=spec.rate,
         # Guests on one machine disturb each other's times, not each other's instructions.
         parallel=spec.pairs == 1 or ready.clock is Clock.INSTRUCTIONS,
+        own=defined(record.definitions),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kmlbench.build.cache import Cache
+from kmlbench.build.image import Extras
 from kmlbench.config.campaign import CampaignSpec, Config
 from kmlbench.hosts.base import Booted, Job, Machines, Ready
 from kmlbench.hosts.spec import HostSpec
@@ -49,11 +50,27 @@ def prepare_machines(
 
     Raises MachineError or HostError.
     """
-    job = Job(server=spec.server, seed=seed, cache=cache, progress=progress, instrument=spec.instrument)
+    job = Job(
+        server=spec.server,
+        seed=seed,
+        cache=cache,
+        progress=progress,
+        instrument=spec.instrument,
+        extras=extras(spec),
+    )
     # The hosts of a campaign are of one kind.
     kind = type(next(iter(chosen[0].values())))
     ready = kind.prepare(chosen, job)
     return replace(ready, machines=cleared(ready.machines)) if kind.outlasts else ready
+
+
+def extras(spec: CampaignSpec) -> Extras:
+    """What the image needs for the workloads of files."""
+    needed = spec.programs.values()
+    return Extras(
+        packages=tuple(sorted({package for each in needed for package in each.packages})),
+        trusted=tuple(sorted({program for each in needed for program in each.programs})),
+    )
 
 
 def cleared(machines: Machines) -> Machines:

@@ -5,23 +5,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, InputError, ProofError, TrialError
-from kmlbench.model import CommandResult, Host, Proof, Sample, Server, Setting, Step, Trial
+from kmlbench.model import CommandResult, Host, Proof, Rounds, Sample, Server, Setting, Step, Trial
 from kmlbench.results import profiles, recording, writer
 from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run.recording import BootRecording
-from kmlbench.servers import dataset
+from kmlbench.servers import dataset, service
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import measure, probe
-from kmlbench.workloads.base import Adapter
+from kmlbench.workloads.base import Adapter, Provisioned
 
 MEASURE = "/usr/lib/kmlbench/measure"
+
+ROUNDS = "/usr/lib/kmlbench/rounds"
 
 REPORT = "/run/kmlbench-measure.json"
 
@@ -85,11 +87,12 @@ def perform(
     variant.
     """
     raw = bench.directory.raw(trial)
-    steps = [(step, _command(bench, step, setting)) for step in adapter.steps(setting)]
-    _store_commands(raw, [argv for _, argv in steps])
-    if bench.handle is not None:
-        _prepare(bench, adapter, bench.handle)
-    results = [_run(bench, trial, index, step, argv) for index, (step, argv) in enumerate(steps)]
+    with _provided(bench.host, adapter, setting) as placed:
+        steps = [(step, measuring(step, placed)) for step in adapter.steps(placed)]
+        _store_commands(raw, [argv for _, argv in steps])
+        if bench.handle is not None:
+            _prepare(bench, adapter, bench.handle)
+        results = [_run(bench, trial, index, step, argv) for index, (step, argv) in enumerate(steps)]
     measured = [index for index, (step, _) in enumerate(steps) if step.measured]
     if len(measured) > 1:
         raise TrialError(f"{adapter.name} has {len(measured)} measured steps, not one", stage="measure")
@@ -99,6 +102,13 @@ def perform(
     recorded = _recorded(bench, trial, adapter, results)
     proof = _proof(bench, trial, len(steps), report)
     return proof, (*counted, *probe.resources(report, counted), *recorded)
+
+
+def _provided(host: Host, adapter: Adapter, setting: Setting) -> AbstractContextManager[Setting]:
+    """What the workload brings along is there within the block."""
+    if isinstance(adapter, Provisioned):
+        return service.provided(host, adapter, setting)
+    return nullcontext(setting)
 
 
 def _recorded(
@@ -175,11 +185,28 @@ def _client(server: Server, handle: ServerHandle) -> tuple[str, ...]:
     )
 
 
-def _command(bench: Bench, step: Step, setting: Setting) -> tuple[str, ...]:
+def measuring(step: Step, setting: Setting) -> tuple[str, ...]:
+    """The command line of a step: a measured one runs under workloads/measure or workloads/rounds."""
     if not step.measured:
         return step.argv
-    server = ("--server", str(bench.handle.pid), "--settle", str(SETTLE_S)) if bench.handle else ()
-    return (MEASURE, "--report", REPORT, *server, "--seed", str(setting.seed), "--", *step.argv)
+    pid = setting.server_pid
+    server = ("--server", str(pid), "--settle", str(SETTLE_S)) if pid else ()
+    if step.rounds is None:
+        return (MEASURE, "--report", REPORT, *server, "--seed", str(setting.seed), "--", *step.argv)
+    return (ROUNDS, "--report", REPORT, *server, *_rounds(step, step.rounds, setting))
+
+
+def _rounds(step: Step, rounds: Rounds, setting: Setting) -> tuple[str, ...]:
+    commands = (step.argv, *rounds.commands)
+    return (
+        *("--directory", setting.directory),
+        *("--work", ",".join(map(str, rounds.work))),
+        *("--rounds", str(rounds.count)),
+        *("--words", str(len(step.argv))),
+        *(("--keep-going",) if rounds.keep_going else ()),
+        "--",
+        *(word for command in commands for word in command),
+    )
 
 
 def _store_commands(raw: Path, commands: Sequence[Sequence[str]]) -> None:
@@ -191,6 +218,7 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
     if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         _flush(bench, bench.handle)
+    if step.traced or "--settle" in argv:
         timeout_s += SETTLE_S
     if not step.measured:
         return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))

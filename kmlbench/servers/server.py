@@ -4,28 +4,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from kmlbench.errors import HostError, KmlbenchError, TrialError
 from kmlbench.model import CommandResult, Host, Prefix, Server, Setting
+from kmlbench.servers import daemon
+from kmlbench.servers.daemon import COMMAND_S, RUNTIME, STOP_S
 from kmlbench.servers.options import PROGRAMS, arguments
 from kmlbench.workloads.sysbench import DATABASE
 
 PRISTINE = "/var/lib/kmlbench/data"
-
-RUNTIME = "/run/kmlbench"
 
 PORT = 13306
 
 USER = "kmlbench"
 
 START_S = 180
-
-STOP_S = 120
-
-COMMAND_S = 120.0
 
 # The shell waits inside the guest for: the exit of the server (1), or its socket and an answer to a query
 # that needs the password. `timeout` exits with 124. Each round of the loop forks, and an emulated processor
@@ -36,16 +32,6 @@ while kill -0 "$1"; do
     sleep 0.3
 done
 exit 1
-"""
-
-_STOP = """
-kill -TERM "$1"
-while [ -d "/proc/$1" ] && ! grep -q "^State:.Z" "/proc/$1/status"; do sleep 0.3; done
-"""
-
-_KILL = """
-read -r pid < "$1/started" && kill -KILL "$pid" || exit 0
-while [ -d "/proc/$pid" ] && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.3; done
 """
 
 # The PID may belong to another process by now; the server's arguments name its directory.
@@ -60,19 +46,6 @@ for directory in "$1"/*; do
     rm -rf "$directory"
 done 2>/dev/null
 rmdir "$1" 2>/dev/null
-"""
-
-# The parent directory belongs to all servers: the last one removes it.
-_REMOVE = 'rm -rf "$1"; rmdir "${1%/*}" 2>/dev/null'
-
-_WRITE = 'umask 077; cat > "$1" && chown "$2" "$1"'
-
-# setsid runs in the background, so it does not fork and $! is the server itself.
-_DETACH = """
-directory=$1; shift
-setsid "$@" </dev/null >>"$directory/log" 2>&1 &
-echo $! > "$directory/started"
-echo $!
 """
 
 
@@ -116,13 +89,13 @@ def running_server(host: Host, prefix: Prefix, server: Server) -> Iterator[Serve
         yield handle
     except BaseException:
         with suppress(KmlbenchError):
-            _kill(host, directory)
+            daemon.kill(host, directory)
         raise
     else:
-        _stop(host, handle)
+        daemon.stop(host, directory, handle.pid)
     finally:
         with suppress(HostError):
-            host.run(["sh", "-c", _REMOVE, "sh", directory], timeout_s=COMMAND_S)
+            daemon.remove(host, directory)
 
 
 def clear(host: Host) -> str:
@@ -137,10 +110,10 @@ def clear(host: Host) -> str:
 def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> ServerHandle:
     password = secrets.token_hex(16)
     owner = _copy_data(host, directory)
-    _write(host, f"{directory}/password", owner="root", text=_password_file(password))
-    _write(host, f"{directory}/init.sql", owner=owner, text=_init_sql(password))
+    daemon.write(host, f"{directory}/password", owner="root", text=_password_file(password))
+    daemon.write(host, f"{directory}/init.sql", owner=owner, text=_init_sql(password))
     argv = (prefix.path(PROGRAMS[server].daemon), *arguments(server, directory, owner, PORT))
-    pid = _launch(host, directory, argv)
+    pid = daemon.launch(host, directory, argv)
     handle = ServerHandle(
         pid=pid,
         prefix=prefix,
@@ -153,17 +126,17 @@ def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> Server
         password_file=f"{directory}/password",
     )
     _await_ready(host, handle, Prefix.USR.path(PROGRAMS[server].client))
-    _require(host.run(["rm", f"{directory}/init.sql"], timeout_s=COMMAND_S))
+    daemon.require(host.run(["rm", f"{directory}/init.sql"], timeout_s=COMMAND_S))
     return handle
 
 
 def _copy_data(host: Host, directory: str) -> str:
     """Copy the pristine data and return its owner, as whom the server runs."""
-    owner = _require(host.run(["stat", "--format=%U", PRISTINE], timeout_s=COMMAND_S)).stdout.strip()
+    owner = daemon.require(host.run(["stat", "--format=%U", PRISTINE], timeout_s=COMMAND_S)).stdout.strip()
     install = ["install", "--directory", "--mode=0750", f"--owner={owner}"]
-    _require(host.run([*install, directory], timeout_s=COMMAND_S))
+    daemon.require(host.run([*install, directory], timeout_s=COMMAND_S))
     copy = ["cp", "--archive", "--sparse=always", PRISTINE, f"{directory}/data"]
-    _require(host.run(copy, timeout_s=COMMAND_S))
+    daemon.require(host.run(copy, timeout_s=COMMAND_S))
     return owner
 
 
@@ -179,19 +152,6 @@ def _init_sql(password: str) -> str:
     return "".join(grants) + f"CREATE DATABASE {DATABASE};\n"
 
 
-def _write(host: Host, path: str, *, owner: str, text: str) -> None:
-    argv = ["sh", "-c", _WRITE, "sh", path, owner]
-    _require(host.run(argv, timeout_s=COMMAND_S, stdin=text.encode()))
-
-
-def _launch(host: Host, directory: str, argv: Sequence[str]) -> int:
-    shell = ["sh", "-c", _DETACH, "sh", directory, *argv]
-    result = _require(host.run(shell, timeout_s=COMMAND_S))
-    if not result.stdout.strip().isascii() or not result.stdout.strip().isdigit():
-        raise TrialError(f"starting {argv[0]} printed {result.stdout!r}, not a PID", stage="start server")
-    return int(result.stdout)
-
-
 def _await_ready(host: Host, handle: ServerHandle, client: str) -> None:
     shell = ["sh", "-c", _AWAIT_READY, "sh", str(handle.pid), handle.socket, client]
     argv = ["timeout", str(START_S), *shell, handle.password_file, handle.user]
@@ -199,46 +159,13 @@ def _await_ready(host: Host, handle: ServerHandle, client: str) -> None:
     if result.returncode:
         cause = f"did not answer within {START_S} s" if result.returncode == 124 else "exited while starting"
         raise TrialError(
-            f"the server {cause}; {_last_words(result)}end of its log:\n{_log_tail(host, handle.directory)}",
+            f"the server {cause}; {_last_words(result)}end of its log:\n"
+            f"{daemon.log_tail(host, handle.directory)}",
             stage="start server",
             remedy="run the same command line in the guest (kmlbench guest ssh) to see why",
         )
 
 
-def _stop(host: Host, handle: ServerHandle) -> None:
-    argv = ["timeout", str(STOP_S), "sh", "-c", _STOP, "sh", str(handle.pid)]
-    result = host.run(argv, timeout_s=STOP_S + COMMAND_S)
-    if result.returncode:
-        tail = _log_tail(host, handle.directory)
-        _kill(host, handle.directory)
-        raise TrialError(
-            f"the server did not stop within {STOP_S} s of SIGTERM (exit {result.returncode}) and was "
-            f"killed; end of its log:\n{tail}",
-            stage="stop server",
-        )
-
-
-def _kill(host: Host, directory: str) -> None:
-    """Kill the server that was started in `directory`, if any; its data is removed next."""
-    argv = ["timeout", str(STOP_S), "sh", "-c", _KILL, "sh", directory]
-    host.run(argv, timeout_s=STOP_S + COMMAND_S)
-
-
-def _log_tail(host: Host, directory: str) -> str:
-    result = host.run(["tail", "--lines=15", f"{directory}/log"], timeout_s=COMMAND_S)
-    return result.stdout.rstrip() or "(the log is empty)"
-
-
 def _last_words(result: CommandResult) -> str:
     words = result.stderr.strip().splitlines()
     return f"the client said: {words[-1]}; " if words else ""
-
-
-def _require(result: CommandResult) -> CommandResult:
-    if result.returncode:
-        program = result.argv[0] if result.argv else "a command"
-        raise TrialError(
-            f"{program} ended with {result.returncode} while the server was set up: {result.stderr.strip()}",
-            stage="start server",
-        )
-    return result

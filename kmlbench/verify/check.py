@@ -117,7 +117,7 @@ def _trial(stored: StoredCampaign, outcome: Completed, progress: Progress) -> bo
     trial = outcome.trial
     name = f"trial {trial.id}"
     try:
-        derived = rederive.rederive(stored.directory, trial)
+        derived = rederive.rederive(stored.directory, trial, stored.own)
     except (TrialError, ProofError) as error:
         path = raw_path(stored.directory, trial)
         raise _differs(stored, f"{name}: {path} is not the output of a completed trial: {error}") from error

@@ -12,7 +12,7 @@ from kmlbench.results.raw import read_results, read_step, read_text
 from kmlbench.results.reader import MEASURED, PRIVILEGE, raw_path
 from kmlbench.results.recording import TrialRecording, read_trial, samples
 from kmlbench.workloads import measure, probe
-from kmlbench.workloads.registry import known_adapter
+from kmlbench.workloads.registry import NONE, Own, known_adapter
 from kmlbench.workloads.syscall_counts import is_counting
 
 
@@ -28,14 +28,15 @@ class Rederived:
     recording: TrialRecording | None = field(default=None, compare=False)
 
 
-def rederive(directory: Path, trial: Trial) -> Rederived:
+def rederive(directory: Path, trial: Trial, own: Own = NONE) -> Rederived:
     """The numbers and the proof of a completed trial, from its raw output below the campaign's `directory`.
 
+    `own` are the workloads of the campaign's files.
     Raises InputError for a file that is not there or not what was written there, TrialError for output
     that is not this workload's.
     """
     path = raw_path(directory, trial)
-    adapter = known_adapter(trial.workload)
+    adapter = known_adapter(trial.workload, own)
     if adapter is None:
         raise InputError(f"{path}: this version of kmlbench has no workload {trial.workload!r}")
     results = read_results(path)

@@ -88,10 +88,15 @@ class MarkKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a program did in a window: how many times which thing."""
+    """What a program did in a window: how many times which thing.
+
+    A window that is `subtracted` is the shorter of two lengths: it is taken off the next one of this name,
+    its units too.
+    """
 
     name: str
-    units: int
+    units: float
+    subtracted: bool = False
 
 
 # By the kind (a MarkKind) and the number of the mark.
@@ -104,3 +109,44 @@ class Marked(Protocol):
 
     def marks(self, results: Sequence[CommandResult]) -> Marks:
         """The work in the windows of each mark; a mark may begin several. Empty if the run was too short."""
+
+
+class Readiness(StrEnum):
+    """How a server is known to be ready: it listens, or has printed something."""
+
+    SOCKET = "socket"
+    PORT = "port"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A server to start: `pattern` is an expression of `grep -E` for what it prints, if that is awaited.
+
+    It stays in the foreground, and ends by SIGTERM.
+    """
+
+    argv: tuple[str, ...]
+    ready: Readiness
+    pattern: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provision:
+    """What a workload brings along: text files by their names in the setting's directory, a server.
+
+    The commands of `prepare` run before the server starts.
+    """
+
+    files: Mapping[str, str]
+    prepare: tuple[Step, ...]
+    service: Service | None
+
+
+@runtime_checkable
+class Provisioned(Protocol):
+    """A workload with a directory of its own on the host, in memory, and perhaps a server. Pure."""
+
+    def provision(self, setting: Setting) -> Provision:
+        """What is there before the steps."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from kmlbench.errors import MachineError
@@ -22,6 +23,12 @@ def read_data(relative: str) -> str:
         return (WORKLOADS / relative).read_text(encoding="utf-8")
     except OSError as error:
         raise _incomplete(str(error)) from error
+
+
+@cache
+def definitions() -> Mapping[str, str]:
+    """The workload files that come with the package: their texts, by name."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(WORKLOADS.glob("*.toml"))}
 
 
 def _incomplete(reason: str) -> MachineError:

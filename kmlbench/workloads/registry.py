@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The workloads and their metrics. A new workload is a line here; its module declares its own metrics."""
+"""The workloads and their metrics. A new workload is a line here; its module declares its own metrics.
+
+Or it is a file of workloads/. A campaign may have `own` workloads besides, by name: those of its files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 
 from kmlbench.errors import InputError
 from kmlbench.model import Prefix, Setting
-from kmlbench.workloads import python_client, sysbench
+from kmlbench.workloads import files, python_client, sysbench
 from kmlbench.workloads.base import Adapter, Metric, Section
+from kmlbench.workloads.definition import Definition, load
 from kmlbench.workloads.getpid import Getpid
 from kmlbench.workloads.levels import split_level
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import Oltp, mixes
+from kmlbench.workloads.program import ProgramWorkload
 from kmlbench.workloads.syscall_counts import COUNTING, Calls
 from kmlbench.workloads.syscalls import Syscalls
 from kmlbench.workloads.wisconsin import Wisconsin
@@ -28,10 +35,12 @@ _ALL: tuple[Adapter, ...] = (
     *(Wisconsin(form=form, driver=driver) for driver in _CLIENTS for form in Form),
 )
 
+_OF_FILES = tuple(ProgramWorkload(load(name, text)) for name, text in files.definitions().items())
+
 _COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
 
 # What can be run; those with threads are here at one.
-ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_COUNTING)}
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_OF_FILES, *_COUNTING)}
 
 # Every metric by its name, in the order of rows.
 METRICS: dict[str, Metric] = {
@@ -47,27 +56,56 @@ SECTIONS: tuple[Section, ...] = tuple(
     )
 )
 
+Own = Mapping[str, Adapter]
+
+NONE: Own = MappingProxyType({})
+
 _ANY = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=0)
 
 
-def known_adapter(workload: str) -> Adapter | None:
-    """The workload of this name, at the level that it says; None if this version has none."""
+@lru_cache(maxsize=256)
+def _program(name: str, text: str) -> ProgramWorkload:
+    return ProgramWorkload(load(name, text))
+
+
+def defined(definitions: Mapping[str, str]) -> Own:
+    """The workloads of these texts, by name. Raises InputError."""
+    return {name: _program(name, text) for name, text in definitions.items()}
+
+
+def definitions(workloads: Iterable[str], own: Own = NONE) -> Mapping[str, Definition]:
+    """Those of these workloads that files define."""
+    found = ((name, known_adapter(name, own)) for name in workloads)
+    return {name: adapter.definition for name, adapter in found if isinstance(adapter, ProgramWorkload)}
+
+
+def has_server(adapter: Adapter) -> bool:
+    """Whether there is a server beside the client: the campaign's, or one of its own."""
+    if isinstance(adapter, ProgramWorkload):
+        return adapter.definition.server is not None
+    return adapter.needs_server
+
+
+def known_adapter(workload: str, own: Own = NONE) -> Adapter | None:
+    """The workload of this name, at the level that it says; None if there is none."""
+    if workload in own:
+        return own[workload]
     name, threads = split_level(workload)
     adapter = ADAPTERS.get(name)
     return adapter if adapter is None or threads == 1 else _with_threads(adapter, threads)
 
 
-def find_adapter(workload: str) -> Adapter:
+def find_adapter(workload: str, own: Own = NONE) -> Adapter:
     """The same. Raises InputError if this version has none."""
-    adapter = known_adapter(workload)
+    adapter = known_adapter(workload, own)
     if adapter is None:
         raise InputError(f"this version of kmlbench has no workload {workload!r}")
     return adapter
 
 
-def need_server(workloads: Iterable[str]) -> dict[str, bool]:
-    """Whether each of these workloads needs a server."""
-    return {name: find_adapter(name).needs_server for name in workloads}
+def need_server(workloads: Iterable[str], own: Own = NONE) -> dict[str, bool]:
+    """Whether each of these workloads needs the campaign's server."""
+    return {name: find_adapter(name, own).needs_server for name in workloads}
 
 
 def at_levels(workloads: Iterable[str], threads: Sequence[int]) -> tuple[str, ...]:
@@ -107,15 +145,14 @@ def _mix(adapter: Adapter) -> Oltp | None:
     return None
 
 
-def programs(workloads: Iterable[str]) -> tuple[str, ...]:
+def programs(workloads: Iterable[str], own: Own = NONE) -> tuple[str, ...]:
     """What these workloads measure or count, as paths below a prefix: the same bytes must lie below each."""
-    return tuple(
-        sorted(
-            {
-                step.argv[0].removeprefix(Prefix.USR.path(""))
-                for name in workloads
-                for step in find_adapter(name.removeprefix(COUNTING)).steps(_ANY)
-                if step.measured
-            }
-        )
-    )
+    adapters = [find_adapter(name.removeprefix(COUNTING), own) for name in workloads]
+    return tuple(sorted({program for adapter in adapters for program in _measured(adapter)}))
+
+
+def _measured(adapter: Adapter) -> Iterable[str]:
+    if isinstance(adapter, ProgramWorkload):
+        return adapter.definition.measured
+    steps = (step for step in adapter.steps(_ANY) if step.measured)
+    return [step.argv[0].removeprefix(Prefix.USR.path("")) for step in steps]

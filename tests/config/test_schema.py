@@ -46,7 +46,7 @@ GOOD: dict[str, dict[str, object]] = {
             "blocks": 3,
             "pairs": 1,
         },
-        **{"scale": 0.5, "seed": 1, "loops": 2, "rate": 1.5, "threads": [1, 4]},
+        **{"scale": 0.5, "seed": 1, "loops": 2, "rate": 1.5, "threads": [1, 4], "workload_files": []},
     },
 }
 # Texts that cross no relation between fields, which a schema does not know.

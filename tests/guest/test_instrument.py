@@ -29,9 +29,26 @@ from kmlbench.results import reader, writer
 from kmlbench.results.profiles import PROFILE
 from kmlbench.run.campaign import CampaignRun, Experiment
 from kmlbench.verify.rederive import rederive
+from kmlbench.workloads.registry import defined
 
 ALONE, TOGETHER = "oltp_point_select", "oltp_point_select_4_threads"
-SERVED = {"getpid": False, ALONE: True, TOGETHER: True}
+WRITES = "writes"
+SERVED = {"getpid": False, WRITES: False, ALONE: True, TOGETHER: True}
+# A write for each unit of work, by a shell that cannot be marked; and a child, which has mappings of its own.
+DEFINITIONS = {
+    WRITES: """
+unit = "write"
+
+[client]
+argv = [
+    "{prefix}/bin/bash",
+    "-c", "for ((i = 0; i < {work}; i++)); do echo; done; {prefix}/bin/true; echo $i",
+]
+work = [5000, 15000]
+rounds = 2
+expect = ['^{work}$']
+"""
+}
 THREADS, EVENTS = 4, 100
 # The client calls these once in each event.
 ONCE = ("sb_event_start", "mysql_stmt_execute")
@@ -69,6 +86,7 @@ def campaign(
         plan=plan,
         git_commit="unknown",
         tools={},
+        definitions=DEFINITIONS,
     )
     with writer.create(tmp_path_factory.mktemp("instrument"), record) as directory:
         run = CampaignRun(
@@ -78,6 +96,7 @@ def campaign(
                 scale=0.02,
                 seed=3,
                 releases={Kernel.KML: kml_kernel.release},
+                own=defined(DEFINITIONS),
             ),
             machines=kind_qemu.guests({Kernel.KML: host}, builds, seed=3),
             directory=directory,
@@ -131,7 +150,7 @@ def test_the_parts_of_a_trial_are_its_samples_and_both_are_derived_again(campaig
     parts = kmlbench.profile(campaign).groupby(["trial", "process", "side"])["instructions"].sum()
     stored = reader.read_campaign(campaign)
     for outcome in stored.completed:
-        assert rederive(campaign, outcome.trial).samples == tuple(outcome.samples)
+        assert rederive(campaign, outcome.trial, stored.own).samples == tuple(outcome.samples)
         samples = {(str(each.process), each.metric): each.value for each in outcome.samples}
         for side in ("user", "kernel"):
             part = parts[outcome.trial.id, "client", side]
@@ -157,3 +176,22 @@ def test_a_trial_has_ten_windows_of_its_events(campaign: Path) -> None:
     assert list(oltp.groupby("workload")["window"].nunique()) == [10, 10]
     assert set(oltp["work"]) == {"event"}
     assert not (campaign / "raw" / "boot-0000" / "windows").exists()
+
+
+def test_a_program_that_cannot_be_marked_is_measured_by_two_lengths(campaign: Path) -> None:
+    """Without its start: of what only a start executes nothing is left."""
+    result = functions(campaign, WRITES)
+    usual, direct = str(KML_USR), str(KML_TRUSTED)
+    assert result[direct, "ksys_write"] == pytest.approx(result[usual, "ksys_write"], rel=0.01)
+    for cell in (usual, direct):
+        assert abs(result.get((cell, "load_elf_binary"), 0.0)) < 1
+    assert result[usual, "do_syscall_64"] > 10
+    assert result.get((direct, "do_syscall_64"), 0.0) < 1
+    assert result[direct, "kml_direct_call"] > 10
+
+
+def test_a_program_that_cannot_be_marked_has_its_functions_and_windows(campaign: Path) -> None:
+    frame, windows = kmlbench.profile(campaign), kmlbench.windows(campaign)
+    user = frame[(frame["workload"] == WRITES) & (frame["side"] == "user")]
+    assert {"bash", "libc.so.6"} <= set(user.loc[user["process"] == "client", "object"])
+    assert list(windows[windows["workload"] == WRITES].groupby("trial")["window"].nunique()) == [2, 2]

@@ -28,7 +28,7 @@ from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
 from kmlbench.run import setup
-from kmlbench.servers import server
+from kmlbench.servers import daemon
 
 WORKLOADS = {"getpid": False}
 
@@ -237,7 +237,7 @@ SPEC = SshHostSpec(
     sudo=True,
     jump=Login(address="gate", port=22, user="me", key=Path("k"), known_hosts=Path("known")),
 )
-CLEAR = ("timeout", "120", "sh", "-c", "*", "sh", server.RUNTIME)
+CLEAR = ("timeout", "120", "sh", "-c", "*", "sh", daemon.RUNTIME)
 PLANNED = model.Boot(index=0, block=0, twin=0, kernel=Kernel.KML, groups=())
 
 

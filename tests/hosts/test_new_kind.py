@@ -27,7 +27,8 @@ from typing import ClassVar
 from support.played_machines import Playing, ready
 
 from kmlbench.hosts.base import Claim, Size
-from kmlbench.hosts.spec import HostSpec, number, plain_field, text_field
+from kmlbench.hosts.spec import HostSpec
+from kmlbench.rules import number, plain_field, text_field
 from kmlbench.model import Kernel
 
 
@@ -62,7 +63,7 @@ class BoxSpec(HostSpec):
         if self.shape != other.shape:
             yield f"shape ({self.shape}, {other.shape})"
 
-    def outlook(self, server, kernels):
+    def outlook(self, server, kernels, extras):
         yield f"boxes are opened, with {server}"
 
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.errors import InputError
+from kmlbench.errors import InputError, TrialError
 from kmlbench.instrument.subsystems import subsystem
 from kmlbench.model import CommandResult, Process
 from kmlbench.results import recording
@@ -154,3 +154,59 @@ def test_damage_names_the_trial(raw: Path, name: str) -> None:
 )
 def test_a_function_of_the_kernel_has_a_subsystem(function: str, expected: str) -> None:
     assert subsystem(function) == expected
+
+
+@dataclass(frozen=True)
+class TwoLengths(Getpid):
+    """A program that cannot be marked: its shorter runs have mark 1, its longer ones mark 2."""
+
+    def marks(self, results: Sequence[CommandResult]) -> Marks:
+        del results
+        shorter, longer = Work(name="call", units=10, subtracted=True), Work(name="call", units=30)
+        return {(MarkKind.MEASURED, 1): shorter, (MarkKind.MEASURED, 2): longer}
+
+
+def lengths(raw: Path, *calls: int) -> None:
+    """A recording of shorter and longer runs in turn."""
+    windows = (
+        window(ordinal, kind=2, number=1 + ordinal % 2, calls=each) for ordinal, each in enumerate(calls)
+    )
+    (raw / WINDOWS).write_bytes(gzip.compress((HEAD + "".join(windows)).encode()))
+
+
+def test_of_two_lengths_the_longer_less_the_shorter_is_measured(raw: Path) -> None:
+    # 110 and 310 calls for 10 and 30 units: 10 a unit, and 10 for the start.
+    lengths(raw, 110, 310, 110, 330)
+    result = recording.read_trial(raw, TwoLengths(), ())
+    assert result is not None
+    assert [row.work.units for row in result.rows()] == [20, 20]
+    assert [row.instructions["client", "kernel"] for row in result.rows()] == [400, 440]
+    assert result.sides()["client", "kernel"] == 2 * (200 + 220) / 40
+    # The kernel thread ran as often in both.
+    assert {row.process for row in result.functions()} == {"client", "server"}
+
+
+def test_lengths_that_do_not_differ_fail_the_trial(raw: Path) -> None:
+    lengths(raw, 310, 310)
+    with pytest.raises(TrialError, match="the longer run is not longer") as caught:
+        recording.read_trial(raw, TwoLengths(), ())
+    assert "differ more" in caught.value.remedy
+
+
+def test_a_shorter_run_without_its_longer_one_does_not_count(raw: Path) -> None:
+    lengths(raw, 110, 310, 110)
+    result = recording.read_trial(raw, TwoLengths(), ())
+    assert result is not None
+    assert len(list(result.rows())) == 1
+
+
+def test_where_whole_programs_ran_what_is_nobody_else_s_is_the_client_s(raw: Path) -> None:
+    """Its children have mappings that nobody wrote down; the observer's own are known."""
+    strange = {"client": MAPS["client"], "server": None}
+    (raw / MEASURED).write_text(json.dumps(strange))
+    assert {process for process, _ in read(raw).sides()} == {"client", "other"}
+    (raw / MEASURED).write_text(json.dumps({**strange, "observer": {"maps": ""}}))
+    assert read(raw).sides()["client", "user"] == 2 * (2 + 8) + 1 * (2 + 8)
+    (raw / MEASURED).write_text(json.dumps({**strange, "observer": MAPS["server"]}))
+    assert read(raw).sides()["client", "user"] == 2 * (2 + 8)
+    assert recording.mapped_files(raw) == ["/trusted/bin/client"]

@@ -23,7 +23,7 @@ from kmlbench.plan import schedule
 from kmlbench.plan.comparisons import CELLS
 from kmlbench.progress import Silent
 from kmlbench.run import setup
-from kmlbench.servers import server
+from kmlbench.servers import daemon
 
 HOST = (
     "  {0}{1}: {{kind: ssh, kernel: {0}, address: 192.0.2.{2}, port: 22, user: root, key: none, "
@@ -59,7 +59,7 @@ def test_each_boot_goes_to_a_host_of_its_pair(tmp_path: Path, monkeypatch: pytes
     def connection(spec: SshHostSpec, deadline_s: float = 60.0) -> AbstractContextManager[FakeHost]:
         del deadline_s
         asked = Exchange(argv=("cat", BOOT_ID), stdout="a-boot\n")
-        nothing_left = Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", server.RUNTIME))
+        nothing_left = Exchange(argv=("timeout", "120", "sh", "-c", "*", "sh", daemon.RUNTIME))
         return nullcontext(FakeHost(name=spec.name, script=[asked, nothing_left]))
 
     monkeypatch.setattr(SshHostSpec, "connection", connection)

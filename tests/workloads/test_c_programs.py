@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kmlbench.model import CommandResult
 from kmlbench.paths import INSTRUMENT, WORKLOADS
 from kmlbench.workloads import probe
+from kmlbench.workloads.program import runs
 from kmlbench.workloads.syscalls import KINDS, SYSTEM_CALLS
 
 pytestmark = pytest.mark.slow
@@ -33,6 +35,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
         "cpl": "probe/cpl.c",
         "getpid": "getpid/getpid.c",
         "measure": "measure/measure.c",
+        "rounds": "rounds/rounds.c",
         "syscalls": "syscalls/syscalls.c",
     }
     for name, source in sources.items():
@@ -279,3 +282,89 @@ def alive(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
+
+
+def run_rounds(
+    programs: Programs, directory: Path, *command: str, work: str = "1,2,4", more: Sequence[str] = ()
+) -> CommandResult:
+    """The command with each amount of work for {}."""
+    commands = [word.replace("{}", amount) for amount in work.split(",") for word in command]
+    places = ("--report", directory / "report.json", "--directory", directory)
+    options = ("--work", work, "--rounds", "2", "--words", str(len(command)), *more)
+    result = run(programs["rounds"], *places, *options, "--", *commands)
+    return CommandResult(
+        argv=(), returncode=result.returncode, stdout=result.stdout, stderr=result.stderr, elapsed_s=1.0
+    )
+
+
+def test_rounds_runs_both_amounts_in_turn_and_tells_each_run(programs: Programs, tmp_path: Path) -> None:
+    result = run_rounds(programs, tmp_path, "/bin/sh", "-c", "seq {}; pwd; cat; echo {} >&2")
+    assert [(run.work, run.stdout.split()[-2:], run.stderr) for run in runs(result)] == [
+        (work, [str(work), str(tmp_path)], f"{work}\n") for work in (1, 2, 4, 2, 4)
+    ]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [measured["work"] for measured in report["runs"]] == [2, 4, 2, 4]
+    assert report["client"]["cpu_ns"] == sum(measured["client_cpu_ns"] for measured in report["runs"])
+    assert probe.parse_report(json.dumps(report)).exit == 0
+    assert "rounds" in report["observer"]["maps"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json"]
+
+
+def test_the_mappings_of_the_first_run_are_those_of_the_others(programs: Programs, tmp_path: Path) -> None:
+    result = run_rounds(programs, tmp_path, "/bin/cat", "/proc/self/maps", work="1,1")
+    recorded = json.loads((tmp_path / "report.json").read_text())["client"]["maps"]
+    for measured in runs(result)[1:]:
+        executable = [line for line in measured.stdout.splitlines() if line.split()[1][2] == "x"]
+        assert executable == recorded.splitlines()
+
+
+def test_rounds_counts_the_children_of_a_client(programs: Programs, tmp_path: Path) -> None:
+    busy = BUSY.format("0.1")
+    run_rounds(programs, tmp_path, "/bin/sh", "-c", f"{sys.executable} -c '{busy}'; true", work="1,1")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["client"]["cpu_ns"] > 100_000_000
+    assert report["client"]["ticks_both_ns"] == 0
+
+
+@pytest.mark.parametrize(("command", "status"), [("exit 3", 3), ("kill -KILL $$", 137)])
+def test_a_run_that_fails_ends_them_unless_it_may(
+    programs: Programs, tmp_path: Path, command: str, status: int
+) -> None:
+    failing = ("/bin/sh", "-c", command)
+    assert run_rounds(programs, tmp_path, *failing).returncode == status
+    assert not (tmp_path / "report.json").exists()
+    result = run_rounds(programs, tmp_path, *failing, more=["--keep-going"])
+    assert result.returncode == 0
+    assert {(run.signaled, run.status) for run in runs(result)} == {(status > 128, status % 128)}
+
+
+def test_an_output_of_a_hundred_megabytes_is_counted_and_its_beginning_kept(
+    programs: Programs, tmp_path: Path
+) -> None:
+    result = run_rounds(programs, tmp_path, "/usr/bin/head", "-c", "100000000", "/dev/zero", work="1,1")
+    first, second, _ = runs(result)
+    assert (first.stdout_bytes, len(first.stdout)) == (100_000_000, 1 << 18)
+    assert first.stdout_digest == second.stdout_digest
+
+
+@pytest.mark.parametrize("more", [["--words", "7"], ["--rounds", "0"], ["--settle", "3"], ["--what", "1"]])
+def test_rounds_refuses_a_command_line_that_makes_no_sense(
+    programs: Programs, tmp_path: Path, more: list[str]
+) -> None:
+    result = run_rounds(programs, tmp_path, "/bin/true", more=more)
+    assert (result.returncode, result.stderr.splitlines()[0][:13]) == (125, "usage: rounds")
+
+
+BYTES = rb"\303\274 \342\202\254 \360\237\230\200 \377 \300\257 \355\240\200 \360\200 \364\220 \342\202"
+
+
+def test_bytes_that_are_no_characters_do_not_shift_the_runs(programs: Programs, tmp_path: Path) -> None:
+    result = run_rounds(programs, tmp_path, "/usr/bin/printf", BYTES.decode(), work="1,1")
+    decoded = [run.stdout for run in runs(result)]
+    assert decoded == ["ü € 😀 ? ?? ??? ?? ?? ??"] * 3
+
+
+def test_rounds_says_when_there_is_no_such_program(programs: Programs, tmp_path: Path) -> None:
+    result = run_rounds(programs, tmp_path, "/bin/nothing-of-this-name")
+    assert result.returncode == 127
+    assert "cannot execute /bin/nothing-of-this-name: No such file" in result.stderr

@@ -19,10 +19,20 @@ from kmlbench.workloads import loops, probe, syscalls
 from kmlbench.workloads.base import Marked, MarkKind
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import mixes
-from kmlbench.workloads.registry import ADAPTERS, METRICS, find_adapter, known_adapter, programs
+from kmlbench.workloads.registry import (
+    ADAPTERS,
+    METRICS,
+    definitions,
+    find_adapter,
+    known_adapter,
+    programs,
+)
 from kmlbench.workloads.syscall_counts import is_counting
 
-WORKLOADS = sorted(name for name in ADAPTERS if not is_counting(name))
+# Those of files have tests of their own: test_program.py.
+WORKLOADS = sorted(
+    ADAPTERS.keys() - definitions(ADAPTERS).keys() - {name for name in ADAPTERS if is_counting(name)}
+)
 OLTP = [name for name in WORKLOADS if name.startswith("oltp_")]
 WISCONSIN = [name for name in WORKLOADS if name.startswith("wisconsin")]
 

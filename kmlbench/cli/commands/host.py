@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: kmlbench host check oak"
     verbs = parser.add_subparsers(dest="verb", required=True)
     printed = verbs.add_parser("schema", help="print the JSON schema of hosts.yaml, for editors")
+    printed.add_argument("--workload", action="store_true", help="that of workload files instead")
     printed.epilog = "example: kmlbench host schema > hosts.schema.json"
     printed.set_defaults(run=_schema)
     example = verbs.add_parser("example", help="print a hosts.yaml with two guests, to begin with")
@@ -64,8 +65,8 @@ def _schema(arguments: argparse.Namespace, progress: Progress) -> int:
     # The verbs that ask a host start without importing the models of the schema.
     from kmlbench.config import schema
 
-    del arguments, progress
-    print(schema.schema_json(), end="")
+    del progress
+    print(schema.workload_schema_json() if arguments.workload else schema.schema_json(), end="")
     return 0
 
 

@@ -24,6 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
     add("--workloads", metavar="A,B", help=f"what to run, from {', '.join(ADAPTERS)}")
+    add(
+        "--workload",
+        metavar="FILE",
+        action="append",
+        help="a workload file that runs besides --workloads, or alone; may be repeated",
+    )
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
     add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
     add("--scale", metavar="F", help="multiplies the work of every workload")
@@ -74,7 +80,7 @@ def run(arguments: argparse.Namespace, progress: Progress) -> int:
     planned = settings.planned_campaign(trials, spec, seed)
     progress.tell(planned)
     if arguments.dry_run:
-        control, rule = chosen.control is not None, chosen.rule(trials)
+        control, rule = chosen.control is not None, chosen.rule(trials, spec.own)
         question = dry_run.question(trials, control=control, rule=rule)
         return dry_run.print_plan(arguments, config, planned, question=question, results=arguments.results)
     if arguments.cluster is not None:
