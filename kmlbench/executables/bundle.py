@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kmlbench.errors import InputError
-from kmlbench.executables.command import Command
+from kmlbench.executables.command import Command, read_command
 from kmlbench.executables.search import Linker
 
 # Below each prefix.
 ROOT = "lib/kmlbench/try"
+
+# What a program of the other machine's own begins with.
+GUEST = "guest:"
+
+_INSTALLED = re.compile(r"(?:/usr)?/(?P<path>(?:bin|sbin|lib|libexec)/[^{}\s]+)|(?P<name>[^/{}\s]+)")
 
 _PREFIX = "{prefix}"
 
@@ -26,14 +32,44 @@ LARGEST_MIB = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """`files` are those of this machine by their path below a prefix. `argv` has {prefix} for the prefix."""
+    """`files` are those of this machine by their path below a prefix. `argv` has {prefix} for the prefix.
 
+    `copied` are those of the other machine, by their path below its /usr, with the copy's below a prefix.
+    `title` is what the program is called, without a directory.
+    """
+
+    title: str
     argv: tuple[str, ...]
-    files: Mapping[str, Path]
+    files: Mapping[str, Path] = field(default_factory=dict)
+    copied: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def here(self) -> bool:
+        """Whether the program is this machine's."""
+        return not self.copied
+
+
+def bundled(argv: Sequence[str], role: str) -> Bundle:
+    """The bundle of a command line, whose program is this machine's or, as guest:PATH, the other machine's.
+
+    Raises InputError.
+    """
+    name, *arguments = argv
+    if not name.startswith(GUEST):
+        return bundle(read_command(argv), role)
+    match = _INSTALLED.fullmatch(name.removeprefix(GUEST))
+    if match is None:
+        raise InputError(
+            f"{name}: a program of the guest lies in its /usr/bin, /usr/sbin, /usr/lib or /usr/libexec",
+            remedy=f"give its path there, such as {GUEST}/usr/bin/env, or its name in /usr/bin",
+        )
+    path = match["path"] or f"bin/{match['name']}"
+    copy = f"{ROOT}/{role}/bin/{Path(path).name}"
+    return Bundle(title=Path(path).name, argv=(_below(copy), *arguments), copied={path: copy})
 
 
 def bundle(command: Command, role: str) -> Bundle:
-    """The bundle of a command, apart from those of other roles."""
+    """The bundle of a command of this machine, apart from those of other roles."""
     root = f"{ROOT}/{role}"
     closure = command.closure
     program = f"{root}/bin/{closure.program.name}"
@@ -46,7 +82,8 @@ def bundle(command: Command, role: str) -> Bundle:
         libraries = {f"{root}/lib/{name}": path for name, path in closure.libraries.items()}
         files |= {linker: closure.interpreter.path, **libraries}
         start = (_below(linker), *_options(command, f"{root}/lib"))
-    return Bundle(argv=(*start, _below(program), *words, *command.arguments), files=files)
+    argv = (*start, _below(program), *words, *command.arguments)
+    return Bundle(title=command.title, argv=argv, files=files)
 
 
 def _below(path: str) -> str:

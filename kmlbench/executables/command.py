@@ -33,8 +33,9 @@ class Command:
 
     @property
     def title(self) -> str:
-        """The program's name without its directory."""
-        return Path(self.name).name
+        """What is run, without its directory: the program or the script."""
+        scripts = [word for word in self.before if isinstance(word, Path)]
+        return scripts[-1].name if scripts else Path(self.name).name
 
 
 def read_command(argv: Sequence[str], *, environment: Mapping[str, str] = os.environ) -> Command:
