@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection
 from importlib import import_module
+from keyword import iskeyword
 
 from kmlbench.cli.parser import Parser, Version
 
 COMMANDS = "kmlbench.cli.commands"
 
 VERBS = {
+    "try": "say what kernel mode does for a program of yours",
     "kernel": "build the kernels of the experiment",
     "guest": "build, boot and use guests",
     "host": "prepare, check and clean your machines",
@@ -42,7 +44,8 @@ def kmlbench_parser(words: Collection[str] = VERBS) -> argparse.ArgumentParser:
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning)
         if name in words:
-            import_module(f"{COMMANDS}.{name}").configure(verb)
+            module = f"{name}_" if iskeyword(name) else name
+            import_module(f"{COMMANDS}.{module}").configure(verb)
     return parser
 
 

@@ -18,6 +18,7 @@ from kmlbench.results.confinement import FREE
 from kmlbench.results.reader import StoredCampaign, boot_path, lost_block_path, raw_path
 from kmlbench.results.samples import Samples
 from kmlbench.workloads import probe
+from kmlbench.workloads.attempt import TRY
 
 LONGEST_CAUSE = 4000
 
@@ -122,6 +123,8 @@ def confined(stored: StoredCampaign) -> tuple[str, ...]:
 
 def command(campaign: PlannedCampaign) -> str:
     """The command line that runs the same campaign again."""
+    if TRY in campaign.options:
+        return f"kmlbench try {campaign.options[TRY]}"
     words = ["run-benchmark"]
     for name, value in campaign.options.items():
         # A flag has no value.

@@ -16,7 +16,7 @@ from threading import Event
 
 from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
-from kmlbench.model import Boot, Host, Kernel, Outcome, Prefix, Server, Setting, Trial, TrialGroup
+from kmlbench.model import Boot, Failed, Host, Kernel, Outcome, Prefix, Server, Setting, Trial, TrialGroup
 from kmlbench.plan import schedule
 from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
 from kmlbench.results import writer
@@ -72,7 +72,8 @@ class CampaignRun:
 
     One trial at a time on each pair. `ended_after` gets the outcomes before each boot: after how many
     blocks a rule ends the campaign. `before` is the campaign being resumed: its completed trials are not run
-    again, and its facts about the hosts must still hold.
+    again, and its facts about the hosts must still hold. `require` gets each failed trial, and may raise an
+    error that ends the campaign.
     """
 
     experiment: Experiment
@@ -81,6 +82,7 @@ class CampaignRun:
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
     before: StoredCampaign | None = None
+    require: Callable[[Failed], None] = lambda _: None
     _recorder: Recorder = field(init=False)
     _watches: dict[int, Stopwatch] = field(default_factory=dict)
     _programs: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class CampaignRun:
             progress=self.progress,
             ended_after=self.ended_after,
             before=self.before,
+            require=self.require,
         )
 
     def run(self) -> int:

@@ -24,13 +24,15 @@ class Recorder:
     """The record of a running campaign; every method may be called from any thread.
 
     `ended_after` gets the outcomes: after how many blocks a rule ends the campaign. `before` is the
-    campaign before it was resumed: completed trials count, failed ones may end again.
+    campaign before it was resumed: completed trials count, failed ones may end again. `require` may raise an
+    error for a failed trial, which ends the campaign.
     """
 
     directory: CampaignDirectory
     progress: Progress
     ended_after: Callable[[Sequence[Outcome]], int | None]
     before: InitVar[StoredCampaign | None] = None
+    require: Callable[[Failed], None] = lambda _: None
     failed: int = 0
     _outcomes: list[Outcome] = field(default_factory=list)
     _ended: set[Trial] = field(default_factory=set)
@@ -58,17 +60,16 @@ class Recorder:
         )
 
     def fail(self, trial: Trial, stage: str, error: KmlbenchError, started: Moment) -> None:
-        """Store that a trial failed, and why."""
-        self._end(
-            Failed(
-                trial=trial,
-                stage=stage,
-                cause=str(error),
-                started_utc=started.utc,
-                elapsed_s=started.elapsed_s,
-            ),
-            f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}",
+        """Store that a trial failed, and why. Raises what `require` raises."""
+        failed = Failed(
+            trial=trial,
+            stage=stage,
+            cause=str(error),
+            started_utc=started.utc,
+            elapsed_s=started.elapsed_s,
         )
+        self._end(failed, f"failed: {_title(trial)}, {stage}: {str(error).splitlines()[0]}")
+        self.require(failed)
 
     def store(self, outcome: Outcome) -> None:
         """Store what a worker of a cluster measured; its own recorder has noted it."""

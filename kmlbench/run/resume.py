@@ -17,6 +17,7 @@ from kmlbench.results import reader, resume, writer
 from kmlbench.results.reader import CAMPAIGN, StoredCampaign
 from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
+from kmlbench.workloads.attempt import TRY
 from kmlbench.workloads.definition import load
 from kmlbench.workloads.registry import ADAPTERS
 
@@ -54,6 +55,11 @@ def find_campaign(text: str, results: Path) -> Path:
 
 def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
     """Set `arguments` to the options of the campaign. Raises InputError for others."""
+    if TRY in campaign.options:
+        raise InputError(
+            "--resume: a campaign of `kmlbench try` brings programs along that are not in its record",
+            remedy=f"try it again: kmlbench try {campaign.options[TRY]}",
+        )
     given = [name for name in (*FIXED, "workload") if getattr(arguments, name) is not None]
     if given:
         raise InputError(

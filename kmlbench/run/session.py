@@ -21,6 +21,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.writer import CampaignDirectory
 from kmlbench.run import locks, preflight, setup
 from kmlbench.run.campaign import Experiment
+from kmlbench.workloads.attempt import TRY
 from kmlbench.workloads.registry import defined
 
 CLAIMS = "campaigns"
@@ -78,14 +79,15 @@ class Run(Protocol):
 def measure(campaign: Run, record: PlannedCampaign) -> int:
     """Run the plan; the number of failed trials. Errors that stop it say how to resume."""
     path = campaign.directory.path
+    hint = _hint(path, record)
     before = () if campaign.before is None else campaign.before.completed
     campaign.progress.tell(Begun(record=record, directory=path, before=before))
     try:
         return campaign.run()
     except (ProofError, MachineError, HostError) as error:
-        raise type(error)(f"{error}\n  {_resume_hint(path)}") from error
+        raise type(error)(f"{error}\n  {hint}") from error
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_resume_hint(path)) from None
+        raise KeyboardInterrupt(hint) from None
 
 
 def stopping_check(record: PlannedCampaign) -> Callable[[Sequence[Outcome]], int | None]:
@@ -93,8 +95,9 @@ def stopping_check(record: PlannedCampaign) -> Callable[[Sequence[Outcome]], int
     return partial(stopping.ended_after, record)
 
 
-def _resume_hint(directory: Path) -> str:
+def _hint(directory: Path, record: PlannedCampaign) -> str:
+    """Where the measurements are, and what can be done with them."""
+    resumes = "" if TRY in record.options else f"`run-benchmark --resume {directory}` resumes it, "
     return (
-        f"what was measured is in {directory}; `run-benchmark --resume {directory}` resumes it, "
-        f"`kmlbench report {directory}` shows it, as incomplete"
+        f"what was measured is in {directory}; {resumes}`kmlbench report {directory}` shows it, as incomplete"
     )

@@ -101,7 +101,7 @@ def perform(
     counted = adapter.samples(results)
     recorded = _recorded(bench, trial, adapter, results)
     proof = _proof(bench, trial, len(steps), report)
-    return proof, (*counted, *probe.resources(report, counted), *recorded)
+    return proof, (*counted, *probe.resources(report, counted, driver=adapter.driver), *recorded)
 
 
 def _provided(host: Host, adapter: Adapter, setting: Setting) -> AbstractContextManager[Setting]:

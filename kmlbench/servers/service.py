@@ -84,7 +84,7 @@ def _start(host: Host, service: Service) -> int:
     pid = daemon.launch(host, DIRECTORY, service.argv)
     sign = {
         Readiness.SOCKET: f"{DIRECTORY}/socket",
-        Readiness.PORT: f"{PORT:04X}",
+        Readiness.PORT: f"{_port(service):04X}",
         Readiness.OUTPUT: service.pattern,
     }[service.ready]
     shell = ["sh", "-c", _AWAIT, "sh", str(pid), str(service.ready), sign, DIRECTORY]
@@ -105,7 +105,11 @@ def _cause(returncode: int, service: Service) -> str:
         return "exited while starting"
     awaited = {
         Readiness.SOCKET: "listens on no socket {socket}",
-        Readiness.PORT: f"does not listen on port {PORT}",
+        Readiness.PORT: f"does not listen on port {_port(service)}",
         Readiness.OUTPUT: f"has printed nothing that {service.pattern!r} matches",
     }[service.ready]
     return f"{awaited} after {service.start_s:g} s"
+
+
+def _port(service: Service) -> int:
+    return int(service.pattern) if service.pattern else PORT

@@ -45,7 +45,7 @@ def rederive(directory: Path, trial: Trial, own: Own = NONE) -> Rederived:
     recorded = read_trial(path, adapter, results)
     of_instrument = () if recorded is None else samples(recorded, adapter.driver)
     return Rederived(
-        samples=(*counted, *probe.resources(report, counted), *of_instrument),
+        samples=(*counted, *probe.resources(report, counted, driver=adapter.driver), *of_instrument),
         proof=_proof(path, len(results), report),
         recording=recorded,
     )

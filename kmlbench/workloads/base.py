@@ -123,6 +123,8 @@ class Readiness(StrEnum):
 class Service:
     """A server to start: `pattern` is an expression of `grep -E` for what it prints, if that is awaited.
 
+    Where a port is awaited, it is the number of another port than the setting's.
+
     It stays in the foreground, and ends by SIGTERM.
     """
 

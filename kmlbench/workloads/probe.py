@@ -64,8 +64,12 @@ def contradiction(variant: Variant, proof: Proof, expected_release: str) -> str 
     return None
 
 
-def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> tuple[Sample, ...]:
+def resources(
+    report: MeasureReport | None, counted: Sequence[Sample] = (), *, driver: str = ""
+) -> tuple[Sample, ...]:
     """What the measured step used, as samples of the client, the server and both together; none without one.
+
+    Their driver is that of the adapter's samples in `counted`; without any, `driver` or the client's program.
 
     User and system time are left out where no timer tick fell. If the adapter's samples in `counted` have
     `passes`, there is pass_cpu (seconds per pass) too. Of a process in kernel mode on a kernel that counts
@@ -76,7 +80,8 @@ def resources(report: MeasureReport | None, counted: Sequence[Sample] = ()) -> t
     """
     if report is None:
         return ()
-    driver = counted[0].driver if counted else PurePosixPath(report.executable or "unknown").name
+    named = driver or PurePosixPath(report.executable or "unknown").name
+    driver = counted[0].driver if counted else named
     measured = {Process.CLIENT: report.client}
     if report.server is not None:
         measured[Process.SERVER] = report.server

@@ -123,7 +123,9 @@ class ProgramWorkload:
 
     @property
     def driver(self) -> str:
-        return PurePosixPath(self.definition.client.argv[0]).name
+        """The client's program, or the workload where a dynamic linker starts it."""
+        program = PurePosixPath(self.definition.client.argv[0]).name
+        return self.name if program.startswith("ld-") else program
 
     def provision(self, setting: Setting) -> Provision:
         values, server = (

@@ -21,6 +21,7 @@ from kmlbench.errors import CommandTimeout, HostError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
 from kmlbench.model import (
     Boot,
+    Failed,
     Host,
     Kernel,
     Outcome,
@@ -81,6 +82,7 @@ class Rig:
     facts: dict[str, str] = field(default_factory=dict)
     control: Variant | None = None
     ended_after: Callable[[Sequence[Outcome]], int | None] = lambda _: None
+    require: Callable[[Failed], None] = lambda _: None
     machines: Machines = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class Rig:
                     directory=directory,
                     progress=Silent(),
                     ended_after=self.ended_after,
+                    require=self.require,
                 ).run()
             finally:
                 self.directory = directory.path
@@ -197,6 +200,22 @@ def test_each_boot_keeps_what_it_said(rig: Rig) -> None:
 def test_the_controllers_own_time_is_stored(rig: Rig) -> None:
     timing = json.loads((rig.run().directory / "timing.json").read_text())
     assert timing["total_s"] == pytest.approx(timing["waiting_s"] + timing["controller_s"], rel=0.1)
+
+
+def test_a_failure_that_is_refused_ends_the_campaign_after_it_was_stored(rig: Rig) -> None:
+    def script(boot: Boot) -> list[Exchange]:
+        failing = Exchange(argv=getpid_argv(boot.trials[0].variant), returncode=1, stderr="no such mode")
+        return [*inspecting(release=RELEASES[boot.kernel]), failing, DMESG]
+
+    def refuse(failed: Failed) -> None:
+        raise TrialError(f"refused: {failed.cause}", stage=failed.stage)
+
+    rig.script, rig.require = script, refuse
+    with pytest.raises(TrialError, match=r"refused: .*: no such mode"):
+        rig.run()
+    stored = rig.stored()
+    assert [failed.trial.position for failed in stored.failed] == [0]
+    assert len(stored.missing) == 3
 
 
 @pytest.mark.parametrize(
