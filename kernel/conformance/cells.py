@@ -27,7 +27,7 @@ WATCHED = 'dmesg --clear; "$0" "$@"; status=$?; dmesg >&2; exit $status'
 GRACE_S = 60
 STEP_TIMEOUT_S = 60.0
 COMPLAINT = re.compile(
-    r"BUG:|WARNING: (?!connection)|Oops|stall|soft lockup|hung_task|blocked for more than|stack guard page"
+    r"BUG:|WARNING: (?!connection)|Oops|\bstall|soft lockup|hung_task|blocked for more than|stack guard page"
     r"|general protection fault:|Unable to handle|invalid opcode:|No irq handler|double fault|unchecked MSR"
 )
 

@@ -172,10 +172,11 @@ def debian_content(server: Server, extras: Extras = NOTHING) -> Mapping[str, str
 
 def content(server: Server, debian: Path, extras: Extras = NOTHING) -> Mapping[str, str]:
     """What the image on this tree of Debian's depends on, for its content key. Raises MachineError."""
-    return {"debian": debian.name, "manifest": hash_files([debian / "packages"]), **additions(server)}
+    key = {"debian": debian.name, "manifest": hash_files([debian / "packages"])}
+    return {**key, **additions(server, extras)}
 
 
-def additions(server: Server) -> Mapping[str, str]:
+def additions(server: Server, extras: Extras = NOTHING) -> Mapping[str, str]:
     """What is added to Debian's tree, as `content` has it. Raises MachineError."""
     return {
         "recipe": hash_files([RECIPE / "assemble", RECIPE / server / "initialise"]),

@@ -112,4 +112,4 @@ def _cause(returncode: int, service: Service) -> str:
 
 
 def _port(service: Service) -> int:
-    return int(service.pattern) if service.pattern else PORT
+    return int(service.pattern) if service.ready is Readiness.PORT and service.pattern else PORT

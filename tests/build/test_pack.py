@@ -48,8 +48,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monkey
     record.write_text("build = []\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "content", lambda each: {"kernel": str(each), **CHECKOUT, **MACHINE})
-        patch.setattr(image, "debian_content", lambda server: {"server": str(server), "packages": "bash"})
-        patch.setattr(image, "additions", lambda server: {"files": "f", "workloads": f"w of {server}"})
+        patch.setattr(image, "debian_content", lambda server, *_: {"server": str(server), "packages": "bash"})
+        patch.setattr(image, "additions", lambda server, *_: {"files": "f", "workloads": f"w of {server}"})
         patch.setattr(checksums, "RECORD", record)
         yield patch
 
@@ -280,7 +280,7 @@ def test_what_this_checkout_would_not_use_is_refused_with_the_reason(
 def test_an_image_of_other_files_is_refused_and_its_kernels_are_not(
     packed: Path, empty: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image, "additions", lambda server: {"files": "f", "workloads": f"new {server}"})
+    monkeypatch.setattr(image, "additions", lambda server, *_: {"files": "f", "workloads": f"new {server}"})
     with pytest.raises(InputError, match=r"guest image with mysql: workloads/ differs[^$]*--kernels-only"):
         unpack.unpack(packed, cache=empty, progress=Silent())
     unpack.unpack(packed, cache=empty, progress=Silent(), images=False)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conformance import lists, outcomes, page, verdict
+from conformance import cells, lists, outcomes, page, verdict
 from conformance.outcomes import Outcome, Part, Result
 from conformance.verdict import Difference
 
@@ -142,3 +142,16 @@ def test_the_page_counts_tests_and_parts() -> None:
     text = page.markdown({}, results, verdict.all_differences(results), ())
     assert "| t | pass 1/0/0 | FAIL 0/1/0 |" in text
     assert "| kml:/trusted | 0 / 0 | 0 / 0 | 1 / 1 | 0 / 0 | 0 / 0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "complains"),
+    [
+        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", True),
+        ("rcu: INFO: rcu_preempt self-detected stall on CPU", True),
+        # Of the trace of a process that was killed for want of memory.
+        (" ? psi_memstall_leave+0x55/0x60", False),
+    ],
+)
+def test_the_kernel_complains_of_a_stall(line: str, complains: bool) -> None:
+    assert bool(cells.complaints(f"[   77.280645] {line}\n")) == complains
