@@ -46,7 +46,7 @@ def registered(package: str) -> str:
 
 def test_the_page_is_followed_to_a_verified_campaign(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    for name in ("kmlbench", "workloads", "instrument"):
+    for name in ("kmlbench", "workloads", "instrument", "data"):
         shutil.copytree(REPOSITORY / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in files().items():
         (tree / path).parent.mkdir(exist_ok=True)
