@@ -16,7 +16,7 @@ from threading import Event
 
 from kmlbench.errors import CommandTimeout, HostError, MachineError, ProofError, TrialError
 from kmlbench.hosts.base import Booted, Machines
-from kmlbench.model import Boot, Failed, Host, Kernel, Outcome, Prefix, Server, Setting, Trial, TrialGroup
+from kmlbench.model import Boot, Failed, Host, Kernel, Outcome, Prefix, Server, Trial, TrialGroup
 from kmlbench.plan import schedule
 from kmlbench.progress import Progress, Stage, StageBegun, TrialBegun
 from kmlbench.results import writer
@@ -29,6 +29,7 @@ from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench, perform, unserved_setting
 from kmlbench.servers.server import ServerHandle, running_server
 from kmlbench.workloads.registry import Own, find_adapter, need_server
+from kmlbench.workloads.steps import Setting
 
 ALIVE_TIMEOUT_S = 60.0
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench.errors import HostError, InputError, ProofError, TrialError
-from kmlbench.model import CommandResult, Host, Proof, Rounds, Sample, Server, Setting, Step, Trial
+from kmlbench.model import CommandResult, Host, Proof, Sample, Server, Trial
 from kmlbench.results import profiles, recording, writer
 from kmlbench.results.reader import COMMANDS, MEASURED, PRIVILEGE
 from kmlbench.results.writer import CampaignDirectory
@@ -20,6 +20,7 @@ from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import measure, probe
 from kmlbench.workloads.base import Adapter, Provisioned
+from kmlbench.workloads.steps import Rounds, Setting, Step
 
 MEASURE = "/usr/lib/kmlbench/measure"
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from kmlbench.errors import HostError, KmlbenchError, TrialError
-from kmlbench.model import CommandResult, Host, Prefix, Server, Setting
+from kmlbench.model import CommandResult, Host, Prefix, Server
 from kmlbench.servers import daemon
 from kmlbench.servers.daemon import COMMAND_S, RUNTIME, STOP_S
 from kmlbench.servers.options import PROGRAMS, arguments
+from kmlbench.workloads.steps import Setting
 from kmlbench.workloads.sysbench import DATABASE
 
 PRISTINE = "/var/lib/kmlbench/data"

@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from kmlbench.errors import HostError, KmlbenchError, TrialError
-from kmlbench.model import Host, Setting, Step
+from kmlbench.model import Host
 from kmlbench.servers import daemon
 from kmlbench.workloads.base import Provision, Provisioned, Readiness, Service
+from kmlbench.workloads.steps import Setting, Step
 
 DIRECTORY = f"{daemon.RUNTIME}/workload"
 

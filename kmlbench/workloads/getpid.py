@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kmlbench.model import CommandResult, Sample, Setting, Step
+from kmlbench.model import CommandResult, Sample
 from kmlbench.workloads import loops
 from kmlbench.workloads.base import Marks, Metric, Section
+from kmlbench.workloads.steps import Setting, Step
 
 CALLS = 100_000
 

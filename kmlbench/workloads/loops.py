@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Section, Work
+from kmlbench.workloads.steps import Setting, Step
 
 EMPTY = "empty"
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Sample, Setting, Step
+from kmlbench.model import CommandResult, Sample
 from kmlbench.workloads import files, latency, python_client, sysbench
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Work
 from kmlbench.workloads.levels import level_name
+from kmlbench.workloads.steps import Setting, Step
 
 # Of a run; what is left of its events, a third or more, comes before and warms up.
 WINDOWS = 10

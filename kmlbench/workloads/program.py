@@ -11,9 +11,10 @@ from pathlib import PurePosixPath
 from statistics import fmean
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Rounds, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Provision, Service, Work
 from kmlbench.workloads.definition import Argv, Check, Definition, Quantity, Reading, fill
+from kmlbench.workloads.steps import Rounds, Setting, Step
 
 RUN = "run"
 

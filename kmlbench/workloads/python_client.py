@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kmlbench.model import Setting
+from kmlbench.workloads.steps import Setting
 from kmlbench.workloads.sysbench import DATABASE, SCRIPTS
 
 DRIVER = "pymysql"

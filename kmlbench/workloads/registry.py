@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from kmlbench.errors import InputError
-from kmlbench.model import Prefix, Setting
+from kmlbench.model import Prefix
 from kmlbench.workloads import files, python_client, sysbench
 from kmlbench.workloads.base import Adapter, Metric, Section
 from kmlbench.workloads.definition import Definition, load
@@ -21,6 +21,7 @@ from kmlbench.workloads.levels import split_level
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import Oltp, mixes
 from kmlbench.workloads.program import ProgramWorkload
+from kmlbench.workloads.steps import Setting
 from kmlbench.workloads.syscall_counts import COUNTING, Calls
 from kmlbench.workloads.syscalls import Syscalls
 from kmlbench.workloads.wisconsin import Wisconsin

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Sample, Setting
+from kmlbench.model import CommandResult, Process, Sample
+from kmlbench.workloads.steps import Setting
 
 DRIVER = "sysbench"
 

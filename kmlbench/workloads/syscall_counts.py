@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.workloads.base import Adapter, Metric
+from kmlbench.workloads.steps import Setting, Step
 
 COUNTING = "calls_"
 

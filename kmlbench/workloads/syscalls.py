@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.workloads import loops
 from kmlbench.workloads.base import Marks, Metric, Section
+from kmlbench.workloads.steps import Setting, Step
 
 CALLS = 10_000
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.workloads import python_client, sysbench, wisconsin_data
 from kmlbench.workloads.base import Better, MarkKind, Marks, Metric, Work
 from kmlbench.workloads.metrics import CPU, EVERY_PROCESS
+from kmlbench.workloads.steps import Setting, Step
 from kmlbench.workloads.wisconsin_data import Form, Statement, StatementKind
 
 LOOPS = 8

@@ -12,13 +12,14 @@ from support.databases import emptied, samples
 from support.guest_programs import check
 
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import Prefix, Process, Server, Setting
+from kmlbench.model import Prefix, Process, Server
 from kmlbench.run.trial import MEASURE
 from kmlbench.servers import dataset
 from kmlbench.servers import server as mysql
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import probe
 from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.steps import Setting
 
 pytestmark = pytest.mark.guest
 

@@ -11,13 +11,14 @@ import pytest
 
 from kmlbench.errors import TrialError
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult, Host, Kernel, Prefix, Process, Server, Setting, Variant
+from kmlbench.model import CommandResult, Host, Kernel, Prefix, Process, Server, Variant
 from kmlbench.servers import dataset
 from kmlbench.servers import server as mysql
 from kmlbench.servers.options import PROGRAMS, arguments
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads import measure, probe
 from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.steps import Setting
 
 pytestmark = pytest.mark.guest
 MEASURE = "/usr/lib/kmlbench/measure"

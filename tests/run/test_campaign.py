@@ -30,7 +30,6 @@ from kmlbench.model import (
     Proof,
     Sample,
     Server,
-    Setting,
     Trial,
     Variant,
 )
@@ -44,6 +43,7 @@ from kmlbench.run import trial as trials
 from kmlbench.run.trial import Bench
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads.base import Adapter
+from kmlbench.workloads.steps import Setting
 
 RELEASES = {Kernel.STOCK: "6.12.117-stock", Kernel.KML: "6.12.117-kml"}
 GETPID = {"getpid": False}

@@ -11,11 +11,12 @@ from support import rounds
 from support.fake_host import Exchange, FakeHost
 
 from kmlbench.errors import TrialError
-from kmlbench.model import Prefix, Setting
+from kmlbench.model import Prefix
 from kmlbench.servers import service
 from kmlbench.workloads.base import Readiness
 from kmlbench.workloads.definition import Client, Definition, ServerProgram
 from kmlbench.workloads.program import ProgramWorkload
+from kmlbench.workloads.steps import Setting
 
 DIRECTORY = service.DIRECTORY
 SERVER = ServerProgram(argv=("{prefix}/sbin/queue", "{socket}", "{port}"), ready=Readiness.SOCKET, start_s=9)

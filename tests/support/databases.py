@@ -6,10 +6,11 @@ from __future__ import annotations
 from support.guest_programs import check, run
 
 from kmlbench.hosts.ssh import SshHost
-from kmlbench.model import CommandResult, Sample, Server, Setting
+from kmlbench.model import CommandResult, Sample, Server
 from kmlbench.servers.options import PROGRAMS
 from kmlbench.servers.server import ServerHandle
 from kmlbench.workloads.registry import find_adapter
+from kmlbench.workloads.steps import Setting
 
 
 def client_argv(handle: ServerHandle, server: Server, statement: str, *options: str) -> tuple[str, ...]:

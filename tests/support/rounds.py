@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from support.fake_host import Exchange
 from support.paths import DATA
 
-from kmlbench.model import CommandResult, Setting, Variant
+from kmlbench.model import CommandResult, Variant
 from kmlbench.run import trial as trials
 from kmlbench.servers import service
 from kmlbench.workloads.program import ProgramWorkload
+from kmlbench.workloads.steps import Setting
 
 DIGEST = "07f8bc07b4ba5002"
 

@@ -10,12 +10,13 @@ import pytest
 from support import rounds
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Prefix, Setting
+from kmlbench.model import CommandResult, Prefix
 from kmlbench.servers import service
 from kmlbench.workloads.base import MarkKind, Readiness, Work
 from kmlbench.workloads.definition import Check, Client, Definition, Quantity, Reading, ServerProgram
 from kmlbench.workloads.program import ProgramWorkload, runs
 from kmlbench.workloads.registry import METRICS
+from kmlbench.workloads.steps import Setting
 
 CLIENT = Client(argv=("{prefix}/bin/fill", "-n", "{work}", "{socket}"), work=(100, 300), rounds=2)
 QUEUE = Definition(

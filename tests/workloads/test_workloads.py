@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.paths import DATA
 
 from kmlbench.errors import TrialError
-from kmlbench.model import CommandResult, Prefix, Process, Sample, Setting, Step
+from kmlbench.model import CommandResult, Prefix, Process, Sample
 from kmlbench.workloads import loops, probe, syscalls
 from kmlbench.workloads.base import Marked, MarkKind
 from kmlbench.workloads.metrics import COMMON, RECORDED
@@ -27,6 +27,7 @@ from kmlbench.workloads.registry import (
     known_adapter,
     programs,
 )
+from kmlbench.workloads.steps import Setting, Step
 from kmlbench.workloads.syscall_counts import is_counting
 
 # Those of files have tests of their own: test_program.py.
