@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The same source, series, configuration and compiler give the same kernel in any directory at any time.
-
-That both kernels of this machine's cache, which were built in directories of their own, are those of
-kernel/checksums.toml is a test of tests/build/test_checksums.py.
-"""
+"""The same source, series, configuration and compiler give the same kernel in any directory at any time."""
 
 from __future__ import annotations
 
