@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     copy = _named(verbs, "copy", "copy a local file to a running guest")
     copy.add_argument("source", type=Path, metavar="SRC", help="a local file")
     copy.add_argument("destination", metavar="DEST", help="the path on the guest")
-    copy.epilog = "example: kmlbench guest copy notes.txt kml /root/notes.txt"
+    copy.epilog = "example: kmlbench guest copy notes.txt kml /tmp/notes.txt"
     copy.set_defaults(run=_copy)
     stop = _named(verbs, "stop", "stop a running guest")
     stop.epilog = "example: kmlbench guest stop kml"
