@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
 
-from kmlbench.model import CommandResult, Completed, Failed, Prefix, Trial, Variant
+from kmlbench.model import Completed, Failed, Prefix, Trial, Variant
 from kmlbench.plan.comparisons import CELLS, STOCK_USR, planned_cells
 from kmlbench.results.raw import read_results, read_text
 from kmlbench.results.reader import StoredCampaign, boot_path, raw_path
@@ -18,7 +18,6 @@ from kmlbench.workloads.attempt import MARK
 from kmlbench.workloads.program import ProgramWorkload, Run, runs
 
 DMESG = "dmesg"
-
 
 _STAMP = re.compile(r"^\[[ 0-9.]+\] ")
 
@@ -120,11 +119,7 @@ def _is(trial: Trial, adapter: ProgramWorkload, cell: Variant) -> bool:
 
 def _runs(stored: StoredCampaign, adapter: ProgramWorkload, trial: Trial) -> tuple[Run, ...]:
     """Every run of a trial, the one that warms up too."""
-    return runs(_run_step(read_results(raw_path(stored.directory, trial)), adapter))
-
-
-def _run_step(results: Sequence[CommandResult], adapter: ProgramWorkload) -> CommandResult:
-    return results[len(adapter.definition.load)]
+    return runs(adapter.run_result(read_results(raw_path(stored.directory, trial))))
 
 
 def _ending(run: Run) -> str:

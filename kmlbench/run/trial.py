@@ -222,7 +222,8 @@ def _run(bench: Bench, trial: Trial, index: int, step: Step, argv: Sequence[str]
     if (step.measured or step.traced) and bench.handle is not None:
         _analyze(bench, bench.handle)
         _flush(bench, bench.handle)
-    if step.traced or "--settle" in argv:
+    # Where there is a server, it is awaited first.
+    if step.traced or step.measured:
         timeout_s += SETTLE_S
     if not step.measured:
         return _stored(bench, trial, index, step, bench.host.run(argv, timeout_s=timeout_s))

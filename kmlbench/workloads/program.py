@@ -186,10 +186,14 @@ class ProgramWorkload:
 
     def _runs(self, results: Sequence[CommandResult]) -> tuple[Run, ...]:
         """The measured runs; of a program with marks there is one."""
-        result = results[len(results) - len(self.definition.checks) - 1]
+        result = self.run_result(results)
         if self.definition.client.marks is not None:
             return (_only_run(result, self.definition.client.work[-1]),)
         return runs(result)[1:]
+
+    def run_result(self, results: Sequence[CommandResult]) -> CommandResult:
+        """The result of the measured step: `load` may be more steps than it has commands."""
+        return results[len(results) - len(self.definition.checks) - 1]
 
     def _units(self, run: Run) -> float:
         """The units of work of a run: as it said, or as it was asked; one where there is no amount."""

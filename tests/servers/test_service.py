@@ -30,8 +30,8 @@ QUEUE = Definition(
 SETTING = Setting(prefix=Prefix.USR, socket="", user="", password_file="", seed=1)
 
 
-def queue(**change: object) -> ProgramWorkload:
-    return ProgramWorkload(replace(QUEUE, server=replace(SERVER, **change)))  # type: ignore[arg-type]  # fields
+def queue(*, ready: Readiness = SERVER.ready, pattern: str = SERVER.pattern) -> ProgramWorkload:
+    return ProgramWorkload(replace(QUEUE, server=replace(SERVER, ready=ready, pattern=pattern)))
 
 
 def launched() -> list[Exchange]:

@@ -72,6 +72,14 @@ def test_commands_with_work_run_for_each_amount() -> None:
     assert prepared == [*lists, ("/usr/bin/true",)]
 
 
+def test_the_measured_step_is_found_behind_a_load_for_each_amount() -> None:
+    workload = ProgramWorkload(replace(QUEUE, load=(("/usr/bin/make-list", "{work}"),)))
+    names = [step.name for step in workload.steps(SETTING)]
+    assert names == ["load", "load", "run", "check"]
+    found = results(workload, SAID)
+    assert workload.run_result(found) is found[names.index("run")]
+
+
 @pytest.mark.parametrize(("scale", "work"), [(0.5, (50, 150)), (1e-9, (1, 2)), (2.0, (200, 600))])
 def test_the_longer_amount_stays_the_longer_one_at_any_scale(scale: float, work: tuple[int, int]) -> None:
     (_, run, _) = ProgramWorkload(QUEUE).steps(replace(SETTING, scale=scale))
@@ -116,13 +124,13 @@ def test_a_program_that_marks_its_windows_runs_once_under_measure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said", "left", "stage", "told"),
+    ("expect", "said", "left", "stage", "told"),
     [
-        ({}, "no numbers", "0\n", "parse", "does not match in what the client printed: 'no numbers'"),
-        ({}, "1.2.3 a second, mean 1 us", "0\n", "parse", "'1.2.3' is not a number"),
-        ({}, SAID, "17\n", "check", "printed '17', not '^0$'"),
+        ((), "no numbers", "0\n", "parse", "does not match in what the client printed: 'no numbers'"),
+        ((), "1.2.3 a second, mean 1 us", "0\n", "parse", "'1.2.3' is not a number"),
+        ((), SAID, "17\n", "check", "printed '17', not '^0$'"),
         (
-            {"expect": ("^{work} sent$",)},
+            ("^{work} sent$",),
             "99 sent",
             "0\n",
             "check",
@@ -131,9 +139,9 @@ def test_a_program_that_marks_its_windows_runs_once_under_measure() -> None:
     ],
 )
 def test_a_wrong_answer_fails_the_trial(
-    change: dict[str, tuple[str, ...]], said: str, left: str, stage: str, told: str
+    expect: tuple[str, ...], said: str, left: str, stage: str, told: str
 ) -> None:
-    workload = ProgramWorkload(replace(QUEUE, client=replace(CLIENT, **change)))  # type: ignore[arg-type]  # expect
+    workload = ProgramWorkload(replace(QUEUE, client=replace(CLIENT, expect=expect or CLIENT.expect)))
     with pytest.raises(TrialError, match=re.escape(told)) as caught:
         workload.samples(results(workload, said, left=left))
     assert caught.value.stage == stage
