@@ -14,6 +14,9 @@ PLAIN_WORDS = "text without control characters"
 
 Rule = Mapping[str, object]
 
+# The keys and list indices that lead to a value.
+Location = tuple[str | int, ...]
+
 
 def plain_field(about: str) -> Rule:
     """The metadata of a field that is a key of hosts.yaml: its description."""

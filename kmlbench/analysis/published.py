@@ -16,9 +16,9 @@ from msgspec import Meta, Struct
 from kmlbench.errors import MachineError
 from kmlbench.paths import PUBLISHED, PUBLISHED_PAGE
 from kmlbench.prices.pricelist import MOST, Source, Text
-from kmlbench.results import tomlfile
+from kmlbench.results import datafile
+from kmlbench.results.datafile import repeated
 from kmlbench.results.lines import Word
-from kmlbench.results.tomlfile import repeated
 from kmlbench.workloads.levels import split_level
 from kmlbench.workloads.registry import METRICS
 
@@ -145,13 +145,13 @@ def peers() -> tuple[Peer, ...]:
             f"this copy of the package lacks its data: {PUBLISHED} has no published figures",
             remedy="install kmlbench from its wheel or its checkout (pip install), or run it in a checkout",
         )
-    found = (tomlfile.read(path, Peer, remedy=REMEDY) for path in paths)
+    found = (datafile.read(path, Peer, remedy=REMEDY) for path in paths)
     return tuple(sorted(found, key=lambda peer: peer.name))
 
 
 def parse(text: str, *, name: str) -> Peer:
     """What a file with this text says; it is called `name` in messages. Raises InputError."""
-    return tomlfile.parse(text, Peer, name=name, remedy=REMEDY)
+    return datafile.parse(text, Peer, name=name, remedy=REMEDY)
 
 
 def elsewhere(workload: str) -> Iterator[tuple[Peer, tuple[Figure, ...]]]:

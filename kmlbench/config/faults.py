@@ -11,9 +11,9 @@ from typing import TypeVar, get_args, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic_core import ErrorDetails
 
-from kmlbench.config.yamlfile import Location, suggestion
+from kmlbench.config.yamlfile import suggestion
 from kmlbench.hosts.spec import HostSpec
-from kmlbench.rules import PLAIN_WORDS
+from kmlbench.rules import PLAIN_WORDS, Location
 
 Spec = TypeVar("Spec")
 

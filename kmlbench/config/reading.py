@@ -19,11 +19,12 @@ from kmlbench.config import yamlfile
 from kmlbench.config.campaign import NAME, CampaignSpec, Config, Hosts, conflicts
 from kmlbench.config.faults import WANTED, adapter, field_at, keys, relations, unknown_word, words
 from kmlbench.config.workloadfile import read_workload_file
-from kmlbench.config.yamlfile import FIELDS, Broken, ConfigError, Location, Option, suggestion, title
+from kmlbench.config.yamlfile import FIELDS, Broken, ConfigError, Option, suggestion, title
 from kmlbench.errors import InputError
 from kmlbench.hosts.kinds import KINDS
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
+from kmlbench.rules import Location
 from kmlbench.workloads.definition import Definition
 from kmlbench.workloads.levels import MOST_THREADS
 from kmlbench.workloads.registry import ADAPTERS

@@ -14,9 +14,10 @@ from pydantic_core import ErrorDetails
 from kmlbench import paths
 from kmlbench.config import faults
 from kmlbench.config.faults import adapter
-from kmlbench.config.tomlfile import TomlFile, read_toml
-from kmlbench.config.yamlfile import Location, suggestion
+from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
+from kmlbench.rules import Location
+from kmlbench.tomlfile import TomlFile, read_toml
 from kmlbench.workloads.base import Readiness
 from kmlbench.workloads.definition import (
     MOST_WORK,

@@ -17,6 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kmlbench import paths
 from kmlbench.errors import InputError
+from kmlbench.rules import Location
 
 TAG = "tag:yaml.org,2002:"
 
@@ -32,9 +33,6 @@ FIELDS = (
     f"{paths.page('hosts.md')} explains every field; `kmlbench host schema` prints a schema for editors to "
     "check it"
 )
-
-# The keys and list indices that lead to a value.
-Location = tuple[str | int, ...]
 
 
 class NoValue:

@@ -32,8 +32,8 @@ from msgspec import Meta, Struct
 
 from kmlbench.errors import InputError
 from kmlbench.paths import PRICES, PRICES_PAGE
-from kmlbench.results import tomlfile
-from kmlbench.results.tomlfile import repeated
+from kmlbench.results import datafile
+from kmlbench.results.datafile import repeated
 from kmlbench.workloads.metrics import COSTLY
 
 REMEDY = f"{PRICES_PAGE} describes price lists; `kmlbench costs --list` names those that are there"
@@ -195,12 +195,12 @@ def find(name: str) -> Path:
 
 def read(path: Path) -> PriceList:
     """The list in a file. Raises InputError that names the file, the line and what is wrong there."""
-    return tomlfile.read(path, PriceList, remedy=REMEDY)
+    return datafile.read(path, PriceList, remedy=REMEDY)
 
 
 def parse(text: str, *, name: str) -> PriceList:
     """The list in `text`, which is called `name` in messages. Raises InputError."""
-    return tomlfile.parse(text, PriceList, name=name, remedy=REMEDY)
+    return datafile.parse(text, PriceList, name=name, remedy=REMEDY)
 
 
 def toml(prices: PriceList) -> str:

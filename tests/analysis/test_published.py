@@ -142,7 +142,7 @@ def test_what_table_2_has_is_no_figure_of_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (HEAD + "[[figure]\n", "f.toml:9: Expected"),
+        (HEAD + "[[figure]\n", "f.toml:9: not TOML: Expected"),
         (HEAD + FIGURE.replace("percent = 7\n", ""), 'f.toml:9: field "figure[0]"'),
         (HEAD + FIGURE.replace("= 7", "= 7\nat_most = 8"), 'f.toml:9: field "figure[0]"'),
         (HEAD + FIGURE.replace("percent = 7", 'percent = "7"'), 'f.toml:17: field "figure[0].percent"'),

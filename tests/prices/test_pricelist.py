@@ -72,7 +72,7 @@ def test_the_lists_that_come_with_the_program_are_listed_with_their_sources(
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (HEAD + "[[price]\n", "f.toml:10: Expected"),
+        (HEAD + "[[price]\n", "f.toml:10: not TOML: Expected"),
         (HEAD + SYSCALL + SYSRET.replace("low = 27", "low = 28"), 'f.toml:18: field "price[1].cycles"'),
         (HEAD + SYSCALL.replace('"book"', '"rumour"'), "f.toml:11: the price of"),
         (HEAD + SYSCALL + SYSCALL, 'f.toml:11: "syscall" has two prices'),
@@ -106,7 +106,7 @@ def test_a_list_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         pricelist.read(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe4"')
-    with pytest.raises(InputError, match="is not UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         pricelist.read(tmp_path / "latin.toml")
 
 

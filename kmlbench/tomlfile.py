@@ -7,10 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from kmlbench.config.yamlfile import Location
 from kmlbench.errors import InputError
+from kmlbench.rules import Location
 
 MOST_BYTES = 1 << 16
 
@@ -22,20 +23,20 @@ _WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TomlFile:
-    """The file at `path`; `lines` has the line of each table and key."""
+    """The content of a file, as data and as text."""
 
-    path: Path
     data: Mapping[str, object]
-    lines: Mapping[Location, int]
+    text: str
 
     def line(self, location: Location) -> int:
         """The line of the value at a location, or of what lacks it."""
+        lines = _lines(self.text)
         for length in range(len(location), 0, -1):
             start = location[:length]
-            if start in self.lines:
-                return self.lines[start]
+            if start in lines:
+                return lines[start]
             # A list of tables has the lines of its tables only.
-            if within := [line for place, line in self.lines.items() if place[:length] == start]:
+            if within := [line for place, line in lines.items() if place[:length] == start]:
                 return min(within)
         return 1
 
@@ -46,18 +47,28 @@ def read_toml(path: Path, *, remedy: str) -> TomlFile:
         content = path.read_bytes()
         if len(content) > MOST_BYTES:
             raise InputError(f"{path}: longer than {MOST_BYTES >> 10} KiB: not such a file", remedy=remedy)
-        text = content.decode()
-        return TomlFile(path=path, data=tomllib.loads(text), lines=dict(_positions(text)))
+        return parse_toml(content.decode(), name=str(path), remedy=remedy)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=remedy) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})", remedy=remedy) from error
+
+
+def parse_toml(text: str, *, name: str, remedy: str) -> TomlFile:
+    """The content of a file that is called `name` in messages. Raises InputError when it is not TOML."""
+    try:
+        return TomlFile(data=tomllib.loads(text), text=text)
     except tomllib.TOMLDecodeError as error:
         match = _WHERE.search(str(error))
-        line = int(match[1]) if match and match[1] else content.count(b"\n") + 1
-        raise InputError(f"{path}:{line}: not TOML: {_WHERE.sub('', str(error))}", remedy=remedy) from error
+        line = int(match[1]) if match and match[1] else text.count("\n") + 1
+        raise InputError(f"{name}:{line}: not TOML: {_WHERE.sub('', str(error))}", remedy=remedy) from error
     except RecursionError as error:
-        raise InputError(f"{path}: not TOML: nested too deeply", remedy=remedy) from error
+        raise InputError(f"{name}: not TOML: nested too deeply", remedy=remedy) from error
+
+
+@lru_cache(maxsize=1)
+def _lines(text: str) -> Mapping[Location, int]:
+    return dict(_positions(text))
 
 
 def _positions(text: str) -> Iterator[tuple[Location, int]]:
