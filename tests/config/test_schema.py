@@ -90,6 +90,8 @@ RELATIONS = (
         "differ in",
     ),
     *("they cannot be compared", "has the stock kernel", "has the kml kernel", "need at least"),
+    # A workload file that is named, and is not there.
+    "cannot be read",
 )
 
 
