@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the ways into the kernel cost: getpid by its own site (mov $39, %eax; syscall, which the KML kernel may
- * turn into a call), getpid by a SYSCALL that cannot be patched, a minor page fault, a timer interrupt, a context
- * switch, a signal round trip, and a process that becomes bin/true of the same prefix and exits. Prints JSON: nanoseconds each, the median of several repetitions (of the
+ * turn into a call), getpid by a SYSCALL that cannot be patched, 64 bytes sent and received through a socket, a
+ * minor page fault, a timer interrupt, a context switch, a signal round trip, and a process that becomes bin/true of
+ * the same prefix and exits. Prints JSON: nanoseconds each, the median of several repetitions (of the
  * interrupts, the least: other work that ticks start is not their price). Under an instruction clock (QEMU,
  * -icount shift=0) a nanosecond is an instruction.
  *
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,6 +90,23 @@ static double getpid_trap_ns(void)
 	for (long i = 0; i < CALLS; i++)
 		__asm__ volatile("push $39\n\tpop %%rax\n\tjmp 1f\n1:\tsyscall" : : : "rax", "rcx", "r11", "memory");
 	return (now_ns() - start) / CALLS - 2;
+}
+
+static double socket_ns(void)
+{
+	char bytes[64] = { 0 };
+	double start, end;
+	int ends[2];
+
+	require(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+	start = now_ns();
+	for (int i = 0; i < TURNS; i++) {
+		require(send(ends[0], bytes, sizeof(bytes), 0) == sizeof(bytes), "send");
+		require(recv(ends[1], bytes, sizeof(bytes), 0) == sizeof(bytes), "recv");
+	}
+	end = now_ns();
+	close(ends[0]), close(ends[1]);
+	return (end - start) / TURNS;
 }
 
 static double fault_ns(void)
@@ -214,6 +233,7 @@ int main(void)
 	find_program();
 	loop = median(loop_ns);
 	printf("{\"getpid\": %.1f, \"getpid_trap\": %.1f, ", median(getpid_ns) - loop, median(getpid_trap_ns) - loop);
+	printf("\"socket\": %.1f, ", median(socket_ns));
 	printf("\"minor_fault\": %.1f, \"context_switch\": %.1f, ", median(fault_ns), median(switch_ns));
 	printf("\"signal\": %.1f, \"process\": %.1f, ", median(signal_ns), median(process_ns));
 	printf("\"timer_per_ms\": %.1f}\n", ranked(interrupts_ns_per_ms, 0));

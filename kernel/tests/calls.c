@@ -539,6 +539,33 @@ static void execve_ends(void)
 	ends_with(child, 7);
 }
 
+/*
+ * A jump into the middle of a stub, behind the number that it loads: a copy of a jump may lead there. Whatever is
+ * in RAX, this is some system call, and no more.
+ */
+static void middle_of_a_stub(void)
+{
+	static const long numbers[] = { GETPID, 512 + GETPID, 0x7ffffe00l + GETPID, -512l + GETPID };
+	uint8_t *code = code_pages(1);
+	size_t i;
+
+	check_site(make_site(code, GETPID), getpid(), true);
+	if (!direct_calls())
+		return;
+	CHECK(*code == 0xe9);
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		int32_t displacement;
+		long result;
+		void *middle;
+
+		memcpy(&displacement, code + 1, sizeof(displacement));
+		middle = code + 5 + displacement + 5;
+		asm volatile("call *%[middle]" : "=a" (result) : "a" (numbers[i]), [middle] "r" (middle)
+			     : "rcx", "r11", "memory", "cc");
+		CHECK(result == getpid());
+	}
+}
+
 int main(int count, char **arguments)
 {
 	static const struct test_case cases[] = {
@@ -555,6 +582,7 @@ int main(int count, char **arguments)
 		{ "system call stops of a tracer", traced_calls },
 		{ "a tracer changes a register", changed_registers },
 		{ "a seccomp filter", seccomp_filter },
+		{ "a jump into the middle of a stub", middle_of_a_stub },
 		{ "direct calls switched off", switched_off },
 	};
 

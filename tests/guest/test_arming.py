@@ -15,6 +15,7 @@ from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 
 SWITCH = "/proc/sys/kernel/kernel_mode_linux"
+KEEP_USERCOPY = "/proc/sys/kernel/kernel_mode_linux_keep_usercopy"
 CAT = "/trusted/bin/cat"
 STATUS = "/proc/self/status"
 LOOKS = 40
@@ -93,6 +94,18 @@ def test_only_root_with_all_rights_arms(unarmed: Watched, who: tuple[str, ...]) 
     guest, _ = unarmed
     assert run(guest, *who, "sh", "-c", f"echo 1 > {SWITCH}").returncode != 0
     assert check(guest, "cat", SWITCH) == "0\n"
+
+
+def test_copies_of_kernel_mode_programs_are_checked_if_root_says_so(armed: Watched) -> None:
+    guest, _ = armed
+    assert check(guest, "cat", KEEP_USERCOPY) == "0\n"
+    for value in ("1", "0"):
+        check(guest, "sh", "-c", f"echo {value} > {KEEP_USERCOPY}")
+        assert check(guest, "cat", KEEP_USERCOPY) == f"{value}\n"
+        assert kernel_mode(guest)
+    denied = run(guest, "setpriv", "--bounding-set=-sys_module", "sh", "-c", f"echo 1 > {KEEP_USERCOPY}")
+    assert denied.returncode != 0
+    assert check(guest, "cat", KEEP_USERCOPY) == "0\n"
 
 
 def test_the_parameter_arms_at_boot(kml_guest: SshHost) -> None:

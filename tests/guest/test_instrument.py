@@ -122,8 +122,10 @@ def test_a_direct_call_takes_the_place_of_the_way_through_the_entry(campaign: Pa
     # Of SYSCALL, of libc and of an unknown call.
     assert result[usual, "do_syscall_64"] > 100
     assert result.get((direct, "do_syscall_64"), 0.0) < 1
-    assert result[direct, "kml_direct_call"] > 100
-    assert result.get((usual, "kml_direct_call"), 0.0) == 0
+    # The second is behind a check that the first needs, for sites which have the call's number.
+    calls = ("kml_direct_call", "kml_numbered_call")
+    assert sum(result.get((direct, call), 0.0) for call in calls) > 100
+    assert sum(result.get((usual, call), 0.0) for call in calls) == 0
 
 
 def test_server_and_client_are_told_apart_and_their_functions_have_names(campaign: Path) -> None:

@@ -143,6 +143,7 @@ def test_damage_names_the_trial(raw: Path, name: str) -> None:
     [
         ("do_syscall_64", "entry and exit"),
         ("kml_direct_call", "kernel mode"),
+        ("kml_return_site", "entry and exit"),
         ("unix_stream_sendmsg", "sockets and network"),
         ("finish_task_switch.isra.0", "scheduler"),
         ("schedule", "scheduler"),
