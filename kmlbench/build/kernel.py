@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as once
@@ -20,7 +20,7 @@ from kmlbench.build.cache import Cache, hash_files
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
 from kmlbench.paths import KERNEL, setup_remedy
-from kmlbench.process import build_environment
+from kmlbench.process import SYSTEM_PATH, build_environment
 from kmlbench.progress import Progress
 
 COMMON = ("common.config", "debian-price.config")
@@ -94,12 +94,14 @@ def content(kernel: Kernel) -> dict[str, str]:
         "source": source_version(),
         "configuration": hashlib.sha256(fragment(kernel).encode()).hexdigest(),
         "patches": hash_files(patches()) if kernel is Kernel.KML else "none",
-        "recipe": " ".join(
-            (CONFIGURATION, *TARGETS, *(f"{name}={value}" for name, value in REPRODUCIBLE.items()))
-        ),
+        "recipe": " ".join((CONFIGURATION, *TARGETS, *_settings({"PATH": SYSTEM_PATH, **REPRODUCIBLE}))),
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
     }
+
+
+def _settings(variables: Mapping[str, str]) -> Iterator[str]:
+    return (f"{name}={value}" for name, value in variables.items())
 
 
 def source_version() -> str:

@@ -100,6 +100,11 @@ def test_the_key_of_a_kernel_is_the_same_under_an_odd_shell(request: pytest.Fixt
     kernel._first_line.cache_clear()
 
 
+def test_the_key_of_a_kernel_says_where_its_compiler_was_looked_for() -> None:
+    path = build_environment().variables["PATH"]
+    assert f"PATH={path}" in kernel.content(Kernel.STOCK)["recipe"].split()
+
+
 def test_a_proxy_reaches_the_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     assert (
