@@ -90,3 +90,12 @@ class TestGuest:
         argv = ("stat", "-f", "-c", "%T", "/run", "/tmp", "/dev/shm", "/proc", "/sys")
         result = stock_guest.run(argv, timeout_s=TIMEOUT_S)
         assert result.stdout.split() == ["tmpfs", "tmpfs", "tmpfs", "proc", "sysfs"]
+
+    def test_no_thread_collapses_pages_or_writes_back_at_a_time_of_its_own(
+        self, stock_guest: SshHost
+    ) -> None:
+        never = {
+            "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs": "4294967295",
+            "/proc/sys/vm/dirty_writeback_centisecs": "0",
+        }
+        assert stock_guest.run(("cat", *never), timeout_s=TIMEOUT_S).stdout.split() == [*never.values()]
