@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.build import checksums
+from kmlbench.build import checksums, kernel
 from kmlbench.build.cache import content_key
 from kmlbench.build.checksums import Build, Verdict
 from kmlbench.errors import InputError
@@ -54,3 +54,15 @@ def test_a_record_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "record").write_text(text)
     with pytest.raises(InputError, match=r"(?s)record: no record of checksums.*kernel list --checksums"):
         checksums.read()
+
+
+def test_no_build_is_recorded_twice() -> None:
+    keys = [build.key for build in checksums.read()]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("of", list(Kernel))
+def test_the_record_is_of_this_series(of: Kernel) -> None:
+    """After a change of the series: kmlbench kernel list --checksums prints what belongs into the record."""
+    verdict = checksums.verdict(kernel.content(of), "0" * 64, recorded=checksums.read())
+    assert verdict in {Verdict.DIFFERENT, Verdict.UNKNOWN_COMPILER}

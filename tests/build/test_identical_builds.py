@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from kmlbench.build import checksums
 from kmlbench.build import kernel as builder
 from kmlbench.build.artifacts import KernelArtifact
 from kmlbench.build.cache import Cache
-from kmlbench.build.checksums import sha256
+from kmlbench.build.checksums import Verdict, sha256
 from kmlbench.model import Kernel
 from kmlbench.progress import Silent
 
@@ -66,3 +67,5 @@ def test_a_kernel_is_the_same_in_two_directories(kernel: Kernel, cache: Cache, t
     there = builder.ensure(kernel, cache=Cache(tmp_path / "another-place"), progress=Silent())
     for name in ("bzImage", "vmlinux", "System.map", "config"):
         assert sha256(there.image.with_name(name)) == sha256(here.image.with_name(name)), name
+    verdict = checksums.verdict(builder.content(kernel), sha256(here.image), recorded=checksums.read())
+    assert verdict in {Verdict.SAME, Verdict.UNKNOWN_COMPILER}
