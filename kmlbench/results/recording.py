@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from kmlbench.errors import InputError, TrialError
 from kmlbench.instrument.maps import MappedFile, parse_maps
@@ -79,75 +81,73 @@ class WindowRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Executions:
+    """How often each process executed each block: `counts` has a row for each kind of work, of so many units.
+
+    Floating point has all of their sums exactly: they are below 2**53.
+    """
+
+    pairs: Sequence[tuple[str, Block]]
+    units: Sequence[float]
+    counts: npt.NDArray[np.float64]
+
+    def of_a_round(self, parts: Callable[[str, Block], Mapping[Key, int]]) -> dict[Key, float]:
+        """The sum over the kinds of work of what `parts` finds in one execution of a block."""
+        keys: dict[Key, int] = {}
+        found = [
+            (keys.setdefault(key, len(keys)), place, number)
+            for place, pair in enumerate(self.pairs)
+            for key, number in parts(*pair).items()
+        ]
+        index, places, numbers = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        sums = np.zeros(len(keys))
+        for units, counts in zip(self.units, self.counts, strict=True):
+            sums += np.bincount(index, weights=counts[places] * numbers, minlength=len(keys)) / units
+        return dict(zip(keys, sums.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecording:
     """The measured windows of a trial, each with its work."""
 
     windows: Sequence[tuple[Work, Window]]
     naming: Naming
     processes: Mapping[int, str]
+    executions: Executions
 
     def rows(self) -> Iterator[WindowRow]:
         """Each window, in order."""
         for work, window in self.windows:
             sums: Counter[tuple[str, str]] = Counter()
-            for process, block, count in self._executions(window):
+            for process, block, count in _executed(window, self.processes):
                 sums[process, block.side] += count * len(block.lengths)
             yield WindowRow(work=work, instructions=sums)
 
     def sides(self) -> Mapping[tuple[str, str], float]:
         """Instructions of a round by process and side."""
-        return self._of_a_round(lambda process, block: {(process, block.side): len(block.lengths)})
+        return self.executions.of_a_round(lambda process, block: {(process, block.side): len(block.lengths)})
 
     def census(self) -> Mapping[tuple[str, str], float]:
         """Costly instructions of a round by process and name."""
-        return self._of_a_round(
+        return self.executions.of_a_round(
             lambda process, block: {(process, name): count for name, count in block.census.items()}
         )
 
     def functions(self) -> tuple[FunctionRow, ...]:
         """Instructions of a round by function; they add up to `sides`."""
-        split = cache(self.naming.split)
 
         def parts(process: str, block: Block) -> Mapping[tuple[str, str, str, str], int]:
             return {
                 (process, block.side, _object(path), function): count
-                for (path, function), count in split(process, block).items()
+                for (path, function), count in self.naming.split(process, block).items()
             }
 
         return tuple(
             FunctionRow(process=key[0], side=key[1], object=key[2], function=key[3], instructions=value)
-            for key, value in sorted(self._of_a_round(parts).items())
+            for key, value in sorted(self.executions.of_a_round(parts).items())
             # Of two lengths, what only the start executes.
             if value
         )
-
-    def _of_a_round(self, parts: Callable[[str, Block], Mapping[Key, int]]) -> dict[Key, float]:
-        """The sum over the kinds of work of what `parts` finds in one execution of a block."""
-        sums: defaultdict[Key, float] = defaultdict(float)
-        for units, executions in self._by_work():
-            of_work: Counter[Key] = Counter()
-            for (process, block), count in executions.items():
-                for key, number in parts(process, block).items():
-                    of_work[key] += count * number
-            for key, number in of_work.items():
-                sums[key] += number / units
-        return dict(sums)
-
-    def _by_work(self) -> Iterator[tuple[float, Counter[tuple[str, Block]]]]:
-        """Of each kind of work its units, and how often each process executed each block."""
-        for name in dict.fromkeys(work.name for work, _ in self.windows):
-            own = [(work, window) for work, window in self.windows if work.name == name]
-            executions: Counter[tuple[str, Block]] = Counter()
-            for _, window in own:
-                for process, block, count in self._executions(window):
-                    executions[process, block] += count
-            yield sum(work.units for work, _ in own), executions
-
-    def _executions(self, window: Window) -> Iterator[tuple[str, Block, int]]:
-        for task, blocks in window.executions.items():
-            process = self.processes.get(task, OTHER)
-            for block, count in blocks.items():
-                yield process, block, count
 
 
 def read_trial(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) -> TrialRecording | None:
@@ -165,7 +165,8 @@ def read_trial(raw: Path, adapter: Adapter, results: Sequence[CommandResult]) ->
         windows = tuple(_measured(read_file(raw / WINDOWS).windows, marks))
         naming = Naming(_guest(raw))
         processes = _processes(naming, [window for _, window in windows], raw)
-        return TrialRecording(tuple(_differences(windows)), naming, processes)
+        differences = tuple(_differences(windows))
+        return TrialRecording(differences, naming, processes, _executions(differences, processes))
     except (FormatError, OSError, EOFError, msgspec.MsgspecError) as error:
         raise InputError(
             f"{raw}: the instrument's recording cannot be read: {error}", remedy=COPY_AGAIN
@@ -205,6 +206,29 @@ def _differences(windows: Iterable[tuple[Work, Window]]) -> Iterator[tuple[Work,
             yield replace(work, units=work.units - base.units), difference
         else:
             yield work, window
+
+
+def _executions(windows: Sequence[tuple[Work, Window]], processes: Mapping[int, str]) -> Executions:
+    rows: dict[str, int] = {}
+    places: dict[tuple[str, Block], int] = {}
+    units = [0.0] * len({work.name for work, _ in windows})
+    counted: list[tuple[int, int, int]] = []
+    for work, window in windows:
+        row = rows.setdefault(work.name, len(rows))
+        units[row] += work.units
+        for process, block, count in _executed(window, processes):
+            counted.append((row, places.setdefault((process, block), len(places)), count))
+    counts = np.zeros((len(rows), len(places)))
+    row_of, place_of, number = np.array(counted, dtype=np.int64).reshape(-1, 3).T
+    np.add.at(counts, (row_of, place_of), number)
+    return Executions(tuple(places), units, counts)
+
+
+def _executed(window: Window, processes: Mapping[int, str]) -> Iterator[tuple[str, Block, int]]:
+    for task, blocks in window.executions.items():
+        process = processes.get(task, OTHER)
+        for block, count in blocks.items():
+            yield process, block, count
 
 
 def mapped_files(raw: Path) -> Sequence[str]:
