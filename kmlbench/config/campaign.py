@@ -130,7 +130,7 @@ class CampaignSpec:
     )
     loops: int | None = field(
         default=None,
-        metadata=number("passes of the Wisconsin benchmark; by default 16 times the scale", 1, 1_000_000),
+        metadata=number("passes of the Wisconsin benchmark; by default 8 times the scale", 1, 1_000_000),
     )
     rate: float | None = field(
         default=None,

@@ -23,6 +23,7 @@ from kmlbench.workloads.steps import Setting
 pytestmark = pytest.mark.guest
 MEASURE = "/usr/lib/kmlbench/measure"
 REPORT = "/run/test-measure.json"
+BUFFER_POOL_MB = 256
 
 
 def run_steps(
@@ -54,8 +55,14 @@ def gone(host: Host, pid: int) -> bool:
     return host.run(("test", "-e", f"/proc/{pid}/exe"), timeout_s=30).returncode == 1
 
 
+def locked_mb(host: Host, handle: ServerHandle) -> float:
+    status = host.run(("grep", "VmLck", f"/proc/{handle.pid}/status"), timeout_s=30).stdout
+    return int(status.split()[1]) / 1024
+
+
 def start_is_clean(host: Host, handle: ServerHandle) -> None:
     """The server is the prefix's own, and nobody reads its password."""
+    assert locked_mb(host, handle) >= BUFFER_POOL_MB
     executable = host.run(("readlink", f"/proc/{handle.pid}/exe"), timeout_s=30).stdout.strip()
     assert executable == handle.prefix.path(PROGRAMS[Server.MYSQL].daemon)
     words = host.run(("cat", f"/proc/{handle.pid}/cmdline"), timeout_s=30).stdout

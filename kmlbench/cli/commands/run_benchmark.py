@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--loops",
         metavar="N",
-        help="passes of the Wisconsin benchmark (16 times the scale)",
+        help="passes of the Wisconsin benchmark (8 times the scale)",
     )
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
     add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
