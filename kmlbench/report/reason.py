@@ -20,7 +20,8 @@ WAYS = ("entry and exit", "kernel mode")
 
 IN_WAYS = "the ways into and out of system calls"
 
-MOST = 0.5
+# In one subsystem, or in two together, is most of a change.
+MOST = 0.75
 
 
 def campaign_whereabouts(stored: StoredCampaign, source: Source) -> tuple[Whereabouts, ...]:
@@ -53,7 +54,7 @@ def _size(ratio: Interval) -> str:
 
 
 def _where(shown: Whereabouts) -> str:
-    """The subsystem, or the two, that more than half of the kernel's change is in."""
+    """The subsystem, or the two, that most of the kernel's change is in."""
     kernel = [part for part in shown.subsystems if part.name != USER_CODE]
     whole = sum(part.change for part in kernel)
     sign = 1 if whole > 0 else -1

@@ -169,7 +169,11 @@ def _tables(stored: StoredCampaign, trial: Trial, recording: TrialRecording) -> 
     for table in profiles.TABLES:
         path = table.path(stored.directory, trial)
         if path.exists() and table.load(path) != table.of(trial, recording):
-            raise DifferenceError(f"{path}: is not what raw/ says", remedy="remove it, and verify again")
+            raise DifferenceError(
+                f"{path}: is not what raw/ says",
+                remedy="remove it: what is not there is derived. A version of kmlbench that knows other "
+                "subsystems (instrument/subsystems.toml) has other tables of a profile",
+            )
 
 
 def _samples(

@@ -147,7 +147,7 @@ def test_damage_names_the_trial(raw: Path, name: str) -> None:
         ("unix_stream_sendmsg", "sockets and network"),
         ("finish_task_switch.isra.0", "scheduler"),
         ("schedule", "scheduler"),
-        ("__virt_addr_valid", "security checks"),
+        ("__virt_addr_valid", "checks of copies"),
         ("rep_movs_alternative", "copying"),
         ("free_huge_zero_fraction_of_nothing", "memory"),
         ("quite_unknown", "other"),
