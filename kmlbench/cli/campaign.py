@@ -28,6 +28,7 @@ from kmlbench.run import resume as resumption
 from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
 from kmlbench.workloads.definition import dump
+from kmlbench.workloads.levels import Transport
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -179,6 +180,7 @@ def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, s
         **({} if spec.loops is None else {"loops": str(spec.loops)}),
         **({} if spec.rate is None else {"rate": _exact(spec.rate)}),
         **({} if spec.threads == (1,) else {"threads": ",".join(map(str, spec.threads))}),
+        **({} if spec.transports == (Transport.SOCKET,) else {"transports": ",".join(spec.transports)}),
         "server": str(spec.server),
         **({} if clock is None else {"clock": str(clock)}),
         **({} if spec.instrument else {"no_instrument": ""}),

@@ -77,6 +77,8 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
         given["workloads"] = read_options("--workloads", filter(None, names) if arguments.workload else names)
     if arguments.threads is not None:
         given["threads"] = read_numbers("--threads", arguments.threads.split(","))
+    if arguments.transports is not None:
+        given["transports"] = read_options("--transports", arguments.transports.split(","))
     if arguments.no_instrument is not None:
         given["instrument"] = Option(name="--no-instrument", value=False)
     return given

@@ -18,7 +18,7 @@ from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Clock, Server
 from kmlbench.rules import flag_field, number, plain_field
 from kmlbench.workloads.definition import Definition
-from kmlbench.workloads.levels import MOST_THREADS
+from kmlbench.workloads.levels import MOST_THREADS, Transport
 from kmlbench.workloads.program import ProgramWorkload
 from kmlbench.workloads.registry import ADAPTERS, Own, at_levels, definitions, has_one_thread
 
@@ -103,9 +103,9 @@ class CampaignSpec:
     """A campaign. `scale` multiplies the work of every workload; a `seed` of None is drawn at the start.
 
     `loops` are the passes of the Wisconsin benchmark, `rate` the events per second of the OLTP mixes; None
-    leaves both to the workloads. The OLTP mixes run once with each number of `threads`. The hosts at the same
-    position of `stock` and `kml` are a pair; pairs work at the same time. Guests may be so many `pairs` at
-    once.
+    leaves both to the workloads. The OLTP mixes run once with each number of `threads`, and what talks to the
+    database server once through each of the `transports`. The hosts at the same position of `stock` and `kml`
+    are a pair; pairs work at the same time. Guests may be so many `pairs` at once.
     """
 
     stock: Annotated[tuple[str, ...], Names(alone=True)] = field(
@@ -150,6 +150,15 @@ class CampaignSpec:
             "threads of sysbench in the OLTP mixes, or a list: each mix runs once with each; by default 1"
         ),
     )
+    transports: Annotated[tuple[str, ...], Names(listed=[str(each) for each in Transport], alone=True)] = (
+        field(
+            default=(str(Transport.SOCKET),),
+            metadata=plain_field(
+                "what connections to the database server go through, or a list: its workloads run "
+                "once with each; by default its socket"
+            ),
+        )
+    )
     workload_files: Annotated[tuple[Definition, ...], Files()] = field(
         default=(),
         metadata=plain_field(
@@ -169,8 +178,9 @@ class CampaignSpec:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The workloads as they are run: a mix at each number of threads is a workload of its own."""
-        names = (*at_levels(self.workloads, self.threads), *self.own)
+        """The workloads as they are run: each of its levels is a workload of its own."""
+        transports = [Transport(name) for name in self.transports]
+        names = (*at_levels(self.workloads, self.threads, transports), *self.own)
         return tuple(dict.fromkeys(names))
 
     @property

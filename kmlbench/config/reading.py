@@ -26,7 +26,7 @@ from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Kernel
 from kmlbench.rules import Location
 from kmlbench.workloads.definition import Definition
-from kmlbench.workloads.levels import MOST_THREADS
+from kmlbench.workloads.levels import MOST_THREADS, Transport
 from kmlbench.workloads.registry import ADAPTERS
 
 SECTIONS = ("hosts", "campaign")
@@ -128,6 +128,7 @@ class Reader:
         self._names(data, "workloads", ADAPTERS, least=0 if alone else 1)
         files = self._workload_files(data)
         self._threads(data)
+        self._names(data, "transports", [str(each) for each in Transport], alone=True)
         spec = self._spec(CampaignSpec, data, ("campaign",))
         if spec is not None:
             spec = replace(spec, workload_files=files)

@@ -28,7 +28,7 @@ from kmlbench.workloads.definition import (
     placeholders,
 )
 from kmlbench.workloads.levels import split_level
-from kmlbench.workloads.registry import ADAPTERS
+from kmlbench.workloads.registry import ADAPTERS, is_level
 from kmlbench.workloads.syscall_counts import is_counting
 
 SCHEMA_FILE = "workload.schema.json"
@@ -118,8 +118,8 @@ def _name_faults(path: Path, known: Collection[str]) -> Iterator[str]:
         yield f"{name!r} is no name for a workload: small letters, digits and _, with a letter first"
     elif name in known:
         yield f"there is a workload {name!r} already: rename the file"
-    elif is_counting(name) or split_level(name)[1] != 1:
-        yield f"{name!r} would be read as another workload's calls or number of threads: rename the file"
+    elif is_counting(name) or split_level(name)[1].threads != 1 or is_level(name):
+        yield f"{name!r} would be read as another workload's calls, threads or transport: rename the file"
 
 
 def _relations(data: Mapping[str, object]) -> Iterator[Fault]:

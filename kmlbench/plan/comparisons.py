@@ -99,5 +99,5 @@ def primary(plan: Sequence[Trial], *, control: bool = False) -> Comparison:
 
 
 def planned_workloads(plan: Sequence[Trial]) -> tuple[str, ...]:
-    """The workloads of a plan, by name, and by their threads."""
+    """The workloads of a plan, by name, and by their levels."""
     return tuple(sorted({trial.workload for trial in plan}, key=split_level))

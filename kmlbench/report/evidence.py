@@ -17,8 +17,9 @@ from kmlbench.plan.comparisons import cell_of, planned_cells
 from kmlbench.results.confinement import FREE
 from kmlbench.results.reader import StoredCampaign, boot_path, lost_block_path, raw_path
 from kmlbench.results.samples import Samples
-from kmlbench.workloads import probe
+from kmlbench.workloads import probe, transports
 from kmlbench.workloads.attempt import TRY
+from kmlbench.workloads.levels import Transport
 
 LONGEST_CAUSE = 4000
 
@@ -59,6 +60,19 @@ def proofs(stored: StoredCampaign) -> tuple[ProofRow, ...]:
             cell, [outcome for outcome in stored.completed if cell_of(outcome.trial, control=control) == cell]
         )
         for cell in planned_cells(stored.campaign.plan, control=control)
+    )
+
+
+def connections(stored: StoredCampaign) -> tuple[str, ...]:
+    """What the connections of each workload went through, where its clients asked their server."""
+    counts: Counter[tuple[str, Transport]] = Counter()
+    names = {transports.metric_name(transport): transport for transport in Transport}
+    for outcome in stored.completed:
+        for sample in Samples.of(outcome.samples).having(tuple(names)):
+            counts[outcome.trial.workload, names[sample.metric]] += round(sample.value)
+    return tuple(
+        f"{count} of {workload} through {transports.WORDS[transport]}"
+        for (workload, transport), count in sorted(counts.items())
     )
 
 

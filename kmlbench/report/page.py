@@ -98,6 +98,7 @@ class Page:
     costs: str
     facts: tuple[FactRow, ...]
     proofs: tuple[ProofRow, ...]
+    connections: tuple[str, ...]
     holes: tuple[Hole, ...]
     losses: tuple[Hole, ...]
     resumptions: int
@@ -146,6 +147,7 @@ def make_page(
         costs=COSTS if costs else "",
         facts=facts.compare_boots(stored.facts),
         proofs=evidence.proofs(stored),
+        connections=evidence.connections(stored),
         holes=evidence.holes(stored),
         losses=evidence.losses(stored),
         resumptions=len(stored.resumptions),

@@ -28,7 +28,7 @@ from kmlbench.run.recording import BootRecording
 from kmlbench.run.stopwatch import Moment, Stopwatch, Waited, WaitedHost
 from kmlbench.run.trial import Bench, perform, unserved_setting
 from kmlbench.servers.server import ServerHandle, running_server
-from kmlbench.workloads.registry import Own, find_adapter, need_server
+from kmlbench.workloads.registry import Own, find_adapter, has_transports, need_server
 from kmlbench.workloads.steps import Setting
 
 ALIVE_TIMEOUT_S = 60.0
@@ -209,7 +209,10 @@ class CampaignRun:
         started = Moment()
         ended = 0
         try:
-            with running_server(inspected.host, left[0].variant.prefix, self.experiment.server) as handle:
+            server = self.experiment.server
+            with running_server(
+                inspected.host, left[0].variant.prefix, server, by_network=self._by_network
+            ) as handle:
                 for trial in left:
                     if self._stop.is_set():
                         break
@@ -268,6 +271,10 @@ class CampaignRun:
     @property
     def _workloads(self) -> frozenset[str]:
         return frozenset(trial.workload for trial in self.experiment.plan)
+
+    @property
+    def _by_network(self) -> bool:
+        return has_transports(self._workloads, self.experiment.own)
 
     @property
     def _seed(self) -> int:

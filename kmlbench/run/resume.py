@@ -19,12 +19,13 @@ from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
 from kmlbench.workloads.attempt import TRY
 from kmlbench.workloads.definition import load
+from kmlbench.workloads.levels import Transport
 from kmlbench.workloads.registry import ADAPTERS
 
 # Options that a resumption takes from the campaign.
 FIXED = (
     *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
-    *("no_instrument", "pairs", "threads"),
+    *("no_instrument", "pairs", "threads", "transports"),
 )
 
 # The option of campaigns on a cluster, which may have another address when they are resumed.
@@ -72,6 +73,7 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
     arguments.workload = [definition for definition in own if definition.name not in ADAPTERS]
     # A campaign of before there were levels has one; hosts.yaml may have others by now.
     arguments.threads = arguments.threads or "1"
+    arguments.transports = arguments.transports or Transport.SOCKET
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))
     if arguments.cluster is not None and CLUSTER not in campaign.options:
         raise InputError(

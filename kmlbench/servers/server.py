@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from kmlbench.errors import HostError, KmlbenchError, TrialError
 from kmlbench.model import CommandResult, Host, Prefix, Server
-from kmlbench.servers import daemon
+from kmlbench.servers import daemon, identity
 from kmlbench.servers.daemon import COMMAND_S, RUNTIME, STOP_S
 from kmlbench.servers.options import PROGRAMS, arguments
 from kmlbench.workloads.steps import Setting
 from kmlbench.workloads.sysbench import DATABASE
+from kmlbench.workloads.transports import LOOPBACK
 
 PRISTINE = "/var/lib/kmlbench/data"
 
@@ -52,7 +53,10 @@ rmdir "$1" 2>/dev/null
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerHandle:
-    """A running server. `password_file` serves MySQL's clients ([client]) and sysbench (--config-file)."""
+    """A running server. `password_file` serves MySQL's clients ([client]) and sysbench (--config-file).
+
+    `by_network`: clients may be measured that reach it by TCP, and by TLS.
+    """
 
     pid: int
     prefix: Prefix
@@ -63,6 +67,7 @@ class ServerHandle:
     database: str
     password: str = field(repr=False)
     password_file: str
+    by_network: bool = False
 
     def setting(self, *, seed: int, scale: float) -> Setting:
         """What a workload needs to know about this server."""
@@ -74,19 +79,24 @@ class ServerHandle:
             seed=seed,
             scale=scale,
             server_pid=self.pid,
+            directory=self.directory if self.by_network else "",
+            port=self.port if self.by_network else 0,
         )
 
 
 @contextmanager
-def running_server(host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
+def running_server(
+    host: Host, prefix: Prefix, server: Server, *, by_network: bool = False
+) -> Iterator[ServerHandle]:
     """A ready server of `prefix`, on its own copy of the data in memory; stopped afterwards.
 
+    Where it is measured `by_network` too, it has a certificate, and its user has logged in that way once.
     Raises TrialError: stage "start server" with the tail of the server's log, stage "stop server" when it
     had to be killed.
     """
     directory = f"{RUNTIME}/{secrets.token_hex(4)}"
     try:
-        handle = _start(host, prefix, server, directory)
+        handle = _start(host, prefix, server, directory, by_network=by_network)
         yield handle
     except BaseException:
         with suppress(KmlbenchError):
@@ -108,12 +118,15 @@ def clear(host: Host) -> str:
     return host.run(argv, timeout_s=STOP_S + COMMAND_S).stdout
 
 
-def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> ServerHandle:
+def _start(host: Host, prefix: Prefix, server: Server, directory: str, *, by_network: bool) -> ServerHandle:
     password = secrets.token_hex(16)
     owner = _copy_data(host, directory)
     daemon.write(host, f"{directory}/password", owner="root", text=_password_file(password))
     daemon.write(host, f"{directory}/init.sql", owner=owner, text=_init_sql(password))
     argv = (prefix.path(PROGRAMS[server].daemon), *arguments(server, directory, owner, PORT))
+    if by_network:
+        identity.install(host, directory, owner)
+        argv = (*argv, *identity.options(directory))
     pid = daemon.launch(host, directory, argv)
     handle = ServerHandle(
         pid=pid,
@@ -125,8 +138,12 @@ def _start(host: Host, prefix: Prefix, server: Server, directory: str) -> Server
         database=DATABASE,
         password=password,
         password_file=f"{directory}/password",
+        by_network=by_network,
     )
-    _await_ready(host, handle, Prefix.USR.path(PROGRAMS[server].client))
+    client = Prefix.USR.path(PROGRAMS[server].client)
+    _await_ready(host, handle, client)
+    if by_network:
+        _log_in(host, handle, client)
     daemon.require(host.run(["rm", f"{directory}/init.sql"], timeout_s=COMMAND_S))
     return handle
 
@@ -165,6 +182,16 @@ def _await_ready(host: Host, handle: ServerHandle, client: str) -> None:
             stage="start server",
             remedy="run the same command line in the guest (kmlbench guest ssh) to see why",
         )
+
+
+def _log_in(host: Host, handle: ServerHandle, client: str) -> None:
+    """Log in by TCP as its clients will.
+
+    MySQL takes an account's first password by TLS only, and remembers it: later clients may do without.
+    """
+    address = (f"--host={LOOPBACK}", f"--port={handle.port}", f"--user={handle.user}")
+    argv = [client, f"--defaults-file={handle.password_file}", *address, "--execute=SELECT 1"]
+    daemon.require(host.run(argv, timeout_s=COMMAND_S))
 
 
 def _last_words(result: CommandResult) -> str:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The OLTP mixes of workloads/oltp/mixes.toml over the Unix socket, by sysbench or by the second client."""
+"""The OLTP mixes of workloads/oltp/mixes.toml, by sysbench or by the second client."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Sample
-from kmlbench.workloads import files, latency, python_client, sysbench
+from kmlbench.workloads import files, latency, python_client, sysbench, transports
 from kmlbench.workloads.base import MarkKind, Marks, Metric, Work
-from kmlbench.workloads.levels import level_name
+from kmlbench.workloads.levels import Level, Transport, level_name
 from kmlbench.workloads.steps import Setting, Step
 
 # Of a run; what is left of its events, a third or more, comes before and warms up.
@@ -47,27 +47,29 @@ def mixes() -> dict[str, Mix]:
 class Oltp:
     """The adapter of one mix and one client. Its latency is that of one event, that is one transaction.
 
-    Both clients send the same statements; the tables are sysbench's for both. Several `threads` share the
-    events of a run, each with a connection of its own; only sysbench can have them.
+    Both clients send the same statements; the tables are sysbench's for both. Several threads share the
+    events of a run, each with a connection of its own; only sysbench can have them. The tables are prepared
+    through the socket.
     """
 
     mix_name: str
     mix: Mix
     driver: str = sysbench.DRIVER
-    threads: int = 1
+    level: Level = sysbench.ALONE
     needs_server: bool = True
     dataset: str | None = None
-    metrics: tuple[Metric, ...] = latency.METRICS
+    metrics: tuple[Metric, ...] = (*latency.METRICS, *transports.METRICS)
 
     @property
     def name(self) -> str:
         name = f"oltp_{self.mix_name}"
         name = name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
-        return level_name(name, self.threads)
+        return level_name(name, self.level)
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         # bulk_insert has a table for each thread.
-        prepare = sysbench.argv(setting, self._script, "prepare", *self._size, threads=self.threads)
+        threads = replace(self.level, transport=Transport.SOCKET)
+        prepare = sysbench.argv(setting, self._script, "prepare", *self._size, level=threads)
         events = max(1, round(self.mix.events * setting.scale))
         paced_s = 0.0 if setting.rate_per_s is None else events / setting.rate_per_s
         timeout_s = 300.0 + 300.0 * setting.scale + paced_s
@@ -83,9 +85,10 @@ class Oltp:
         statistics = sysbench.parse_statistics(results[1], asked=sysbench.events_asked(results[1]))
         self._require_the_mix(statistics)
         latencies = latency.latency_samples(
-            results[1].stdout, driver=self.driver, events=statistics.events, threads=self.threads
+            results[1].stdout, driver=self.driver, events=statistics.events, threads=self.level.threads
         )
-        return (*sysbench.sysbench_samples(statistics, self.driver), *latencies)
+        connections = transports.connection_samples(results[1], self.level, self.driver)
+        return (*sysbench.sysbench_samples(statistics, self.driver), *latencies, *connections)
 
     def marks(self, results: Sequence[CommandResult]) -> Marks:
         size = sysbench.option_value(results[1], "window")
@@ -108,14 +111,14 @@ class Oltp:
 
     def _run_argv(self, setting: Setting, events: int) -> tuple[str, ...]:
         pace = () if setting.rate_per_s is None else (f"--pace={setting.rate_per_s}",)
-        windows = _windows(events, self.threads)
+        windows = _windows(events, self.level.threads)
         if self.driver == sysbench.DRIVER:
             purge = ("--purge=on",) if self.mix.purge else ()
             options = (*self._size, *pace, *windows, *purge)
-            return sysbench.run_argv(setting, self._script, events, *options, threads=self.threads)
+            return sysbench.run_argv(setting, self._script, events, *options, level=self.level)
         purge = ("--purge",) if self.mix.purge else ()
         asked = (f"--events={events}", f"--seed={setting.seed}", *pace, *windows, *purge)
-        return python_client.argv(setting, "oltp", self.mix_name, *asked)
+        return python_client.argv(setting, self.level.transport, "oltp", self.mix_name, *asked)
 
     def _require_the_mix(self, statistics: sysbench.Statistics) -> None:
         if self.mix.statements is None or self.mix.reads is None:

@@ -17,7 +17,7 @@ from kmlbench.workloads import files, python_client, sysbench
 from kmlbench.workloads.base import Adapter, Metric, Section
 from kmlbench.workloads.definition import Definition, load
 from kmlbench.workloads.getpid import Getpid
-from kmlbench.workloads.levels import split_level
+from kmlbench.workloads.levels import Level, Transport, split_level
 from kmlbench.workloads.metrics import COMMON, RECORDED
 from kmlbench.workloads.oltp import Oltp, mixes
 from kmlbench.workloads.program import ProgramWorkload
@@ -40,7 +40,7 @@ _OF_FILES = tuple(ProgramWorkload(load(name, text)) for name, text in files.defi
 
 _COUNTING = tuple(Calls(adapter) for adapter in _ALL if adapter.needs_server)
 
-# What can be run; those with threads are here at one.
+# What can be run; those with levels are here with one thread, at the socket.
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (*_ALL, *_OF_FILES, *_COUNTING)}
 
 # Every metric by its name, in the order of rows.
@@ -89,11 +89,16 @@ def has_server(adapter: Adapter) -> bool:
 
 def known_adapter(workload: str, own: Own = NONE) -> Adapter | None:
     """The workload of this name, at the level that it says; None if there is none."""
-    if workload in own:
-        return own[workload]
-    name, threads = split_level(workload)
-    adapter = ADAPTERS.get(name)
-    return adapter if adapter is None or threads == 1 else _with_threads(adapter, threads)
+    for known in (own, ADAPTERS):
+        if workload in known:
+            return known[workload]
+    name, level = split_level(workload)
+    return None if level == Level() or name not in ADAPTERS else _at(ADAPTERS[name], level)
+
+
+def is_level(name: str) -> bool:
+    """Whether a name is that of one of the package's workloads with other threads or another transport."""
+    return name not in ADAPTERS and known_adapter(name) is not None
 
 
 def find_adapter(workload: str, own: Own = NONE) -> Adapter:
@@ -109,40 +114,54 @@ def need_server(workloads: Iterable[str], own: Own = NONE) -> dict[str, bool]:
     return {name: find_adapter(name, own).needs_server for name in workloads}
 
 
-def at_levels(workloads: Iterable[str], threads: Sequence[int]) -> tuple[str, ...]:
-    """The workloads as they are run: those that can have threads at each level, the others once."""
+def at_levels(
+    workloads: Iterable[str], threads: Sequence[int], transports: Sequence[Transport]
+) -> tuple[str, ...]:
+    """The workloads as they are run: at each level that they can have, once at least."""
+    levels = [Level(transport=transport, threads=number) for transport in transports for number in threads]
     return tuple(
-        level
-        for name in workloads
-        for level in dict.fromkeys(_level(ADAPTERS[name], number) for number in threads)
+        name
+        for workload in workloads
+        for name in dict.fromkeys(_nearest(ADAPTERS[workload], level).name for level in levels)
     )
 
 
 def has_one_thread(workload: str) -> bool:
     """Whether this is a mix, or counts the calls of one, whose client cannot have threads."""
-    return _mix(ADAPTERS[workload]) is not None and _with_threads(ADAPTERS[workload], 2) is None
+    adapter = ADAPTERS[workload]
+    counted = adapter.counted if isinstance(adapter, Calls) else adapter
+    return isinstance(counted, Oltp) and _at(counted, Level(threads=2)) is None
 
 
-def _level(adapter: Adapter, threads: int) -> str:
-    return (_with_threads(adapter, threads) or adapter).name
+def has_transports(workloads: Iterable[str], own: Own = NONE) -> bool:
+    """Whether the campaign's server is reached by anything but its socket."""
+    return any(_transport(find_adapter(name, own)) is not Transport.SOCKET for name in workloads)
 
 
-def _with_threads(adapter: Adapter, threads: int) -> Adapter | None:
-    """The same work by so many threads; None if it is always done by one."""
-    mix = _mix(adapter)
-    if mix is None or mix.driver != sysbench.DRIVER:
-        return None
-    leveled = replace(mix, threads=threads)
-    return Calls(leveled) if isinstance(adapter, Calls) else leveled
-
-
-def _mix(adapter: Adapter) -> Oltp | None:
-    """The mix that a workload runs, or whose calls it counts."""
+def _transport(adapter: Adapter) -> Transport:
     match adapter:
-        case Oltp():
-            return adapter
-        case Calls(counted=Oltp() as mix):
-            return mix
+        case Oltp() | Wisconsin():
+            return adapter.level.transport
+        case Calls():
+            return _transport(adapter.counted)
+    return Transport.SOCKET
+
+
+def _nearest(adapter: Adapter, level: Level) -> Adapter:
+    """The same work at a level, or with what it can have of that."""
+    return _at(adapter, level) or _at(adapter, replace(level, threads=1)) or adapter
+
+
+def _at(adapter: Adapter, level: Level) -> Adapter | None:
+    """The same work at a level; None if it cannot have it."""
+    match adapter:
+        case Oltp() if level.threads == 1 or adapter.driver == sysbench.DRIVER:
+            return replace(adapter, level=level)
+        case Wisconsin() if level.threads == 1:
+            return replace(adapter, level=level)
+        case Calls():
+            counted = _at(adapter.counted, level)
+            return None if counted is None else Calls(counted)
     return None
 
 

@@ -46,7 +46,8 @@ class Setting:
     `loops` is the number of passes of a workload that has passes; without it, its own count times the scale.
     `rate_per_s` is the pace of a workload that has events; without it they run back to back.
     `server_pid` is 0 where there is no server. `directory` and `port` are for a workload that brings a server
-    or files of its own.
+    or files of its own. Those of the campaign's server are given where a client may choose its transport:
+    its certificate, with the key, is in the directory.
     """
 
     prefix: Prefix

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample
+from kmlbench.workloads import transports
+from kmlbench.workloads.levels import Level, Transport
 from kmlbench.workloads.steps import Setting
 
 DRIVER = "sysbench"
@@ -49,31 +51,44 @@ _LINE = re.compile(rf"^(?:sysbench|pymysql): ({_NAMES}) (\d{{1,18}}\.\d{{9}})$",
 _COUNTS = ("events", "reads", "writes", "other", "errors", "reconnects")
 
 
-def argv(setting: Setting, script: str, command: str, *options: str, threads: int = 1) -> tuple[str, ...]:
+ALONE = Level()
+
+
+def argv(setting: Setting, script: str, command: str, *options: str, level: Level = ALONE) -> tuple[str, ...]:
     """A sysbench command line. The password is in a file (--config-file), so that `ps` does not show it."""
     return (
         setting.prefix.path("bin/sysbench"),
         f"{SCRIPTS}/{script}",
         f"--config-file={setting.password_file}",
         "--db-driver=mysql",
-        f"--mysql-socket={setting.socket}",
+        *_address(setting, level.transport),
         f"--mysql-user={setting.user}",
         f"--mysql-db={DATABASE}",
         "--rand-type=uniform",
         f"--rand-seed={setting.seed}",
-        f"--threads={threads}",
+        f"--threads={level.threads}",
         *options,
         command,
     )
 
 
-def run_argv(setting: Setting, script: str, events: int, *options: str, threads: int = 1) -> tuple[str, ...]:
+def _address(setting: Setting, transport: Transport) -> tuple[str, ...]:
+    if transport is Transport.SOCKET:
+        return (f"--mysql-socket={setting.socket}",)
+    encrypted = ("--mysql-ssl=on",) if transport is Transport.TLS else ()
+    return (f"--mysql-host={transports.LOOPBACK}", f"--mysql-port={setting.port}", *encrypted)
+
+
+def run_argv(
+    setting: Setting, script: str, events: int, *options: str, level: Level = ALONE
+) -> tuple[str, ...]:
     """The command line of a measured run of `events` events, however long they take.
 
     sysbench's own histogram is off: recorder.lua has a finer one, and it would draw random numbers.
     """
     fixed = (f"--events={events}", "--time=0", "--percentile=0", "--histogram=off")
-    return argv(setting, script, "run", *fixed, *options, threads=threads)
+    asked = transports.options(setting, level.transport)
+    return argv(setting, script, "run", *fixed, *options, *asked, level=level)
 
 
 def events_asked(result: CommandResult) -> int:

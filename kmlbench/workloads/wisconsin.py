@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Wisconsin benchmark over the Unix socket, by a sysbench script of ours or by the second client."""
+"""The Wisconsin benchmark, by a sysbench script of ours or by the second client."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from kmlbench.errors import TrialError
 from kmlbench.model import CommandResult, Process, Sample
-from kmlbench.workloads import python_client, sysbench, wisconsin_data
+from kmlbench.workloads import python_client, sysbench, transports, wisconsin_data
 from kmlbench.workloads.base import Better, MarkKind, Marks, Metric, Work
+from kmlbench.workloads.levels import Level, level_name
 from kmlbench.workloads.metrics import CPU, EVERY_PROCESS
 from kmlbench.workloads.steps import Setting, Step
 from kmlbench.workloads.wisconsin_data import Form, Statement, StatementKind
@@ -31,6 +32,7 @@ METRICS = (
         compared=True,
     ),
     Metric(name="passes", unit="1", better=Better.NEITHER),
+    *transports.METRICS,
 )
 
 _LINE = re.compile(r"^wisconsin: (\d+) (query|modify) (\d+|-)$", re.MULTILINE | re.ASCII)
@@ -47,6 +49,7 @@ class Wisconsin:
 
     form: Form = Form.STATEMENTS_24
     driver: str = sysbench.DRIVER
+    level: Level = sysbench.ALONE
     needs_server: bool = True
     dataset: str | None = wisconsin_data.DATASET
     metrics: tuple[Metric, ...] = METRICS
@@ -54,7 +57,8 @@ class Wisconsin:
     @property
     def name(self) -> str:
         name = "wisconsin" if self.form is Form.STATEMENTS_24 else "wisconsin32"
-        return name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+        name = name if self.driver == sysbench.DRIVER else f"{name}_{self.driver}"
+        return level_name(name, self.level)
 
     def steps(self, setting: Setting) -> tuple[Step, ...]:
         loops = setting.loops or max(1, round(LOOPS * setting.scale))
@@ -74,7 +78,8 @@ class Wisconsin:
         _require_rows(run.stdout, statements)
         _require_counts(statistics, loops, statements)
         _require_golden_end(check)
-        return _samples(loops, statistics, self.driver)
+        connections = transports.connection_samples(run, self.level, self.driver)
+        return (*_samples(loops, statistics, self.driver), *connections)
 
     def marks(self, results: Sequence[CommandResult]) -> Marks:
         del results
@@ -85,9 +90,10 @@ class Wisconsin:
     def _run_argv(self, setting: Setting, loops: int) -> tuple[str, ...]:
         if self.driver == sysbench.DRIVER:
             form = () if self.form is Form.STATEMENTS_24 else (f"--statements={self.form}",)
-            return sysbench.run_argv(setting, SCRIPT, 1, f"--loops={loops}", *form)
+            return sysbench.run_argv(setting, SCRIPT, 1, f"--loops={loops}", *form, level=self.level)
         file = f"{sysbench.SCRIPTS}/wisconsin/{self.form}"
-        return python_client.argv(setting, "wisconsin", f"--statements={file}", f"--loops={loops}")
+        asked = (f"--statements={file}", f"--loops={loops}")
+        return python_client.argv(setting, self.level.transport, "wisconsin", *asked)
 
 
 def _check_argv(setting: Setting) -> tuple[str, ...]:

@@ -141,6 +141,30 @@ def test_a_dry_run_has_a_trial_for_each_level(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_has_a_trial_for_each_transport(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [
+        "--workloads",
+        "getpid,oltp_insert",
+        "--transports",
+        "tls,socket",
+        "--blocks",
+        "1",
+        "--dry-run",
+    ]
+    assert run_benchmark(["--hosts", HOSTS, *options]) == 0
+    printed = capsys.readouterr().out
+    workloads = Counter(line.rsplit("-", 1)[1] for line in printed.splitlines() if re.match(r"\d{4}-", line))
+    assert workloads == {"getpid": 4, "oltp_insert": 4, "oltp_insert_tls": 4}
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("transports", ["udp", "tls,tls", "", "tls,", "1"])
+def test_transports_that_cannot_be(capsys: pytest.CaptureFixture[str], transports: str) -> None:
+    assert run_benchmark(["--hosts", HOSTS, "--dry-run", "--transports", transports]) == 2
+    assert "--transports: campaign: transports: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nothing_starts")
 @pytest.mark.parametrize("threads", ["0", "4,4", "many", "1,151", "1,", "1.5"])
 def test_levels_that_cannot_be(capsys: pytest.CaptureFixture[str], threads: str) -> None:
     assert run_benchmark(["--hosts", HOSTS, "--dry-run", "--threads", threads]) == 2

@@ -240,6 +240,25 @@ def test_a_mix_is_a_workload_at_each_number_of_threads(
     assert spec.levels == ("getpid", *mixes, "calls_wisconsin")
 
 
+@pytest.mark.parametrize(
+    ("given", "transports"),
+    [
+        ("", ["socket"]),
+        ("\n  transports: tls", ["tls"]),
+        ("\n  transports: [tls, socket]", ["tls", "socket"]),
+    ],
+)
+def test_what_talks_to_the_server_is_a_workload_at_each_transport(
+    tmp_path: Path, given: str, transports: list[str]
+) -> None:
+    text = GOOD.replace("[getpid, wisconsin]", "[getpid, oltp_insert, wisconsin_pymysql]")
+    spec = load(tmp_path, text.replace("scale: 0.5", f"scale: 0.5{given}")).campaign
+    assert list(spec.transports) == transports
+    levels = ["" if name == "socket" else f"_{name}" for name in transports]
+    served = [f"{name}{level}" for name in ("oltp_insert", "wisconsin_pymysql") for level in levels]
+    assert spec.levels == ("getpid", *served)
+
+
 @pytest.mark.parametrize("workload", ["oltp_insert_pymysql", "calls_oltp_insert_pymysql"])
 def test_the_second_client_has_no_threads(tmp_path: Path, workload: str) -> None:
     text = GOOD.replace("[getpid, wisconsin]", f"[getpid, wisconsin_pymysql, {workload}]")
@@ -349,6 +368,23 @@ def test_a_clock_from_the_command_line_goes_to_every_guest(tmp_path: Path) -> No
         ("scale: 0.5", "threads: [4, 4]", "hosts.yaml:30: campaign: threads: 4 is listed twice"),
         ("scale: 0.5", "threads: []", "hosts.yaml:30: campaign: threads: must be a number, or a list"),
         ("scale: 0.5", "threads: [many]", "hosts.yaml:30: campaign: threads: must be a whole number"),
+        (
+            "scale: 0.5",
+            "transports: tlss",
+            "hosts.yaml:30: campaign: transports: unknown: 'tlss'; did you mean",
+        ),
+        ("scale: 0.5", "transports: [tcp,\n    udp]", "hosts.yaml:31: campaign: transports: unknown: 'udp'"),
+        (
+            "scale: 0.5",
+            "transports: [tcp, tcp]",
+            "hosts.yaml:30: campaign: transports: 'tcp' is listed twice",
+        ),
+        (
+            "scale: 0.5",
+            "transports: []",
+            "hosts.yaml:30: campaign: transports: must be a list of at least one",
+        ),
+        ("scale: 0.5", "transports: 3", "hosts.yaml:30: campaign: transports: must be text"),
         ("scale: 0.5", "scale: .nan", "hosts.yaml:30: campaign: scale: must be a number"),
         ("stock: plain", "stock: far", "hosts.yaml:25: campaign: stock: host 'far' has the kml kernel"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "nonsense", "hosts.yaml:16: host 'far': host_key: must be"),

@@ -47,6 +47,7 @@ GOOD: dict[str, dict[str, object]] = {
             "pairs": 1,
         },
         **{"scale": 0.5, "seed": 1, "loops": 2, "rate": 1.5, "threads": [1, 4], "workload_files": []},
+        "transports": ["socket", "tls"],
     },
 }
 # Texts that cross no relation between fields, which a schema does not know.

@@ -190,7 +190,8 @@ def test_each_fault_has_its_line_and_its_reason(tmp_path: Path, old: str, new: s
         ("getpid.toml", "there is a workload 'getpid' already"),
         ("Queue-2.toml", "is no name for a workload"),
         ("calls_queue.toml", "would be read as another workload's calls"),
-        ("queue_4_threads.toml", "would be read as another workload's calls or number of threads"),
+        ("queue_4_threads.toml", "would be read as another workload's calls, threads or transport"),
+        ("oltp_insert_tls.toml", "would be read as another workload's calls, threads or transport"),
         ("queue.yaml", "ends with .toml, not '.yaml'"),
     ],
 )

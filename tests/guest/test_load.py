@@ -33,8 +33,11 @@ HALVES = ("read_only", "write_only")
 WISCONSIN = tuple(name for name in ADAPTERS if name.startswith("wisconsin"))
 # Each client and each form of the benchmark, once.
 EACH = ("wisconsin", "wisconsin32_pymysql")
+THROUGH_TLS = ("wisconsin_tls", "wisconsin32_pymysql_tls")
+# What both clients ask about their connections.
+CONNECTION = ("SELECT CURRENT_USER", "SHOW SESSION STATUS")
 # What says nothing of a mix: the client's own set-up, the test's switch, and what holds back the purge.
-SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@", "TRUNCATE")
+SETTING_UP = ("SET NAMES", "SET GLOBAL", "select @@", "TRUNCATE", *CONNECTION)
 PURGE = ("kmlbench_purge", "SHOW GLOBAL VARIABLES", "UNLOCK TABLES")
 
 
@@ -49,7 +52,7 @@ def mariadb_guest(
 
 @pytest.fixture(scope="module")
 def stock_mysql(stock_guest: SshHost) -> Iterator[ServerHandle]:
-    with mysql.running_server(stock_guest, Prefix.TRUSTED, Server.MYSQL) as handle:
+    with mysql.running_server(stock_guest, Prefix.TRUSTED, Server.MYSQL, by_network=True) as handle:
         yield handle
 
 
@@ -104,17 +107,22 @@ def test_both_clients_send_the_same_statements(
     assert statements[count:] == statements[:count]
 
 
-@pytest.mark.parametrize("client", ["", "_pymysql", "_4_threads"])
+@pytest.mark.parametrize(
+    ("level", "transport"),
+    [("_pymysql_tcp", "tcp"), ("_tcp_4_threads", "tcp"), ("_tls", "tls")],
+)
 def test_a_pace_is_kept_and_intended_time_begins_with_it(
-    stock_guest: SshHost, stock_mysql: ServerHandle, client: str
+    stock_guest: SshHost, stock_mysql: ServerHandle, level: str, transport: str
 ) -> None:
+    """Through each transport, as the server says."""
     emptied(stock_guest, stock_mysql)
     setting = replace(
         stock_mysql.setting(seed=SEED, scale=PACED_EVENTS / mixes()["point_select"].events), rate_per_s=20.0
     )
     result = {
-        sample.metric: sample.value for sample in samples(stock_guest, f"oltp_point_select{client}", setting)
+        sample.metric: sample.value for sample in samples(stock_guest, f"oltp_point_select{level}", setting)
     }
+    assert result[f"connections_{transport}"] == (4 if level.endswith("_4_threads") else 1)
     assert result["throughput"] == pytest.approx(20.0, rel=0.15)
     assert result["intended_latency_mean"] >= result["latency_mean"]
     assert result["intended_latency_p95"] >= result["latency_p95"] * 0.999
@@ -181,9 +189,9 @@ def test_wisconsins_golden_figures_with_mysql(stock_guest: SshHost, stock_mysql:
     judge(stock_guest, stock_mysql, Server.MYSQL, WISCONSIN)
 
 
-@pytest.mark.parametrize("workloads", [EACH, pytest.param(WISCONSIN, marks=pytest.mark.soak)], ids=len)
+@pytest.mark.parametrize("workloads", [THROUGH_TLS, pytest.param(WISCONSIN, marks=pytest.mark.soak)], ids=len)
 def test_wisconsins_golden_figures_with_mariadb(mariadb_guest: SshHost, workloads: Sequence[str]) -> None:
-    with mysql.running_server(mariadb_guest, Prefix.TRUSTED, Server.MARIADB) as handle:
+    with mysql.running_server(mariadb_guest, Prefix.TRUSTED, Server.MARIADB, by_network=True) as handle:
         judge(mariadb_guest, handle, Server.MARIADB, workloads)
         require_flushed(mariadb_guest, handle, Server.MARIADB)
 

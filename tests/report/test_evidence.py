@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.synthetic_campaigns import HOSTILE, Recipe, build, edit, plan
@@ -57,6 +58,24 @@ def test_the_share_of_direct_calls_is_that_of_all_calls_of_the_cell(tmp_path: Pa
     direct = {row.cell: row.direct for row in rows}
     assert direct[KML_TRUSTED] == "server 99.50%, client 0.00%"
     assert direct[KML_USR] == "–"
+
+
+def test_the_report_says_what_the_connections_went_through(tmp_path: Path) -> None:
+    path = build(tmp_path, Recipe(blocks=1, workloads=("getpid", "oltp_insert", "oltp_insert_tls_4_threads")))
+    assert evidence.connections(reader.read_campaign(path)) == ()
+    assert "as the servers said" not in write.write_report(path).read_text()
+    counts = {"oltp_insert": ("connections_socket", 1), "oltp_insert_tls_4_threads": ("connections_tls", 4)}
+
+    def connect(record: Any) -> None:
+        if said := counts.get(record["trial"]["workload"]):
+            sample = {"driver": "sysbench", "unit": "1", "process": "client"}
+            record["samples"].append({**sample, "metric": said[0], "value": said[1]})
+
+    edit(path / "outcomes.jsonl", connect)
+    stored = reader.read_campaign(path)
+    said = ("4 of oltp_insert through the socket", "16 of oltp_insert_tls_4_threads through TLS")
+    assert evidence.connections(stored) == said
+    assert f"as the servers said of them: {', '.join(said)}." in write.write_report(path).read_text()
 
 
 @pytest.mark.parametrize("wrong", [{"cpl": 3}, {"server_kernel_mode": False}, {"client_kernel_mode": False}])

@@ -468,10 +468,14 @@ class Servers:
 
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    by_network: list[bool] = field(default_factory=list)
 
     @contextmanager
-    def running(self, host: Host, prefix: Prefix, server: Server) -> Iterator[ServerHandle]:
+    def running(
+        self, host: Host, prefix: Prefix, server: Server, *, by_network: bool
+    ) -> Iterator[ServerHandle]:
         del host, server
+        self.by_network.append(by_network)
         self.order.append("start")
         self._maybe_fail("start")
         yield ServerHandle(

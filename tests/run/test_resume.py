@@ -447,13 +447,40 @@ def test_a_campaign_keeps_its_levels(campaigns: Campaigns, capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("unreported")
+def test_a_campaign_without_transports_has_the_socket_whatever_hosts_yaml_has_by_now(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--workloads", "oltp_insert") == 130
+    assert "transports" not in campaigns.stored().campaign.options
+    hosts = hosts_file(campaigns.directory, blocks=1)
+    hosts.write_text(hosts.read_text().replace("scale: 1", "scale: 1, transports: [tcp, tls]"))
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    assert capsys.readouterr().out.count("-oltp_insert\n") == 4
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_keeps_its_transports(campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--workloads", "oltp_insert", "--transports", "tls,socket") == 130
+    assert campaigns.stored().campaign.options["transports"] == "tls,socket"
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("-oltp_insert\n") == printed.count("-oltp_insert_tls\n") == 4
+
+
+@pytest.mark.usefixtures("unreported")
 class TestWhatMayNotChange:
     @pytest.fixture(autouse=True)
     def interrupted(self, campaigns: Campaigns) -> None:
         campaigns.playing.script = second_boot(Exchange(argv=ANY_GETPID, raises=KeyboardInterrupt()))
         assert campaigns.begin() == 130
 
-    @pytest.mark.parametrize("option", ["--blocks", "--seed", "--threads", "--stop-at", "--control"])
+    @pytest.mark.parametrize(
+        "option", ["--blocks", "--seed", "--threads", "--transports", "--stop-at", "--control"]
+    )
     def test_options_of_the_campaign(
         self, campaigns: Campaigns, capsys: pytest.CaptureFixture[str], option: str
     ) -> None:

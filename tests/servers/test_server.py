@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import secrets
+import socket
+import ssl
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from support.fake_host import Exchange, FakeHost
 from kmlbench import process
 from kmlbench.errors import CommandTimeout, TrialError
 from kmlbench.model import CommandResult, Prefix, Server
+from kmlbench.servers import identity
 from kmlbench.servers import server as mysql
 from kmlbench.servers.options import arguments
 
@@ -30,8 +34,8 @@ def shell(*arguments: str) -> tuple[str, ...]:
     return ("sh", "-c", "*", "sh", *arguments)
 
 
-def launch(prefix: Prefix) -> Exchange:
-    options = arguments(Server.MYSQL, DIRECTORY, "mysql", mysql.PORT)
+def launch(prefix: Prefix, *more: str) -> Exchange:
+    options = (*arguments(Server.MYSQL, DIRECTORY, "mysql", mysql.PORT), *more)
     return Exchange(argv=shell(DIRECTORY, f"{prefix}/sbin/mysqld", *options), stdout="4321\n")
 
 
@@ -70,6 +74,48 @@ def test_a_server_is_set_up_awaited_stopped_and_forgotten_in_this_order(prefix: 
             setting = handle.setting(seed=3, scale=0.5)
         assert (setting.prefix, setting.socket) == (prefix, f"{DIRECTORY}/socket")
         assert (setting.seed, setting.scale) == (3, 0.5)
+
+
+def test_a_server_for_the_network_has_a_certificate_and_its_user_has_logged_in() -> None:
+    certificate = f"{DIRECTORY}/identity.pem"
+    names = ("cacert.pem", "client-cert.pem", "client-key.pem")
+    script = [
+        *set_up(Prefix.USR)[:-1],
+        Exchange(argv=shell(certificate, "mysql")),
+        Exchange(argv=shell(DIRECTORY, "identity.pem", *names)),
+        launch(Prefix.USR, *(f"--ssl-{part}={certificate}" for part in ("ca", "cert", "key"))),
+        ready(),
+        Exchange(
+            argv=(
+                *("/usr/bin/mysql", f"--defaults-file={DIRECTORY}/password", "--host=127.0.0.1"),
+                *("--port=13306", "--user=kmlbench", "--execute=SELECT 1"),
+            )
+        ),
+        *(FORGET_INIT, stop(), REMOVE),
+    ]
+    with FakeHost(script=script) as host:
+        with mysql.running_server(host, Prefix.USR, Server.MYSQL, by_network=True) as handle:
+            setting = handle.setting(seed=3, scale=0.5)
+        assert (setting.directory, setting.port) == (DIRECTORY, 13306)
+
+
+def test_a_client_and_a_server_that_trust_the_certificate_alone_believe_each_other(tmp_path: Path) -> None:
+    """Its names and times are right for the loopback interface. sysbench shows it, too."""
+    file = tmp_path / "identity.pem"
+    file.write_text(identity.new_identity())
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=file)
+    server.load_cert_chain(file)
+    server.load_verify_locations(file)
+    server.verify_mode = ssl.CERT_REQUIRED
+    client.load_cert_chain(file)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as beside:
+        accepted = beside.submit(server.wrap_socket, theirs, server_side=True)
+        with client.wrap_socket(ours, server_hostname="127.0.0.1") as wrapped:
+            shown = wrapped.getpeercert()
+        accepted.result().close()
+    assert shown is not None
+    assert (shown["notBefore"], shown["notAfter"]) == ("Jan  1 00:00:00 2000 GMT", "Jan  1 00:00:00 2100 GMT")
 
 
 def test_the_password_is_in_no_command_line_and_in_no_repr() -> None:

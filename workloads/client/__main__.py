@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The second client: sends what sysbench sends, through PyMySQL over the Unix socket, and reports like it.
+"""The second client: sends what sysbench sends, through PyMySQL, and reports like it.
 
 python3 client oltp MIX   --events N --seed N [--pace EVENTS_PER_SECOND]
 python3 client wisconsin  --statements FILE --loops N
@@ -11,6 +11,9 @@ have begun, `service` when it did.
 After --warm-up events every --window events are a window of the instrument, as many as fit; of wisconsin each
 execution of a statement is one, but the first of several. With --purge the server purges after the work, in a
 window of its own; for wisconsin it always does.
+
+--transport says what the connections are meant to go through; then the server is asked, and a line says what
+it answers, as of oltp/connection.lua.
 """
 
 from __future__ import annotations
@@ -131,8 +134,11 @@ def wisconsin(client: Client, options: argparse.Namespace) -> None:
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="client")
-    for name in ("--defaults-file", "--socket", "--user", "--database"):
+    for name in ("--defaults-file", "--user", "--database"):
         parser.add_argument(name, required=True)
+    for name in ("--socket", "--host", "--transport", "--tls-files"):
+        parser.add_argument(name)
+    parser.add_argument("--port", type=int, default=0)
     workloads = parser.add_subparsers(required=True)
     first = workloads.add_parser("oltp")
     first.add_argument("mix")
@@ -155,11 +161,25 @@ def connect(options: argparse.Namespace) -> Connection:
     return pymysql.connect(
         read_default_file=options.defaults_file,
         unix_socket=options.socket,
+        host=options.host,
+        port=options.port,
+        ssl={"ca": f"{options.tls_files}/cacert.pem"} if options.tls_files else None,
+        ssl_disabled=not options.tls_files,
         user=options.user,
         database=options.database,
         charset="utf8mb4",
         autocommit=True,
     )
+
+
+def tell_connection(cursor: Cursor) -> None:
+    """Ask the server how it is reached; the line that oltp/connection.lua prints."""
+    cursor.execute("SELECT CURRENT_USER()")
+    ((account,),) = cursor.fetchall()
+    cursor.execute("SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'Ssl_version')")
+    tls = {name.lower(): value or "-" for name, value in cursor.fetchall()}
+    host = account.rpartition("@")[2]
+    print(f"pymysql: connection {host} {tls.get('ssl_version', '-')} {tls.get('ssl_cipher', '-')}")
 
 
 def main() -> None:
@@ -171,6 +191,8 @@ def main() -> None:
         connection.cursor() as cursor,
         purging_afterwards(beside, Marks()) if options.purge else nullcontext(),
     ):
+        if options.transport:
+            tell_connection(cursor)
         options.run(Client(cursor), options)
 
 

@@ -23,6 +23,7 @@ dofile(directory .. "report.lua")
 local marks = dofile(directory .. "marks.lua")
 local purge = dofile(directory .. "purge.lua")
 local clock = dofile(directory .. "clock.lua")
+local connection = dofile(directory .. "connection.lua")
 
 local function histogram()
    local counts, sum = {}, 0
@@ -105,7 +106,9 @@ end
 
 function thread_init()
    collectgarbage("restart")
+   connection.enter()
    begin_thread()
+   connection.tell(con)
    if purges() then
       purge.hold_back()
    end

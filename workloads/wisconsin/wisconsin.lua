@@ -32,6 +32,7 @@ local statements
 dofile(directory .. "../oltp/report.lua")
 local marks = dofile(directory .. "../oltp/marks.lua")
 local purge = dofile(directory .. "../oltp/purge.lua")
+local way = dofile(directory .. "../oltp/connection.lua")
 
 local function run_query(number, text)
    local rows
@@ -51,7 +52,9 @@ end
 function thread_init()
    collectgarbage("restart")
    statements = dofile(directory .. sysbench.opt.statements)
+   way.enter()
    connection = sysbench.sql.driver():connect()
+   way.tell(connection)
    if sysbench.opt.purge then
       purge.hold_back()
    end

@@ -41,6 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
     add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
     add("--threads", metavar="N,M", help="threads of sysbench in the OLTP mixes, each number a run (1)")
+    add(
+        "--transports",
+        metavar="A,B",
+        help="what connections to the server go through, each a run: socket, tcp, tls (socket)",
+    )
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add(
