@@ -168,9 +168,9 @@ class Definition:
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The programs that are measured, below a prefix."""
+        """The programs that are measured, below a prefix; one may start another (`env`, `setpriv`)."""
         argvs = (self.client.argv, *(() if self.server is None else (self.server.argv,)))
-        return tuple(dict.fromkeys(name for argv in argvs for name in _programs(argv[:1])))
+        return tuple(dict.fromkeys(name for argv in argvs for name in _programs(argv)))
 
     @property
     def programs(self) -> tuple[str, ...]:

@@ -65,6 +65,12 @@ def test_placeholders_are_filled_and_other_braces_stay() -> None:
     assert (steps[1].rounds.work, steps[1].rounds.count) == ((100, 100, 300), 2)
 
 
+def test_a_program_that_starts_another_is_measured_as_both() -> None:
+    argv = ("{prefix}/bin/env", "NAME=value", "{prefix}/sbin/queue", "-C{prefix}/lib", "{port}")
+    served = replace(QUEUE, server=ServerProgram(argv=argv, ready=Readiness.PORT))
+    assert served.measured == ("bin/fill", "bin/env", "sbin/queue")
+
+
 def test_commands_with_work_run_for_each_amount() -> None:
     workload = ProgramWorkload(replace(QUEUE, client=replace(CLIENT, warm_up=10)))
     prepared = [step.argv for step in workload.provision(SETTING).prepare]
