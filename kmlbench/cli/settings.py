@@ -22,10 +22,12 @@ from kmlbench.config.yamlfile import (
 )
 from kmlbench.errors import InputError
 from kmlbench.model import Clock, Trial
+from kmlbench.paths import WORKLOADS
 from kmlbench.plan import schedule
 from kmlbench.plan.schedule import COSTS
 from kmlbench.progress import Planned
 from kmlbench.run import preflight, setup
+from kmlbench.workloads import files
 from kmlbench.workloads.definition import Definition
 from kmlbench.workloads.registry import need_server
 
@@ -71,10 +73,9 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     texts = {name: getattr(arguments, name) for name in NUMBERS}
     given = {name: option(f"--{name}", text) for name, text in texts.items() if text is not None}
     if arguments.workload is not None:
-        given["workload_files"] = Option(name="--workload", value=_files(arguments.workload))
-    if arguments.workloads is not None or arguments.workload is not None:
-        names = (arguments.workloads or "").split(",")
-        given["workloads"] = read_options("--workloads", filter(None, names) if arguments.workload else names)
+        given |= _single(arguments.workload, among=arguments.workloads)
+    elif arguments.workloads is not None:
+        given["workloads"] = read_options("--workloads", arguments.workloads.split(","))
     if arguments.threads is not None:
         given["threads"] = read_numbers("--threads", arguments.threads.split(","))
     if arguments.transports is not None:
@@ -84,9 +85,28 @@ def _given(arguments: argparse.Namespace) -> Mapping[str, Option]:
     return given
 
 
-def _files(given: Sequence[str | Definition]) -> list[object]:
-    """Paths are relative to the working directory, not to hosts.yaml. A resumed campaign has definitions."""
-    return [each if isinstance(each, Definition) else str(Path(each).absolute()) for each in given]
+def _single(given: Sequence[str | Definition], *, among: str | None) -> Mapping[str, Option]:
+    """What `--workload` names one by one, besides those of `--workloads`. A resumed campaign has definitions.
+
+    Paths are relative to the working directory, not to hosts.yaml.
+    """
+    bundled = [_bundled(each) for each in given]
+    own = [each for each, name in zip(given, bundled, strict=True) if name is None]
+    listed = [*filter(None, (among or "").split(",")), *dict.fromkeys(filter(None, bundled))]
+    paths = [each if isinstance(each, Definition) else str(Path(each).absolute()) for each in own]
+    return {
+        "workload_files": Option(name="--workload", value=paths),
+        "workloads": read_options("--workloads" if among else "--workload", listed),
+    }
+
+
+def _bundled(given: str | Definition) -> str | None:
+    """The name of a workload of the package, if a name or the path of such a file is given."""
+    if isinstance(given, Definition):
+        return None
+    path = Path(given)
+    within = path.stem in files.definitions() and path.resolve() == (WORKLOADS / path.name).resolve()
+    return path.stem if within or given == path.stem else None
 
 
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:

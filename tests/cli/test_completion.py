@@ -138,6 +138,8 @@ printf '%s\\n' "${COMPREPLY[@]}"
         ("run-benchmark --results elsewhere --resume ", ["other-1"]),
         ("run-benchmark --workloads getp", ["getpid"]),
         ("run-benchmark --workloads getpid,wisconsin32_", ["getpid,wisconsin32_pymysql"]),
+        ("run-benchmark --workload redis_get_", ["redis_get_16"]),
+        ("run-benchmark --workload ho", ["hosts.yaml"]),
         ("run-benchmark --server m", ["mysql", "mariadb"]),
         ("run-benchmark --clock i", ["instructions"]),
         ("run-benchmark --control kml", ["kml:/usr", "kml:/trusted"]),

@@ -242,6 +242,12 @@ def test_published_figures_are_there(installed: Installed) -> None:
     assert "Lupine" in installed.printed("python", "-c", names)
 
 
+def test_workload_files_are_there(installed: Installed) -> None:
+    names = "from kmlbench.workloads.registry import ADAPTERS; print(*ADAPTERS)"
+    files = {path.stem for path in (REPOSITORY / "workloads").glob("*.toml")}
+    assert files <= set(installed.printed("python", "-c", names).split())
+
+
 def test_what_this_machine_lacks_is_told_as_packages(installed: Installed, tmp_path: Path) -> None:
     ran = installed.run("kmlbench", "guest", "build", PATH=str(tmp_path))
     assert ran.returncode == 3

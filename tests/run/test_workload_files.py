@@ -19,6 +19,7 @@ from kmlbench.cli.main import run_benchmark
 from kmlbench.config.campaign import load_config
 from kmlbench.config.workloadfile import read_workload_file
 from kmlbench.model import Boot
+from kmlbench.paths import WORKLOADS
 from kmlbench.results import reader
 from kmlbench.run import setup
 from kmlbench.workloads.program import ProgramWorkload
@@ -101,6 +102,32 @@ def test_it_runs_besides_the_others_if_they_are_named(
     planned = capsys.readouterr().out
     assert planned.count("-sums\n") == planned.count("-getpid\n") == 8
     assert "the image with mysql, a-sum" in planned
+
+
+@pytest.mark.parametrize("given", ["redis_get", str(WORKLOADS / "redis_get.toml")])
+def test_one_of_the_package_runs_by_its_name_or_its_path(
+    given: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = hosts_file(tmp_path, blocks=2)
+    path.write_text(path.read_text().replace("blocks: 2", f"blocks: 2, workload_files: [{file.name}]"))
+    arguments = ["--hosts", str(path), "--dry-run", "--workload", given]
+    assert run_benchmark(arguments) == 0
+    alone = capsys.readouterr().out
+    assert (alone.count("-redis_get\n"), alone.count("-sums\n"), alone.count("-getpid\n")) == (8, 0, 0)
+    assert run_benchmark([*arguments, "--workload", str(file), "--workloads", "getpid"]) == 0
+    besides = capsys.readouterr().out
+    assert besides.count("-redis_get\n") == besides.count("-sums\n") == besides.count("-getpid\n") == 8
+
+
+def test_a_name_that_no_workload_has_and_a_copy_with_a_name_that_one_has_are_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark(tmp_path, "--workload", "redis_gte") == 2
+    assert "unknown: 'redis_gte'; did you mean 'redis_get'?" in capsys.readouterr().err
+    copy = tmp_path / "redis_get.toml"
+    copy.write_bytes((WORKLOADS / "redis_get.toml").read_bytes())
+    assert benchmark(tmp_path, "--workload", str(copy)) == 2
+    assert "there is a workload 'redis_get' already" in capsys.readouterr().err
 
 
 def test_its_packages_and_programs_are_in_the_image_of_the_campaign(file: Path, tmp_path: Path) -> None:

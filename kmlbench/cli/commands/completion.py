@@ -41,6 +41,7 @@ _kmlbench_workloads() {
   [[ $1 == *,* ]] && head=${1%%,*},
   compgen -P "$head" -W "%(workloads)s" -- "${1##*,}"
 }
+_kmlbench_workload() { compgen -W "%(workloads)s" -- "$1"; compgen -f -- "$1"; }
 _kmlbench_cells() {
   # Where bash splits words at ":", it replaces only what stands behind it.
   local before=
@@ -66,6 +67,7 @@ _kmlbench_hosts() {
   compadd -a names
 }
 _kmlbench_workloads() { _sequence compadd - %(workloads)s }
+_kmlbench_workload() { compadd - %(workloads)s; _files }
 _kmlbench_cells() { compadd -- %(cells)s }
 _kmlbench_metrics() { compadd -- %(metrics)s }
 _kmlbench_servers() { compadd -- %(servers)s }
@@ -87,6 +89,7 @@ COMPLETED = {
         for name, kind in (
             ("ID", "campaigns"),
             ("A,B", "workloads"),
+            ("WORKLOAD", "workload"),
             ("CELL", "cells"),
             ("metric", "metrics"),
             ("name", "hosts"),

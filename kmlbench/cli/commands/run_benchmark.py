@@ -26,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--workloads", metavar="A,B", help=f"what to run, from {', '.join(ADAPTERS)}")
     add(
         "--workload",
-        metavar="FILE",
+        metavar="WORKLOAD",
         action="append",
-        help="a workload file that runs besides --workloads, or alone; may be repeated",
+        help="one of them, or a workload file: it runs besides --workloads, or alone; may be repeated",
     )
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
     add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
