@@ -101,12 +101,16 @@ class _Counts:
     costly: Mapping[str, tuple[float, float]]
 
     def without(self, priced: Mapping[str, float], times: tuple[float, float]) -> _Counts:
-        """The counts less what `times` operations execute of each."""
-        left = {
-            name: (pair[0] - priced.get(name, 0.0) * times[0], pair[1] - priced.get(name, 0.0) * times[1])
+        """The counts less what `times` operations execute of each, where they execute all of it."""
+
+        def left(name: str, count: float, operations: float) -> float:
+            return max(0.0, count - priced.get(name, 0.0) * operations)
+
+        costly = {
+            name: (left(name, pair[0], times[0]), left(name, pair[1], times[1]))
             for name, pair in self.costly.items()
         }
-        return _Counts(instructions=self.instructions, costly=left)
+        return _Counts(instructions=self.instructions, costly=costly)
 
 
 def project(source: Source, prices: PriceList) -> tuple[Projection, ...]:

@@ -126,6 +126,14 @@ def test_a_guess_that_is_longer_than_all_that_was_executed_leaves_one_instructio
     assert projection.relative.low > 0
 
 
+def test_fewer_instructions_than_whole_calls_have_are_none_besides() -> None:
+    prices = listed(price(Operation.SYSTEM_CALL, 0, 0), price("swapgs", 0, 5e7))
+    counted = {"instructions": (1e8, 9e7), "census_syscall": (1.0, 0.0), "census_swapgs": (1.0, 0.0)}
+    projection = project(prices, counted)
+    assert [part.name for part in projection.parts] == ["system_call", "other instructions"]
+    assert projection.relative.low > 0
+
+
 counts = st.floats(min_value=0, max_value=1e6)
 
 
