@@ -154,6 +154,8 @@ class Reader:
                 found[item.name] = item
             elif not isinstance(item, str) or not item:
                 self._fault((*location, index), "campaign: workload_files: every entry must be a path")
+            elif item in value[:index]:
+                self._fault((*location, index), f"campaign: workload_files: {item!r} is listed twice")
             elif definition := self._workload_file(item, (*location, index), found):
                 found[definition.name] = definition
         return tuple(found.values())

@@ -98,8 +98,9 @@ def test_a_block_whose_worker_is_killed_runs_again_on_another(
     assert (lost.block, lost.number) == (0, 1)
     assert [trial.position for trial in lost.trials] == [0]
     aside = stored.directory / "raw" / "lost-block-0000-1"
-    begun = [trial.id for trial in stored.campaign.plan[:2]]
-    assert {path.name for path in aside.iterdir()} == {"boot-0000", *begun}
+    first, second = (trial.id for trial in stored.campaign.plan[:2])
+    # The second may have brought nothing before its worker was killed.
+    assert {path.name for path in aside.iterdir()} - {second} == {"boot-0000", first}
     workers = {
         boot: (stored.directory / "raw" / f"boot-{boot:04d}" / "worker").read_text().strip()
         for boot in range(6)

@@ -141,6 +141,13 @@ def test_without_a_field_or_with_one_more_both_say_the_same(place: tuple[str, ..
         same_verdict(document)
 
 
+def test_a_path_of_a_workload_file_that_appears_twice_is_a_fault_wherever_it_leads() -> None:
+    document = deepcopy(GOOD)
+    document["campaign"] |= {"workload_files": ["near", "near"]}
+    assert [fault for fault in reads(document) if not beyond_a_schema(fault)] != []
+    same_verdict(document)
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=2))

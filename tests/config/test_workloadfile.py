@@ -284,11 +284,12 @@ def test_hosts_yaml_names_files_beside_itself(tmp_path: Path) -> None:
 def test_faults_of_files_come_with_those_of_hosts_yaml(tmp_path: Path) -> None:
     written(tmp_path, TWELVE)
     written(tmp_path, GOOD, "second.toml")
-    files = "workload_files: [queue.toml, second.toml, second.toml, 7, missing.toml]"
+    files = "workload_files: [queue.toml, second.toml, second.toml, ./second.toml, 7, missing.toml]"
     with pytest.raises(InputError) as caught:
         load_config(hosts(tmp_path, f"  {files}\n  loops: 0"))
     told = "\n".join(caught.value.faults)
     assert f"{tmp_path}/queue.toml:{FAULTS[0]}" in told
+    assert "'second.toml' is listed twice" in told
     assert "there is a workload 'second' already" in told
     assert "every entry must be a path" in told
     assert "missing.toml: cannot be read" in told

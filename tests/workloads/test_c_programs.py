@@ -79,11 +79,12 @@ def test_getpid_prints_every_repetition_of_every_kind(programs: Programs) -> Non
 
 
 def test_syscalls_times_each_kind_and_a_function_is_the_cheapest(programs: Programs, tmp_path: Path) -> None:
-    printed = json.loads(run(programs["syscalls"], "500", "5", tmp_path).stdout)
-    assert (printed["calls"], printed["repetitions"]) == (500, 5)
-    medians = {kind: sorted(printed[kind]["cycles"])[2] for kind in ("empty", *KINDS)}
-    assert all(len(printed[kind]["nanoseconds"]) == 5 for kind in medians)
-    assert medians["empty"] < medians["function"] < min(medians[kind] for kind in SYSTEM_CALLS)
+    printed = json.loads(run(programs["syscalls"], "500", "20", tmp_path).stdout)
+    assert (printed["calls"], printed["repetitions"]) == (500, 20)
+    # Whatever else runs on the machine can only add to them.
+    least = {kind: min(printed[kind]["cycles"]) for kind in ("empty", *KINDS)}
+    assert all(len(printed[kind]["nanoseconds"]) == 20 for kind in least)
+    assert least["empty"] < least["function"] < min(least[kind] for kind in SYSTEM_CALLS)
     assert not list(tmp_path.iterdir())
 
 
