@@ -48,11 +48,13 @@ class Rig:
         return reader.read_campaign(self.results / "latest")
 
     def once_measuring(self, act: Callable[[int], None]) -> Thread:
-        """Act, with the PID of the worker, once the long trial has begun."""
+        """Act, with the PID of the worker, once the long trial has begun and the one before is on record."""
+        path, record = self.directory / "measuring", self.results / "latest" / reader.OUTCOMES
 
         def watch() -> None:
             deadline = time.monotonic() + DEADLINE_S
-            while not (path := self.directory / "measuring").exists() and time.monotonic() < deadline:
+            while not (path.exists() and record.exists() and record.read_bytes()):
+                assert time.monotonic() < deadline, "the long trial has not begun"
                 time.sleep(0.05)
             (self.directory / "quick").touch()
             act(int(path.read_text()))
