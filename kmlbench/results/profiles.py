@@ -29,6 +29,8 @@ _TRIAL = (
     *((name, pa.string()) for name in ("trial", "workload")),
 )
 
+SUBSYSTEM = "subsystem"
+
 Columns = Mapping[str, Sequence[object]]
 
 
@@ -82,6 +84,11 @@ class Derived:
         pq.write_table(table, path)
 
 
+def unsorted(table: pa.Table) -> pa.Table:
+    """A table of a trial without its subsystems, which are the version's and not the recording's."""
+    return table.drop_columns([name for name in table.column_names if name == SUBSYSTEM])
+
+
 def _columns_of(trial: Trial, rows: int) -> dict[str, list[str | int]]:
     fixed: dict[str, str | int] = {
         "kernel": str(trial.variant.kernel),
@@ -100,7 +107,7 @@ def _functions(recording: TrialRecording) -> Columns:
     return {
         "process": [row.process for row in rows],
         "side": [row.side for row in rows],
-        "subsystem": [_subsystem(row) for row in rows],
+        SUBSYSTEM: [_subsystem(row) for row in rows],
         "object": [row.object for row in rows],
         "function": [row.function for row in rows],
         "instructions": [row.instructions for row in rows],
@@ -126,7 +133,7 @@ PROFILE = Derived(
     schema=pa.schema(
         [
             *_TRIAL,
-            *((name, pa.string()) for name in ("process", "side", "subsystem", "object", "function")),
+            *((name, pa.string()) for name in ("process", "side", SUBSYSTEM, "object", "function")),
             ("instructions", pa.float64()),
         ]
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.guests import PROCESSOR
@@ -169,6 +170,22 @@ def test_verify_finds_a_changed_table_of_a_trial(campaign: Path, capsys: pytest.
     pq.write_table(table.slice(1), path)
     assert main(["verify", str(campaign)]) == DifferenceError.exit_code
     assert f"{PROFILE.folder}/{path.name}: is not what raw/ says" in capsys.readouterr().err
+    path.write_bytes(whole)
+
+
+def test_a_profile_in_the_subsystems_of_another_version_is_verified_but_for_them(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next((campaign / PROFILE.folder).glob("*.parquet"))
+    table = pq.read_table(path)
+    whole = path.read_bytes()
+    place = table.schema.get_field_index("subsystem")
+    others = table.set_column(place, "subsystem", pa.array(["another"] * len(table)))
+    pq.write_table(others, path)
+    frames.write_parquet(frames.samples_frame(reader.read_campaign(campaign)), campaign / frames.SAMPLES)
+    write.write_report(campaign)
+    assert main(["verify", str(campaign)]) == 0
+    assert "trials had their functions sorted into other subsystems" in capsys.readouterr().err
     path.write_bytes(whole)
 
 
