@@ -20,9 +20,25 @@ HOSTS = Path("hosts.yaml")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options. Their values stay strings: `settings` validates them together with hosts.yaml."""
+    parser.add_argument("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept"
+    )
+    _add_work(parser)
+    _add_hosts(parser)
+    parser.add_argument("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and how long it would take, start nothing"
+    )
+    parser.add_argument(JSON, action="store_true", help="report progress as JSON, one object per line")
+    parser.epilog = "example: run-benchmark --workloads getpid,wisconsin --blocks 4 --scale 0.1"
+    design.configure(parser)
+    parser.set_defaults(run=run, collects_faults=True)
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
+    """What runs, and how much of it."""
     add = parser.add_argument
-    add("--hosts", type=Path, metavar="FILE", help=f"the hosts and the defaults ({HOSTS})")
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
     add("--workloads", metavar="A,B", help=f"what to run, from {', '.join(ADAPTERS)}")
     add(
         "--workload",
@@ -33,19 +49,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--blocks", metavar="N", help="how often each kernel is booted; even numbers are balanced")
     add("--seed", metavar="N", help="the order of the trials and the workloads' random numbers")
     add("--scale", metavar="F", help="multiplies the work of every workload")
-    add(
-        "--loops",
-        metavar="N",
-        help="passes of the Wisconsin benchmark (8 times the scale)",
-    )
+    add("--loops", metavar="N", help="passes of the Wisconsin benchmark (8 times the scale)")
     add("--rate", metavar="N", help="events per second of the OLTP mixes, which otherwise run back to back")
-    add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
     add("--threads", metavar="N,M", help="threads of sysbench in the OLTP mixes, each number a run (1)")
     add(
         "--transports",
         metavar="A,B",
         help="what connections to the server go through, each a run: socket, tcp, tls (socket)",
     )
+
+
+def _add_hosts(parser: argparse.ArgumentParser) -> None:
+    """On what it runs."""
+    add = parser.add_argument
+    add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
     add("--server", metavar="NAME", help="mysql or mariadb")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add(
@@ -59,16 +76,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="run the blocks on the workers of this Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT",
     )
-    add("--resume", metavar="ID", help="resume an interrupted campaign (its directory or id)")
-    add("--dry-run", action="store_true", help="print the plan and how long it would take, start nothing")
-    add(
-        JSON,
-        action="store_true",
-        help="report progress as JSON, one object per line",
-    )
-    parser.epilog = "example: run-benchmark --workloads getpid,wisconsin --blocks 4 --scale 0.1"
-    design.configure(parser)
-    parser.set_defaults(run=run, collects_faults=True)
 
 
 def run(arguments: argparse.Namespace, progress: Progress) -> int:
