@@ -421,54 +421,38 @@ def interrupted(boot: Boot) -> list[Exchange]:
 
 
 @pytest.mark.usefixtures("unreported")
-def test_a_campaign_without_threads_has_one_whatever_hosts_yaml_has_by_now(
-    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("workload", "option", "levels"),
+    # The second client cannot have threads: as an option of this campaign, these would be refused.
+    [("oltp_insert_pymysql", "threads", "[2, 4]"), ("oltp_insert", "transports", "[tcp, tls]")],
+)
+def test_a_campaign_without_levels_has_none_whatever_hosts_yaml_has_by_now(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str], workload: str, option: str, levels: str
 ) -> None:
-    workload = "oltp_insert_pymysql"
     campaigns.playing.script = interrupted
     assert campaigns.begin("--workloads", workload) == 130
-    assert "threads" not in campaigns.stored().campaign.options
+    assert option not in campaigns.stored().campaign.options
     hosts = hosts_file(campaigns.directory, blocks=1)
-    hosts.write_text(hosts.read_text().replace("scale: 1", "scale: 1, threads: [2, 4]"))
+    hosts.write_text(hosts.read_text().replace("scale: 1", f"scale: 1, {option}: {levels}"))
     capsys.readouterr()
     assert campaigns.resume("--dry-run") == 0
-    assert f"-{workload}\n" in capsys.readouterr().out
+    assert capsys.readouterr().out.count(f"-{workload}\n") == 4
 
 
 @pytest.mark.usefixtures("unreported")
-def test_a_campaign_keeps_its_levels(campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
-    campaigns.playing.script = interrupted
-    assert campaigns.begin("--workloads", "oltp_insert", "--threads", "4,1") == 130
-    assert campaigns.stored().campaign.options["threads"] == "4,1"
-    capsys.readouterr()
-    assert campaigns.resume("--dry-run") == 0
-    printed = capsys.readouterr().out
-    assert printed.count("-oltp_insert\n") == printed.count("-oltp_insert_4_threads\n") == 4
-
-
-@pytest.mark.usefixtures("unreported")
-def test_a_campaign_without_transports_has_the_socket_whatever_hosts_yaml_has_by_now(
-    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "value", "level"), [("threads", "4,1", "4_threads"), ("transports", "tls,socket", "tls")]
+)
+def test_a_campaign_keeps_its_levels(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str], option: str, value: str, level: str
 ) -> None:
     campaigns.playing.script = interrupted
-    assert campaigns.begin("--workloads", "oltp_insert") == 130
-    assert "transports" not in campaigns.stored().campaign.options
-    hosts = hosts_file(campaigns.directory, blocks=1)
-    hosts.write_text(hosts.read_text().replace("scale: 1", "scale: 1, transports: [tcp, tls]"))
-    capsys.readouterr()
-    assert campaigns.resume("--dry-run") == 0
-    assert capsys.readouterr().out.count("-oltp_insert\n") == 4
-
-
-@pytest.mark.usefixtures("unreported")
-def test_a_campaign_keeps_its_transports(campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> None:
-    campaigns.playing.script = interrupted
-    assert campaigns.begin("--workloads", "oltp_insert", "--transports", "tls,socket") == 130
-    assert campaigns.stored().campaign.options["transports"] == "tls,socket"
+    assert campaigns.begin("--workloads", "oltp_insert", f"--{option}", value) == 130
+    assert campaigns.stored().campaign.options[option] == value
     capsys.readouterr()
     assert campaigns.resume("--dry-run") == 0
     printed = capsys.readouterr().out
-    assert printed.count("-oltp_insert\n") == printed.count("-oltp_insert_tls\n") == 4
+    assert printed.count("-oltp_insert\n") == printed.count(f"-oltp_insert_{level}\n") == 4
 
 
 @pytest.mark.usefixtures("unreported")
