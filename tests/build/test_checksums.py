@@ -64,5 +64,8 @@ def test_no_build_is_recorded_twice() -> None:
 @pytest.mark.parametrize("of", list(Kernel))
 def test_the_record_is_of_this_series(of: Kernel) -> None:
     """After a change of the series: kmlbench kernel list --checksums prints what belongs into the record."""
-    verdict = checksums.verdict(kernel.content(of), "0" * 64, recorded=checksums.read())
+    key = kernel.content(of)
+    # Debian may have another source by now, which nobody has built yet.
+    recorded = tuple(build for build in checksums.read() if build.source == key["source"])
+    verdict = checksums.verdict(key, "0" * 64, recorded=recorded)
     assert verdict in {Verdict.DIFFERENT, Verdict.UNKNOWN_COMPILER}
