@@ -266,7 +266,8 @@ def add_keys(stage: Path, directory: Path, name: str) -> None:
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
         process.check(argv, timeout_s=60, env=build_environment())
     authorized = stage / "root/.ssh/authorized_keys"
-    authorized.parent.mkdir(mode=0o700, parents=True)
+    for private in (authorized.parent.parent, authorized.parent):
+        private.mkdir(mode=0o700)
     shutil.move(client_key.with_name("client_key.pub"), authorized)
     kind, key, _ = host_key.with_name(host_key.name + ".pub").read_text().split()
     (directory / "host_key.pub").write_text(f"{kind} {key}\n")

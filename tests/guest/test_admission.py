@@ -142,7 +142,7 @@ FILES: dict[str, tuple[str, str | None]] = {
         CHANGEABLE,
     ),
     "a foreign file hard-linked into /trusted": (
-        f"cp {CAT} /root/cat; chown {USER} /root/cat; ln -f /root/cat {CAT}; rm /root/cat",
+        f"cp {CAT} /opt/cat; chown {USER} /opt/cat; ln -f /opt/cat {CAT}; rm /opt/cat",
         CHANGEABLE,
     ),
     "an overlay over its directory": (
@@ -393,15 +393,15 @@ def elf_with_interpreter(path: str, interpreter: str) -> str:
 
 
 def test_the_elf_interpreter_is_part_of_the_program(guest: SshHost) -> None:
-    mine, loader = f"{HERE}/mine", "/root/ld.so"
+    mine, loader = f"{HERE}/mine", "/opt/ld.so"
     shell(guest, f"cp /lib64/ld-linux-x86-64.so.2 {loader}; {elf_with_interpreter(mine, loader)}")
     assert kernel_mode(guest, mine, STATUS)
     shell(guest, f"chmod o+w {loader}")
     assert not kernel_mode(guest, mine, STATUS)
     assert len(refusals(guest, "or that is on a mount that the program must not be on")) == 1
-    shell(guest, f"chmod o-w {loader}; chown {USER} /root")
+    shell(guest, f"chmod o-w {loader}; chown {USER} /opt")
     assert not kernel_mode(guest, mine, STATUS)
-    shell(guest, f"chown 0 /root; rm {loader}")
+    shell(guest, f"chown 0 /opt; rm {loader}")
 
 
 @pytest.mark.parametrize("machine", [3, 62], ids=["i386", "x32"])

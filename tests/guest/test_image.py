@@ -81,6 +81,10 @@ class TestGuest:
         owner = stock_guest.run(("stat", "-c", "%U", "/var/lib/kmlbench/data/mysql.ibd"), timeout_s=TIMEOUT_S)
         assert owner.stdout == "mysql\n"
 
+    def test_roots_home_with_the_key_is_nobody_elses(self, stock_guest: SshHost) -> None:
+        modes = stock_guest.run(("sh", "-c", "stat -c %a ~ ~/.ssh"), timeout_s=TIMEOUT_S)
+        assert modes.stdout.split() == ["700", "700"]
+
     def test_orphans_are_collected(self, stock_guest: SshHost) -> None:
         stock_guest.run(("sh", "-c", "setsid sh -c 'true &' & wait"), timeout_s=TIMEOUT_S)
         result = stock_guest.run(("ps", "-eo", "stat=,comm="), timeout_s=TIMEOUT_S)

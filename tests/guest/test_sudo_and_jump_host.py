@@ -43,7 +43,7 @@ for user in bench asked; do
     echo "$user:*:$number:$number::/home/$user:/bin/sh" >> /etc/passwd
     install --directory --owner=$user /home/$user
     install --directory --owner=$user --mode=0700 /home/$user/.ssh
-    install --owner=$user --mode=0600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
+    install --owner=$user --mode=0600 ~/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
 done
 echo 'bench ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/bench
 echo 'asked ALL=(root) ALL' > /etc/sudoers.d/asked
