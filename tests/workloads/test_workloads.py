@@ -263,14 +263,14 @@ def test_the_second_clients_command_line() -> None:
         "--database=kmlbench",
         "oltp",
         "read_write",
-        "--events=300",
+        "--events=450",
         "--seed=7",
         "--pace=12.5",
-        "--warm-up=100",
-        "--window=20",
+        "--warm-up=150",
+        "--window=30",
         "--purge",
     )
-    assert step.timeout_s == 600.0 + 300 / 12.5
+    assert step.timeout_s == 600.0 + 450 / 12.5
     assert "--pace=12.5" in ADAPTERS["oltp_read_write"].steps(paced)[1].argv
 
 
@@ -438,7 +438,7 @@ def test_no_two_metrics_share_a_name_or_a_column() -> None:
     assert len(set(columns)) == len(columns)
 
 
-@pytest.mark.parametrize(("scale", "size"), [(1.0, 20), (0.1, 2), (0.01, 0)])
+@pytest.mark.parametrize(("scale", "size"), [(1.0, 30), (0.1, 3), (0.01, 0)])
 def test_a_mix_has_ten_windows_and_a_run_of_few_events_has_none(scale: float, size: int) -> None:
     adapter = ADAPTERS["oltp_read_write"]
     assert isinstance(adapter, Marked)
@@ -447,10 +447,10 @@ def test_a_mix_has_ten_windows_and_a_run_of_few_events_has_none(scale: float, si
     events = [work for work in marks.values() if work != purge]
     assert [work.units for work in events] == ([size] * 10 if size else [])
     # Of all events, those that warm up among them.
-    assert (purge.units if purge else 0) == (round(300 * scale) if size else 0)
+    assert (purge.units if purge else 0) == (round(450 * scale) if size else 0)
 
 
-@pytest.mark.parametrize(("threads", "size"), [(1, 2), (2, 2), (3, 0)])
+@pytest.mark.parametrize(("threads", "size"), [(1, 3), (3, 3), (4, 0)])
 def test_a_window_has_an_event_of_each_thread(threads: int, size: int) -> None:
     adapter = find_adapter("oltp_read_write" if threads == 1 else f"oltp_read_write_{threads}_threads")
     assert isinstance(adapter, Marked)
