@@ -75,6 +75,13 @@ def _result(step: Step, said: Answers, left: Iterator[str]) -> CommandResult:
 
 # What a workload has to notice: in the output of a run, or in that of the check with this number.
 SPOILT: Mapping[str, Sequence[tuple[str | int, str, str]]] = {
+    "gcc": [(0, "92", "91"), (0, "1229", "1228")],
+    "git_clone": [
+        (0, "f8a978cb", "f8a978cc"),
+        (0, "187dee2a", "187dee2b"),
+        (0, " 7 f8a978cb", " 6 f8a978cb"),
+        (0, "\n", "\nmissing blob 0011\n"),
+    ],
     "memcached": [
         ("run", "set  ", "lose  "),
         ("run", "get  ", "lose  "),
@@ -92,6 +99,25 @@ SPOILT: Mapping[str, Sequence[tuple[str | int, str, str]]] = {
         ]
         for name in ("nginx_connections", "nginx_keepalive")
     },
+    "postgres_select": [
+        ("run", "processed: {work}", "processed: 7"),
+        ("run", "transactions: 0", "transactions: 1"),
+        (0, "100000|0", "100000|-7"),
+        (0, "77777|1|0", ""),
+    ],
+    "postgres_tpcb": [
+        ("run", "processed: {work}", "processed: 7"),
+        ("run", "transactions: 0", "transactions: 1"),
+        *((0, "t|t|t|t", wrong) for wrong in ("f|t|t|t", "t|f|t|t", "t|t|f|t", "t|t|t|f")),
+        (0, "\n0\n", "\n1\n"),
+    ],
+    "python_web": [
+        ("run", "1154 bytes", "1153 bytes"),
+        ("run", "requests:      {work}", "requests:      17"),
+        ("run", "Failed requests:        0", "Failed requests:        1"),
+        ("run", "Failed requests:", "Non-2xx responses:      1\nFailed requests:"),
+        (0, "1498a521", "1498a522"),
+    ],
     **{
         name: [
             ("run", "{work} requests completed", "17 requests completed"),
