@@ -19,7 +19,7 @@ WITHIN_S = 2 * 3600
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(2 * WITHIN_S)]
 
-CLONE = "/root/kmlbench"
+CLONE = "/srv/kmlbench"
 
 NEED_GIB = 8.0
 
