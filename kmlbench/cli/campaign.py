@@ -29,6 +29,7 @@ from kmlbench.run import session
 from kmlbench.run.campaign import CampaignRun
 from kmlbench.workloads.definition import dump
 from kmlbench.workloads.levels import Transport
+from kmlbench.workloads.registry import need_server
 
 TITLES = {Server.MYSQL: "MySQL", Server.MARIADB: "MariaDB"}
 
@@ -157,7 +158,7 @@ def _record(
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=f"Kernel Mode Linux and {TITLES[config.campaign.server]}",
+        title=_title(config.campaign),
         platform=str(circumstances.platform),
         control=design.control is not None,
         seed=planned.seed,
@@ -168,6 +169,12 @@ def _record(
         git_commit=provenance.git_commit(),
         tools=circumstances.tools,
     )
+
+
+def _title(spec: CampaignSpec) -> str:
+    """What the report is headed with: the server, where a workload needs it."""
+    needed = any(need_server(spec.workloads, spec.own).values())
+    return f"Kernel Mode Linux and {TITLES[spec.server]}" if needed else "Kernel Mode Linux"
 
 
 def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, str]:

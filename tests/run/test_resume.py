@@ -441,6 +441,19 @@ def test_a_campaign_without_levels_has_none_whatever_hosts_yaml_has_by_now(
 
 @pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize(
+    ("workload", "title"),
+    [("oltp_insert", "Kernel Mode Linux and MySQL"), ("memcached", "Kernel Mode Linux")],
+)
+def test_a_campaign_is_headed_with_the_server_that_it_needs(
+    campaigns: Campaigns, workload: str, title: str
+) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--workloads", workload) == 130
+    assert campaigns.stored().campaign.title == title
+
+
+@pytest.mark.usefixtures("unreported")
+@pytest.mark.parametrize(
     ("option", "value", "level"), [("threads", "4,1", "4_threads"), ("transports", "tls,socket", "tls")]
 )
 def test_a_campaign_keeps_its_levels(
