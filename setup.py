@@ -21,10 +21,7 @@ PROJECT = Path(__file__).resolve().parent
 # In this place and under these names kmlbench.paths looks for them; kernel/ without its tests.
 DATA = (
     *("data", "guest", "instrument", "workloads", "hosts.yaml", "tools/packages.txt"),
-    *(
-        f"kernel/{name}"
-        for name in ("LICENSE", "README.md", "base", "checksums.toml", "configs", "patches", "series")
-    ),
+    *(f"kernel/{name}" for name in ("LICENSE", "README.md", "checksums.toml", "common", "6.12", "7.2")),
     *(f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")),
 )
 

@@ -13,6 +13,7 @@ from support.guests import PROCESSOR
 from kmlbench import process
 from kmlbench.build import image, kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.bases import DEFAULT
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -63,12 +64,12 @@ def cache() -> Cache:
 
 @pytest.fixture(scope="session")
 def stock_kernel(cache: Cache) -> KernelArtifact:
-    return kernel.ensure(Kernel.STOCK, cache=cache, progress=Silent())
+    return kernel.ensure(Kernel.STOCK, DEFAULT, cache=cache, progress=Silent())
 
 
 @pytest.fixture(scope="session")
 def kml_kernel(cache: Cache) -> KernelArtifact:
-    return kernel.ensure(Kernel.KML, cache=cache, progress=Silent())
+    return kernel.ensure(Kernel.KML, DEFAULT, cache=cache, progress=Silent())
 
 
 @pytest.fixture(scope="session")

@@ -153,12 +153,13 @@ def _record(
         "hosts": str(arguments.hosts),
         **({} if arguments.cluster is None else {resumption.CLUSTER: arguments.cluster}),
         **_given(config.campaign, planned.seed, circumstances.clock),
+        **({} if config.linux is None else {"kernel": str(config.linux)}),
         **design.options,
     }
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=_title(config.campaign),
+        title=_title(config),
         platform=str(circumstances.platform),
         control=design.control is not None,
         seed=planned.seed,
@@ -171,10 +172,12 @@ def _record(
     )
 
 
-def _title(spec: CampaignSpec) -> str:
-    """What the report is headed with: the server, where a workload needs it."""
+def _title(config: Config) -> str:
+    """What the report is headed with: the server, where a workload needs it, and the Linux of guests."""
+    spec = config.campaign
+    linux = "" if config.linux is None else f" (Linux {config.linux})"
     needed = any(need_server(spec.workloads, spec.own).values())
-    return f"Kernel Mode Linux and {TITLES[spec.server]}" if needed else "Kernel Mode Linux"
+    return f"Kernel Mode Linux and {TITLES[spec.server]}{linux}" if needed else f"Kernel Mode Linux{linux}"
 
 
 def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kmlbench.build import kernel
+from kmlbench.build.bases import DEFAULT
 from kmlbench.build.cache import Cache
 from kmlbench.cli.main import main
 from kmlbench.errors import MachineError
@@ -30,7 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = Cache(tmp_path / "kmlbench")
     cache.ensure("kernel", OLDER, build, need_gib=0)
-    cache.ensure("kernel", kernel.content(Kernel.KML), build, need_gib=0)
+    cache.ensure("kernel", kernel.content(Kernel.KML, DEFAULT), build, need_gib=0)
     return cache
 
 
@@ -41,10 +42,10 @@ def test_each_kernel_has_a_line_and_what_lacks_is_named(
     printed = capsys.readouterr()
     heading, current, older = printed.out.splitlines()
     assert heading.startswith("kernel  release")
-    key = cache.path("kernel", kernel.content(Kernel.KML)).name
+    key = cache.path("kernel", kernel.content(Kernel.KML, DEFAULT)).name
     assert current.split()[:5] == ["kml", "6.12.117-kmlbench", key, "yes", "6"]
     assert older.split()[3:] == ["no", "6", "gcc", "11", "not", "recorded:", "an", "unknown", "compiler"]
-    assert "which a campaign boots, is not built: run `kmlbench kernel build`" in printed.err
+    assert "which a campaign boots, is not built: run `kmlbench kernel build --kernel 7.2`" in printed.err
 
 
 @pytest.mark.usefixtures("cache")
@@ -60,7 +61,7 @@ def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_machine_without_a_compiler_lists_what_it_has(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lacks(_: Kernel) -> dict[str, str]:
+    def lacks(*_: object) -> dict[str, str]:
         raise MachineError("the program gcc is not installed on this machine")
 
     monkeypatch.setattr(kernel, "content", lacks)
@@ -76,7 +77,7 @@ def test_checksums_are_printed_for_the_record(capsys: pytest.CaptureFixture[str]
     (build,) = tomllib.loads(capsys.readouterr().out)["build"]
     assert build["kernel"] == "kml"
     assert build["bzImage"] == build["vmlinux"]
-    assert build["compiler"] == kernel.content(Kernel.KML)["compiler"]
+    assert build["compiler"] == kernel.content(Kernel.KML, DEFAULT)["compiler"]
 
 
 def test_without_kernels_there_are_no_checksums(
