@@ -11,7 +11,7 @@ from kmlbench import process
 from kmlbench.build.bases import Base, Origin
 from kmlbench.build.cache import Cache, fresh_log
 from kmlbench.build.mirror import KEYRING, debian_mirror, require_keyring
-from kmlbench.errors import BuildError, MachineError
+from kmlbench.errors import MachineError
 from kmlbench.paths import page, setup_remedy
 from kmlbench.process import build_environment
 from kmlbench.progress import Progress
@@ -103,14 +103,7 @@ class _Apt:
             (self.root / name).mkdir(parents=True)
         line = f"deb [signed-by={KEYRING}] {self.mirror} {self.suite} main\n"
         (self.root / "etc/sources.list").write_text(line)
-        try:
-            self._run("apt-get", "update")
-        except BuildError as error:
-            raise MachineError(
-                f"{self.mirror} does not give the index of {self.suite}:\n{process.tail(self.log)}",
-                remedy=f"see that the mirror answers, or name another: {self.another} "
-                "https://deb.debian.org/debian",
-            ) from error
+        self._run("apt-get", "update", wanted=f"the index of {self.suite}")
 
     def versions(self, package: str) -> tuple[str, ...]:
         """The versions of a package that the suite has, the newest first."""
@@ -119,13 +112,21 @@ class _Apt:
         return tuple(line.split("|")[1].strip() for line in listing.splitlines())
 
     def download(self, package: str, version: str) -> Path:
-        """The package's file, which agrees with the signed index. Raises BuildError."""
-        self._run("apt-get", "download", f"{package}={version}")
+        """The package's file, which agrees with the signed index. Raises MachineError as `prepare`."""
+        self._run("apt-get", "download", f"{package}={version}", wanted=f"{package} {version}")
         return next(self.root.glob(f"{package}_*.deb"))
 
-    def _run(self, program: str, *words: str) -> None:
+    def _run(self, program: str, *words: str, wanted: str) -> None:
         argv = (program, *self._options(), *words)
-        process.check(argv, timeout_s=FETCH_TIMEOUT_S, cwd=self.root, env=build_environment(), log=self.log)
+        result = process.run(
+            argv, timeout_s=FETCH_TIMEOUT_S, cwd=self.root, env=build_environment(), log=self.log
+        )
+        if result.returncode != 0:
+            raise MachineError(
+                f"{self.mirror} does not give {wanted}:\n{process.tail(self.log)}",
+                remedy=f"see that the mirror answers, or name another: {self.another} "
+                "https://deb.debian.org/debian",
+            )
 
     def _options(self) -> tuple[str, ...]:
         own = {"Dir::Etc": "etc", "Dir::State": "", "Dir::State::lists": "lists", "Dir::Cache": "cache"}
