@@ -173,11 +173,10 @@ def _record(
 
 
 def _title(config: Config) -> str:
-    """What the report is headed with: the server, where a workload needs it, and the Linux of guests."""
+    """The server, where a workload needs it, and the Linux of guests."""
     spec = config.campaign
-    linux = "" if config.linux is None else f" (Linux {config.linux})"
     needed = any(need_server(spec.workloads, spec.own).values())
-    return f"Kernel Mode Linux and {TITLES[spec.server]}{linux}" if needed else f"Kernel Mode Linux{linux}"
+    return settings.heading(TITLES[spec.server] if needed else "", config.linux)
 
 
 def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, str]:

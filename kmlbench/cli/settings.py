@@ -117,6 +117,12 @@ def _bundled(given: str | Definition) -> str | None:
     return path.stem if within or given == path.stem else None
 
 
+def heading(subject: str, linux: Base | None) -> str:
+    """What the report of a campaign is headed with: the subject, if there is one, and the Linux of guests."""
+    with_subject = f"Kernel Mode Linux and {subject}" if subject else "Kernel Mode Linux"
+    return with_subject if linux is None else f"{with_subject} (Linux {linux})"
+
+
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:
     """These trials, and how long they would take."""
     served = need_server({trial.workload for trial in trials}, spec.own)
