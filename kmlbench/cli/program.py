@@ -161,7 +161,7 @@ def _record(arguments: argparse.Namespace, config: Config, planned: Planned, rea
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=settings.heading(Path(arguments.argv[0]).name, config.linux),
+        title=settings.heading(Path(arguments.argv[0]).name, ready.linux),
         platform=str(ready.platform),
         control=False,
         seed=planned.seed,

@@ -204,11 +204,6 @@ class Config:
     campaign: CampaignSpec
     document: Document = field(repr=False, compare=False)
 
-    @property
-    def linux(self) -> Base | None:
-        """The version of Linux of the campaign's guests, which have the same; None for other hosts."""
-        return self.host(self.campaign.stock[0]).linux
-
     def host(self, name: str) -> HostSpec:
         """The host called `name`. Raises InputError with a suggestion."""
         for host in self.hosts:

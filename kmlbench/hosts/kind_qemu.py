@@ -154,6 +154,7 @@ class QemuHostSpec(HostSpec):
             clock=clock,
             releases={name: artifact.release for name, artifact in kernels.items()},
             facts=known_facts(pairs[0], builds),
+            linux=host.linux,
         )
 
 

@@ -440,8 +440,9 @@ def guests(*, stock: str, kml: str) -> str:
 
 
 def test_both_kernels_of_a_campaign_are_of_one_linux(tmp_path: Path) -> None:
-    assert load(tmp_path, guests(stock='linux: "7.2"', kml="linux: '7.2'")).linux is Base.LINUX_7_2
-    assert load(tmp_path, guests(stock="# 6.12", kml="# 6.12")).linux is DEFAULT
+    for lines, linux in (('linux: "7.2"', "linux: '7.2'"), Base.LINUX_7_2), (("# 6.12", "# 6.12"), DEFAULT):
+        config = load(tmp_path, guests(stock=lines[0], kml=lines[1]))
+        assert [host.linux for host in config.hosts] == [linux, linux]
     (fault,) = faults(tmp_path, guests(stock='linux: "7.2"', kml="# 6.12"))
     assert "hosts 'a' and 'b' differ in linux (7.2, 6.12); only `kernel` may differ" in fault
 
