@@ -116,5 +116,5 @@ def _qemu(answers: Mapping[str, str], *, guests: bool) -> Finding:
         value="installed" if there else "missing",
         state=FindingState.GOOD if there or not guests else FindingState.PREVENTS,
         meaning="guests need it",
-        change="" if there else "make setup, or apt-get install qemu-system-x86",
+        change="" if there else paths.setup_remedy(),
     )

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from kmlbench.instrument.maps import MappedFile, mapping_at
-from kmlbench.instrument.recording import HIGHER_HALF, Block, FormatError, Window
+from kmlbench.instrument.recording import HIGHER_HALF, Block, BlockCounts, FormatError, Window, joined
 from kmlbench.instrument.symbols import Symbols
 
 OTHER = "other"
@@ -41,16 +41,14 @@ class Naming:
         """Which process each task belonged to: the one whose maps have most of its user instructions.
 
         What ran in the kernel alone (a kernel thread, the idle task) is "other", and so is what ran before
-        any switch was seen; what ran at addresses of no map is one of the `strangers`. Pass windows during
-        which task_structs were not reused: those of a section.
+        any switch was seen; what ran at addresses of no map is one of the `strangers`. Pass windows of one
+        recording during which task_structs were not reused: those of a section.
         """
         votes: dict[int, Counter[str]] = {}
-        for window in windows:
-            for task, blocks in window.executions.items():
-                of_task = votes.setdefault(task, Counter())
-                for block, count in blocks.items():
-                    if not block.kernel:
-                        of_task[self._owner(block.address) or strangers] += count * len(block.lengths)
+        for task, block, count in _sums(list(windows)):
+            of_task = votes.setdefault(task, Counter())
+            if not block.kernel:
+                of_task[self._owner(block.address) or strangers] += count * len(block.lengths)
         return {
             task: counter.most_common(1)[0][0] if task and counter else OTHER
             for task, counter in votes.items()
@@ -87,3 +85,15 @@ class Naming:
         if first == self.function(process, last):
             return Counter({first: len(block.lengths)})
         return Counter(self.function(process, address) for address in block.addresses())
+
+
+def _sums(windows: Sequence[Window]) -> Iterator[tuple[int, Block, int]]:
+    """Each task with each block that it executed, and how often in all of these windows of a recording."""
+    parts: dict[int, list[BlockCounts]] = {}
+    for window in windows:
+        for task, executions in window.executions.items():
+            parts.setdefault(task, []).append(executions)
+    for task, of_task in parts.items():
+        summed = joined(of_task).summed()
+        for place, count in zip(summed.places.tolist(), summed.counts.tolist(), strict=True):
+            yield task, windows[0].blocks[place], count

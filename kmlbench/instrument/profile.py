@@ -25,19 +25,17 @@ class Row:
 def profile(window: Window, naming: Naming, processes: Mapping[int, str]) -> list[Row]:
     """A window by process, side, object and function. The rows add up to its total."""
     sums: Counter[tuple[str, str, str, str]] = Counter()
-    for task, blocks in window.executions.items():
+    for task, block, count in window.executed():
         process = processes.get(task, OTHER)
-        for block, count in blocks.items():
-            for (item, function), insns in naming.split(process, block).items():
-                sums[process, block.side, item, function] += count * insns
+        for (item, function), insns in naming.split(process, block).items():
+            sums[process, block.side, item, function] += count * insns
     return [Row(*key, instructions) for key, instructions in sums.items()]
 
 
 def census(window: Window, processes: Mapping[int, str]) -> Counter[tuple[str, str, str]]:
     """Executions of costly instructions by process, side and name."""
     sums: Counter[tuple[str, str, str]] = Counter()
-    for task, blocks in window.executions.items():
-        for block, count in blocks.items():
-            for name, times in block.census.items():
-                sums[processes.get(task, OTHER), block.side, name] += count * times
+    for task, block, count in window.executed():
+        for name, times in block.census.items():
+            sums[processes.get(task, OTHER), block.side, name] += count * times
     return sums

@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 import gzip
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from kmlbench.instrument.recording import Block, FormatError, Recording, Window
+import numpy as np
+
+from kmlbench.instrument.recording import Block, BlockCounts, FormatError, Recording, Window
 
 FORMAT = "kmlbench-windows 1"
 
 CAUSES = frozenset({"mark", "next", "exit", "sleep"})
 
-# Of the longest decimal number.
-DIGITS = 20
+# Of the longest decimal number, which 64 bits with a sign hold.
+DIGITS = 18
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
+
+_LENGTHS = {digit: int(digit, 16) for digit in "123456789abcdef"}
 
 
 class _Reader:
@@ -28,7 +32,10 @@ class _Reader:
         self._line = 0
         self._torn = False
         self._section = 0
-        self._blocks: dict[int, Block] = {}
+        # Where each block of this section is in the recording's.
+        self._places: dict[int, int] = {}
+        # The number of instructions of each of the recording's blocks.
+        self._sizes = array("q")
         self._window: Window | None = None
         self._records: dict[str, Callable[[list[str]], None]] = {
             "section": self._read_section,
@@ -72,26 +79,35 @@ class _Reader:
         (self._section,) = self._decimals(words, 1)
         if self._window is not None:
             self._fail("a section begins within a window")
-        self._blocks = {}
+        self._places = {}
 
     def _read_begin(self, words: list[str]) -> None:
         if self._window is not None:
             self._fail("a window begins within a window")
         self._expect(words, 5)
         ordinal, kind, number, cpu = self._decimals(words[:4], 4)
-        self._window = Window(self._section, ordinal, kind, number, cpu, self._hexadecimal(words[4]))
+        task = self._hexadecimal(words[4])
+        self._window = Window(self._section, ordinal, kind, number, cpu, task, self._recording.blocks)
 
     def _read_block(self, words: list[str]) -> None:
         if len(words) not in {4, 5}:
             self._fail("a block has four or five words")
         number, address = self._decimal(words[0]), self._hexadecimal(words[1])
-        if number in self._blocks:
+        if number in self._places:
             self._fail(f"block {number} was defined before")
-        lengths = tuple(self._hexadecimal(digit) for digit in words[2])
-        if 0 in lengths:
-            self._fail("an instruction without length")
+        lengths = self._lengths(words[2])
         code = self._code(words[4], sum(lengths)) if len(words) == 5 else None
-        self._blocks[number] = Block(address, lengths, self._census(words[3]), code)
+        block = Block(address, lengths, self._census(words[3]), code)
+        self._places[number] = len(self._recording.blocks)
+        self._recording.blocks.append(block)
+        self._sizes.append(len(lengths))
+
+    def _lengths(self, word: str) -> tuple[int, ...]:
+        try:
+            return tuple(map(_LENGTHS.__getitem__, word))
+        except KeyError as error:
+            digit = error.args[0]
+            self._fail("an instruction without length" if digit == "0" else f"not a length: {digit!r}")
 
     def _census(self, word: str) -> Mapping[str, int]:
         if word == "-":
@@ -111,13 +127,14 @@ class _Reader:
             self._fail("counts outside of a window")
         if len(words) % 2 != 1:
             self._fail("counts are pairs after a task")
-        counts = self._window.executions.setdefault(self._hexadecimal(words[0]), Counter())
+        task = self._hexadecimal(words[0])
         numbers = self._many_decimals(words[1:])
-        for number, count in zip(numbers[::2], numbers[1::2], strict=True):
-            block = self._blocks.get(number)
-            if block is None:
-                self._fail(f"block {number} is not defined")
-            counts[block] += count
+        try:
+            places = [self._places[number] for number in numbers[::2]]
+        except KeyError as error:
+            self._fail(f"block {error.args[0]} is not defined")
+        counts = np.array(numbers[1::2], dtype=np.int64)
+        self._window.add(task, BlockCounts(np.array(places, dtype=np.int64), counts))
 
     def _read_end(self, words: list[str]) -> None:
         window = self._window
@@ -130,7 +147,7 @@ class _Reader:
         if words[3] not in CAUSES:
             self._fail(f"no such cause: {words[3][:20]!r}")
         window.cause = words[3]
-        if (parts := window.parts()) != window.total:
+        if (parts := window.parts(np.frombuffer(self._sizes, dtype=np.int64))) != window.total:
             self._fail(f"window {ordinal}: the parts are {parts} instructions, the total is {window.total}")
         self._recording.windows.append(window)
         self._window = None

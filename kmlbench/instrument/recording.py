@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
 
 HIGHER_HALF = 1 << 63
 
@@ -45,9 +49,36 @@ class Block:
             address += length
 
 
+@dataclass(frozen=True, slots=True)
+class BlockCounts:
+    """How often one task executed blocks.
+
+    `places` are theirs in Window.blocks, and one may be there repeatedly.
+    """
+
+    places: Numbers
+    counts: Numbers
+
+    def summed(self) -> BlockCounts:
+        """The same, with each place once."""
+        places, index = np.unique(self.places, return_inverse=True)
+        counts = np.zeros(len(places), dtype=np.int64)
+        np.add.at(counts, index, self.counts)
+        return BlockCounts(places, counts)
+
+    def negated(self) -> BlockCounts:
+        return BlockCounts(self.places, -self.counts)
+
+
+def joined(parts: Sequence[BlockCounts]) -> BlockCounts:
+    """One after the other."""
+    places = np.concatenate([each.places for each in parts])
+    return BlockCounts(places, np.concatenate([each.counts for each in parts]))
+
+
 @dataclass(slots=True)
 class Window:
-    """What ran between two marks. `executions` is by task, then by block.
+    """What ran between two marks. `executions` is by task, of `blocks`, which are those of the recording.
 
     A task is the address of its task_struct; 0 is what ran before the first switch that was seen.
     """
@@ -58,7 +89,8 @@ class Window:
     number: int
     cpu: int
     task: int
-    executions: dict[int, Counter[Block]] = field(default_factory=dict)
+    blocks: Sequence[Block] = ()
+    executions: dict[int, BlockCounts] = field(default_factory=dict)
     total: int = 0
     switches: int = 0
     cause: str | None = None
@@ -68,34 +100,55 @@ class Window:
         """Whether a mark ended it, and not the end of the guest or of the file."""
         return self.cause in {"mark", "next"}
 
+    def add(self, task: int, executions: BlockCounts) -> None:
+        before = self.executions.get(task)
+        self.executions[task] = executions if before is None else joined((before, executions))
+
     def less(self, shorter: Window) -> Window:
         """What ran here and not in the other, task by task; what ran more often there is below zero."""
-        executions = {task: Counter(blocks) for task, blocks in self.executions.items()}
-        for task, blocks in shorter.executions.items():
-            executions.setdefault(task, Counter()).subtract(blocks)
-        return replace(
+        difference = replace(
             self,
-            executions=executions,
+            executions=dict(self.executions),
             total=self.total - shorter.total,
             switches=self.switches - shorter.switches,
         )
+        for task, executions in shorter.executions.items():
+            difference.add(task, executions.negated())
+        return difference
 
-    def parts(self) -> int:
-        """The instructions, summed block by block."""
-        return sum(
-            count * len(block.lengths)
-            for blocks in self.executions.values()
-            for block, count in blocks.items()
-        )
+    def executed(self) -> Iterator[tuple[int, Block, int]]:
+        """Each task with a block and how often it executed it."""
+        for task, executions in self.executions.items():
+            for place, count in zip(executions.places.tolist(), executions.counts.tolist(), strict=True):
+                yield task, self.blocks[place], count
+
+    def parts(self, sizes: Numbers | None = None) -> int:
+        """The instructions, summed block by block. `sizes` are those of the blocks, where they are known."""
+        sizes = sizes_of(self.blocks) if sizes is None else sizes
+        return sum(int(sizes[each.places] @ each.counts) for each in self.executions.values())
+
+
+def sizes_of(blocks: Sequence[Block]) -> Numbers:
+    """The number of instructions of each block."""
+    return np.fromiter((len(block.lengths) for block in blocks), dtype=np.int64, count=len(blocks))
+
+
+def in_kernel_of(blocks: Sequence[Block]) -> npt.NDArray[np.bool_]:
+    """Whether each block is the kernel's."""
+    return np.fromiter((block.kernel for block in blocks), dtype=bool, count=len(blocks))
 
 
 @dataclass(slots=True)
 class Recording:
-    """All windows of one QEMU. `ended`: QEMU ended in order. `torn`: the file ends within a line."""
+    """All windows of one QEMU, and the blocks that ran in them.
+
+    `ended`: QEMU ended in order. `torn`: the file ends within a line.
+    """
 
     api: int
     cpus: int
     costly: tuple[str, ...]
+    blocks: list[Block] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     ended: bool = False
     torn: bool = False

@@ -23,7 +23,17 @@ from kmlbench.errors import InputError, TrialError
 from kmlbench.instrument.maps import MappedFile, parse_maps
 from kmlbench.instrument.naming import OTHER, Guest, Naming
 from kmlbench.instrument.reader import read_file
-from kmlbench.instrument.recording import Block, FormatError, Window
+from kmlbench.instrument.recording import (
+    KERNEL,
+    USER,
+    Block,
+    BlockCounts,
+    FormatError,
+    Window,
+    in_kernel_of,
+    joined,
+    sizes_of,
+)
 from kmlbench.instrument.symbols import Symbols, kernel_symbols, read_functions
 from kmlbench.model import CommandResult, Process, Sample
 from kmlbench.results.reader import COPY_AGAIN, FUNCTIONS, GUEST, MEASURED, WINDOWS
@@ -117,10 +127,18 @@ class TrialRecording:
 
     def rows(self) -> Iterator[WindowRow]:
         """Each window, in order."""
+        sizes, in_kernel = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
         for work, window in self.windows:
+            if len(sizes) != len(window.blocks):
+                sizes, in_kernel = sizes_of(window.blocks), in_kernel_of(window.blocks)
             sums: Counter[tuple[str, str]] = Counter()
-            for process, block, count in _executed(window, self.processes):
-                sums[process, block.side] += count * len(block.lengths)
+            for task, counted in window.executions.items():
+                process = self.processes.get(task, OTHER)
+                instructions = sizes[counted.places] * counted.counts
+                kernel = in_kernel[counted.places]
+                for side, chosen in ((KERNEL, kernel), (USER, ~kernel)):
+                    if chosen.any():
+                        sums[process, side] += int(instructions[chosen].sum())
             yield WindowRow(work=work, instructions=sums)
 
     def sides(self) -> Mapping[tuple[str, str], float]:
@@ -209,26 +227,26 @@ def _differences(windows: Iterable[tuple[Work, Window]]) -> Iterator[tuple[Work,
 
 
 def _executions(windows: Sequence[tuple[Work, Window]], processes: Mapping[int, str]) -> Executions:
+    """Of windows of one recording."""
     rows: dict[str, int] = {}
-    places: dict[tuple[str, Block], int] = {}
     units = [0.0] * len({work.name for work, _ in windows})
-    counted: list[tuple[int, int, int]] = []
+    parts: dict[str, dict[int, list[BlockCounts]]] = {}
     for work, window in windows:
         row = rows.setdefault(work.name, len(rows))
         units[row] += work.units
-        for process, block, count in _executed(window, processes):
-            counted.append((row, places.setdefault((process, block), len(places)), count))
-    counts = np.zeros((len(rows), len(places)))
-    row_of, place_of, number = np.array(counted, dtype=np.int64).reshape(-1, 3).T
-    np.add.at(counts, (row_of, place_of), number)
-    return Executions(tuple(places), units, counts)
-
-
-def _executed(window: Window, processes: Mapping[int, str]) -> Iterator[tuple[str, Block, int]]:
-    for task, blocks in window.executions.items():
-        process = processes.get(task, OTHER)
-        for block, count in blocks.items():
-            yield process, block, count
+        for task, counted in window.executions.items():
+            parts.setdefault(processes.get(task, OTHER), {}).setdefault(row, []).append(counted)
+    pairs: list[tuple[str, Block]] = []
+    columns = [np.zeros((len(rows), 0))]
+    for process, of_process in parts.items():
+        summed = {row: joined(each).summed() for row, each in of_process.items()}
+        places = np.unique(np.concatenate([each.places for each in summed.values()]))
+        counts = np.zeros((len(rows), len(places)))
+        for row, each in summed.items():
+            counts[row, np.searchsorted(places, each.places)] = each.counts
+        pairs += [(process, windows[0][1].blocks[place]) for place in places.tolist()]
+        columns.append(counts)
+    return Executions(tuple(pairs), units, np.hstack(columns))
 
 
 def mapped_files(raw: Path) -> Sequence[str]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from support.fake_host import Exchange, FakeHost
 from support.paths import REPOSITORY
 
+from kmlbench import paths
 from kmlbench.build import image, kernel
 from kmlbench.cli.main import main
 from kmlbench.doctor import checks, host_checks, questions
@@ -240,6 +241,19 @@ def test_a_machine_without_qemu_or_memory_for_the_guests_prevents(
     printed = capsys.readouterr().out
     assert "  prevents  qemu: missing\n" in printed
     assert "  prevents  guest: 2048 MiB, 1 processors\n" in printed
+
+
+def test_what_installs_qemu_is_a_command_that_is_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kvm, "refused", lambda: None)
+    monkeypatch.setattr(questions, "ask_this_machine", lambda: QUIET)
+    for in_checkout, remedy in ((True, "run `make setup`"), (False, "as root: apt-get install ")):
+        monkeypatch.setattr(paths, "IN_CHECKOUT", in_checkout)
+        main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml"), "--json"])
+        (here, *_) = json.loads(capsys.readouterr().out)["machines"]
+        (qemu,) = [finding for finding in here["findings"] if finding["name"] == "qemu"]
+        assert qemu["change"].startswith(remedy)
 
 
 def rooms(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

@@ -85,11 +85,7 @@ def guest(qemu: str, directory: Path, *more: str, asleep: bool = True) -> Iterat
 
 def facts(window: Window) -> tuple[object, ...]:
     """All but where it is in the recording and what its blocks are called."""
-    counts = sorted(
-        (task, block.address, block.lengths, count)
-        for task, blocks in window.executions.items()
-        for block, count in blocks.items()
-    )
+    counts = sorted((task, block.address, block.lengths, count) for task, block, count in window.executed())
     return (window.kind, window.number, window.task, window.total, window.switches, window.cause, counts)
 
 

@@ -30,9 +30,8 @@ def record(qemu: str, output: Path, *more: str, plugin: str = "") -> Recording:
 
 def by_task_and_side(window: Window) -> list[tuple[str, int]]:
     sums: Counter[tuple[int, str]] = Counter()
-    for task, blocks in window.executions.items():
-        for block, count in blocks.items():
-            sums[task, "kernel" if block.kernel else "user"] += count * len(block.lengths)
+    for task, block, count in window.executed():
+        sums[task, "kernel" if block.kernel else "user"] += count * len(block.lengths)
     return sorted((side, number) for (_, side), number in sums.items())
 
 
@@ -84,7 +83,7 @@ def test_census(qemu: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("qemu", QEMUS)
 def test_code(qemu: str, tmp_path: Path) -> None:
     recording = record(qemu, tmp_path / "windows", plugin=",code=on")
-    codes = {block.code for w in recording.windows for blocks in w.executions.values() for block in blocks}
+    codes = {block.code for block in recording.blocks}
     assert bytes.fromhex("ffc975fc") in codes
     assert None not in codes
 

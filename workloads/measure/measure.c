@@ -5,7 +5,7 @@
  *   measure --report FILE [--server PID [--settle SECONDS]] [--seed NUMBER] -- PROGRAM [ARGUMENT...]
  *
  * With --settle the client starts once the server is idle: once it has used less than REST_NS of CPU time, or
- * less than WAKE_UPS wake-ups cost on this machine if that is more, in each of REST_SECONDS successive seconds.
+ * less than WAKE_UPS wake-ups cost on this machine if that is more, in each of REST_SPANS successive spans.
  * A server whose tables have just been loaded goes on working in the background, and by chance that work would
  * or would not be counted with the client's. measure fails if the server is still busy after that many seconds.
  *

@@ -30,9 +30,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REST_SECONDS = 2, REST_NS = 20000000 };
+/* Of the spans in which a server has to rest. Together they are longer than the second between its chores. */
+enum { REST_SPANS = 3, SPANS_OF_A_SECOND = 2, REST_NS = 10000000 };
 /* Idle threads of a server wake up a few hundred times a second, each with cold caches: far less than this. */
-enum { WAKE_UPS = 4000, CALIBRATING = 50 };
+enum { WAKE_UPS = 2000, CALIBRATING = 50 };
 enum { OBSERVER_FAILED = 125, EXEC_FAILED = 127, MAX_THREADS = 4096, TEXT = 4096 };
 
 /* Linux's dynamic clock ids: the complement of the pid, shifted by three, or'ed with the kind. */
@@ -94,16 +95,17 @@ static uint64_t resting_ns(void)
 
 static void await_rest(pid_t pid, int limit_s)
 {
+	const struct timespec span = { .tv_nsec = 1000000000 / SPANS_OF_A_SECOND };
 	uint64_t enough = limit_s ? resting_ns() : 0;
 	int resting = 0;
 
-	for (int i = 0; i < limit_s && resting < REST_SECONDS; i++) {
+	for (int i = 0; i < limit_s * SPANS_OF_A_SECOND && resting < REST_SPANS; i++) {
 		uint64_t before = process_clock(pid, CLOCK_EXACT);
 
-		sleep(1);
+		nanosleep(&span, NULL);
 		resting = process_clock(pid, CLOCK_EXACT) - before < enough ? resting + 1 : 0;
 	}
-	if (limit_s && resting < REST_SECONDS) {
+	if (limit_s && resting < REST_SPANS) {
 		errno = ETIMEDOUT;
 		fail("the server is still busy");
 	}

@@ -125,7 +125,9 @@ def _accelerated(settings: Config) -> Finding:
             return host_checks.guest_acceleration(None, f"this machine cannot build a guest: {error.args[0]}")
         if built[0] is None or built[1] is None:
             return host_checks.guest_acceleration(
-                None, "there is no kernel or image yet to try it with (make build)"
+                None,
+                "there is no kernel or image yet to try it with"
+                " (`kmlbench kernel build` and `kmlbench guest build` make them)",
             )
         answer = kvm.attempt(built[0], built[1])
     return host_checks.guest_acceleration(answer.acceleration is Acceleration.KVM, answer.reason)
