@@ -31,6 +31,7 @@ from kmlbench.results.reader import StoredCampaign
 from kmlbench.results.samples import Samples
 from kmlbench.stats import intervals
 from kmlbench.stats.intervals import Absent
+from kmlbench.workloads.registry import defined, known_adapter
 
 NO_CLAIM = "emulated real time says nothing about speed"
 
@@ -207,8 +208,13 @@ def _expected(record: PlannedCampaign, outcomes: Iterable[Outcome]) -> Callable[
         taken[outcome.trial.workload].append(outcome.elapsed_s)
     means = {workload: intervals.mean(times) for workload, times in taken.items()}
     scale = float(record.options.get("scale", "1"))
-    other = intervals.mean([*means.values()]) if means else COSTS.trial_s * scale
-    return lambda trial: means.get(trial.workload, other)
+    if means:
+        others = intervals.mean([*means.values()])
+        return lambda trial: means.get(trial.workload, others)
+    own = defined(record.definitions)
+    adapters = {trial.workload: known_adapter(trial.workload, own) for trial in record.plan}
+    served = {name for name, adapter in adapters.items() if adapter is not None and adapter.needs_server}
+    return lambda trial: COSTS.of_trial(served=trial.workload in served, scale=scale)
 
 
 def _timed(pair: Pair, ahead: Sequence[Trial], expected: Callable[[Trial], float], boot_s: float) -> Pair:

@@ -15,15 +15,13 @@ from pathlib import Path
 
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache
-from kmlbench.errors import HostError
-from kmlbench.hosts.qemu import READY, GuestSpec, power_on
+from kmlbench.errors import HostError, MachineError
+from kmlbench.hosts.qemu import KVM, READY, GuestSpec, power_on
 from kmlbench.hosts.qemu_process import tied_to_parent
 from kmlbench.model import Acceleration, Clock
 from kmlbench.storage import write_whole
 
 DEADLINE_S = 15.0
-
-DEVICE = Path("/dev/kvm")
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -42,7 +40,7 @@ def probe(kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache) -> Acce
 
 
 def explain_refusal(
-    kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, device: Path = DEVICE
+    kernel: KernelArtifact, image: ImageArtifact, *, cache: Cache, device: Path = KVM
 ) -> KvmAnswer:
     """As `probe`, with the reason."""
     if (refusal := refused(device)) is not None:
@@ -55,7 +53,7 @@ def explain_refusal(
     return known
 
 
-def refused(device: Path = DEVICE) -> KvmAnswer | None:
+def refused(device: Path = KVM) -> KvmAnswer | None:
     """Why KVM need not be tried; None if it has to be."""
     if not device.exists():
         return KvmAnswer(acceleration=Acceleration.TCG, reason=f"this machine has no {device}")
@@ -84,7 +82,7 @@ def attempt(kernel: KernelArtifact, image: ImageArtifact) -> KvmAnswer:
                 machine.wait_for(READY, deadline_s=DEADLINE_S)
             finally:
                 machine.stop()
-        except HostError as error:
+        except (HostError, MachineError) as error:
             cause = "; ".join(str(error.args[0]).splitlines()[:2])
             return KvmAnswer(acceleration=Acceleration.TCG, reason=f"KVM does not run the guest: {cause}")
     return KvmAnswer(acceleration=Acceleration.KVM, reason="KVM booted the guest")

@@ -18,6 +18,8 @@ from kmlbench.process import QEMU, require
 
 ADDRESS = "127.0.0.1"
 
+KVM = Path("/dev/kvm")
+
 READY = "kmlbench: ready"
 
 BOOT_DEADLINE_S = 120.0
@@ -159,8 +161,8 @@ def login(spec: GuestSpec, *, port: int, deadline_s: float = LOGIN_DEADLINE_S) -
 
 
 def _require_kvm(spec: GuestSpec) -> None:
-    if spec.acceleration is Acceleration.KVM and not Path("/dev/kvm").exists():
+    if spec.acceleration is Acceleration.KVM and not KVM.exists():
         raise MachineError(
-            f"guest {spec.name} needs KVM, but this machine has no /dev/kvm",
+            f"guest {spec.name} needs KVM, but this machine has no {KVM}",
             remedy="use acceleration tcg, or a machine with hardware virtualisation",
         )

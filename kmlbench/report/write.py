@@ -26,6 +26,8 @@ from kmlbench.storage import write_whole
 
 REPORT, DATA = "report.html", "report.json"
 
+WRITABLE = "make the directory writable and free some space, then run kmlbench report again"
+
 
 def write_report(
     directory: Path,
@@ -100,6 +102,12 @@ def kept_prices(directory: Path) -> tuple[PriceList, ...]:
 
 def _fresh(path: Path) -> Path:
     """An empty directory: a figure that is no longer drawn must not look like one of this report."""
+    if path.is_symlink():
+        # What rmtree says of one depends on the version of Python.
+        raise MachineError(
+            f"the report could not be written to {path.parent}: {path.name} is a symbolic link",
+            remedy=f"remove {path}, then run kmlbench report again",
+        )
     if path.exists():
         shutil.rmtree(path)
     path.mkdir()
@@ -113,5 +121,5 @@ def _writing(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise MachineError(
             f"the report could not be written to {directory}: {error.strerror or error}",
-            remedy="make the directory writable and free some space, then run kmlbench report again",
+            remedy=WRITABLE,
         ) from error

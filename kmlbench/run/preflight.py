@@ -90,9 +90,10 @@ def _memory(hosts: Iterable[HostSpec], at_once: int, meminfo: Path) -> list[Lack
     if not largest or available is None or available >= needed:
         return []
     what = f"a guest of {largest} MiB needs" if at_once == 1 else f"{at_once} guests of {largest} MiB need"
+    fewer = "" if at_once == 1 else ", let fewer guests run at the same time (--pairs)"
     return [
         (
             f"{available} MiB of memory are available, {what} {needed}",
-            "end other programs, or lower memory_mb of the hosts in hosts.yaml",
+            f"end other programs{fewer}, or lower memory_mb of the hosts in hosts.yaml",
         )
     ]

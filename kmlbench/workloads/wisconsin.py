@@ -16,7 +16,7 @@ from kmlbench.workloads.metrics import CPU, EVERY_PROCESS
 from kmlbench.workloads.steps import Setting, Step
 from kmlbench.workloads.wisconsin_data import Form, Statement, StatementKind
 
-LOOPS = 8
+LOOPS = 10
 
 PASS_TIMEOUT_S = 60.0
 

@@ -104,7 +104,9 @@ def test_time_left_is_learnt_from_trials_and_boots(tmp_path: Path) -> None:
     result = Outlook(clock=clock)
     result.tell(Begun(record=stored.campaign, directory=stored.directory))
     guess = state(result).left_s(clock.now)
-    assert guess == pytest.approx(8 * (COSTS.boot_s + COSTS.start_s) + 64 * COSTS.trial_s)
+    assert guess == pytest.approx(
+        8 * (COSTS.boot_s + COSTS.start_s) + 48 * COSTS.served_s + 64 * COSTS.trial_s
+    )
 
     clock = Clock()
     at_boot_three = state(walked(stored, clock, trials=17))

@@ -270,7 +270,7 @@ def test_the_schema_finds_what_it_can() -> None:
 def hosts(directory: Path, more: str) -> Path:
     text = (REPOSITORY / "hosts.yaml").read_text()
     path = directory / "hosts.yaml"
-    path.write_text(text.replace("  blocks: 4", f"  blocks: 4\n{more}"))
+    path.write_text(text.replace("\n  blocks: ", f"\n{more}\n  blocks: ", 1))
     return path
 
 

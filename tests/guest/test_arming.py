@@ -132,8 +132,7 @@ def test_copies_of_kernel_mode_programs_are_checked_if_root_says_so(
             keep_usercopy(guest, value)
             costs.append(send_and_receive(guest))
     unchecked, checked, unchecked_again = costs
-    assert checked > 1.05 * unchecked
-    assert unchecked_again == pytest.approx(unchecked, rel=0.01)
+    assert checked > 1.05 * max(unchecked, unchecked_again)
 
 
 def test_the_parameter_arms_at_boot(kml_guest: SshHost) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
 from kmlbench.build.cache import Cache
-from kmlbench.hosts import kvm
+from kmlbench.hosts import kvm, qemu
 from kmlbench.model import Acceleration
 
 
@@ -41,3 +41,15 @@ def test_the_answer_comes_from_a_boot_and_is_remembered(
     memory.write_text('{"acceleration"')
     with pytest.raises(BaseException, match="booted again"):
         kvm.explain_refusal(stock_kernel, mysql_image, cache=cache, device=device)
+
+
+@pytest.mark.guest
+def test_a_device_that_goes_away_is_a_refusal(
+    stock_kernel: KernelArtifact, mysql_image: ImageArtifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "kvm"
+    device.write_text("")
+    monkeypatch.setattr(qemu, "KVM", tmp_path / "gone")
+    answer = kvm.explain_refusal(stock_kernel, mysql_image, cache=Cache(tmp_path), device=device)
+    assert answer.acceleration is Acceleration.TCG
+    assert f"this machine has no {tmp_path / 'gone'}" in answer.reason

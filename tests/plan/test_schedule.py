@@ -123,9 +123,9 @@ def test_a_plan_of_fewer_variants() -> None:
 
 
 def test_the_estimate_adds_boots_server_starts_and_trials() -> None:
-    costs = schedule.Costs(boot_s=100, start_s=10, trial_s=1)
+    costs = schedule.Costs(boot_s=100, start_s=10, served_s=3, trial_s=1)
     seconds = schedule.estimate_duration(made(blocks=1), WORKLOADS, scale=0.5, costs=costs)
-    assert seconds == pytest.approx(2 * 100 + 4 * 10 + 16 * 0.5)
+    assert seconds == pytest.approx(2 * 100 + 4 * 10 + 12 * 3 + 16 * 0.5)
 
 
 GOLDEN = [

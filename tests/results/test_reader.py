@@ -207,5 +207,6 @@ def test_a_report_that_cannot_be_written(
         (path / name).mkdir()
     assert main(["report", str(path)]) == 3
     printed = capsys.readouterr().err
-    assert "could not be written" in printed
+    assert f"could not be written to {path}: " in printed
+    assert ("is a symbolic link" if name == "figures" else "Is a directory") in printed
     assert "None" not in printed

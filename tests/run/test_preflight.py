@@ -49,8 +49,9 @@ def test_everything_that_lacks_is_told_at_once(tmp_path: Path, monkeypatch: pyte
 def test_guests_of_several_pairs_are_there_at_once(tmp_path: Path) -> None:
     pairs = [GUEST] * 4
     preflight.check_machine(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560))
-    with pytest.raises(MachineError, match=r"5119 MiB .* 2 guests of 2048 MiB need 5120"):
+    with pytest.raises(MachineError, match=r"5119 MiB .* 2 guests of 2048 MiB need 5120") as caught:
         preflight.check_machine(pairs, tmp_path, at_once=2, meminfo=meminfo(tmp_path, 2 * 2560 - 1))
+    assert "--pairs" in caught.value.remedy
 
 
 def test_hosts_that_already_run_need_neither_qemu_nor_memory(
