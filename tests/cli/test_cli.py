@@ -120,7 +120,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert [line[:5] for line in lines[:8]] == [f"{position:04d}-" for position in range(8)]
     text = "\n".join(lines[8:])
     for sentence in (
-        "pair 1: the stock kernel on the guest stock (Linux 6.12, 2048 MiB, processors: 1), the kml kernel",
+        "pair 1: the stock kernel on the guest stock (Linux 6.12, 1536 MiB, processors: 1), the kml kernel",
         "built first, since not in the cache: the stock kernel 6.12, the kml kernel 6.12, the image with",
         "the question: kml:/trusted against stock:/usr, by cpu_total of wisconsin",
         "results: a new directory below results",
@@ -190,7 +190,7 @@ def test_a_control_plans_one_cell_twice(
     assert run_benchmark(["--hosts", HOSTS, *more, *options]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
     kernel = cell.partition("-")[0]
-    guest = f"{kernel} (Linux 6.12, 2048 MiB, processors: 1)"
+    guest = f"{kernel} (Linux 6.12, 1536 MiB, processors: 1)"
     assert f"pair 1: the {kernel} kernel on the guest {guest}" in lines
     built = f"built first, since not in the cache: the {kernel} kernel 6.12, the image with mysql"
     assert built in lines
@@ -207,7 +207,7 @@ def test_a_campaign_of_another_linux_is_of_it_on_both_sides(
     assert run_benchmark(["--hosts", HOSTS, "--dry-run", "--kernel", "7.2"]) == 0
     printed = capsys.readouterr().out
     for name in ("stock", "kml"):
-        assert f"the {name} kernel on the guest {name} (Linux 7.2, 2048 MiB" in printed
+        assert f"the {name} kernel on the guest {name} (Linux 7.2, 1536 MiB" in printed
         assert f"the {name} kernel 7.2, " in printed
     assert "6.12" not in printed
 
