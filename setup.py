@@ -18,13 +18,13 @@ from setuptools.command.sdist import sdist
 
 PROJECT = Path(__file__).resolve().parent
 
+# The versions of Linux that there are patches for.
+LINUX = sorted(base.parent.name for base in PROJECT.glob("kernel/*/base"))
+
 # In this place and under these names kmlbench.paths looks for them; kernel/ without its tests.
 DATA = (
     *("data", "guest", "instrument", "workloads", "hosts.yaml", "tools/packages.txt"),
-    *(
-        f"kernel/{name}"
-        for name in ("LICENSE", "README.md", "base", "checksums.toml", "configs", "patches", "series")
-    ),
+    *(f"kernel/{name}" for name in ("LICENSE", "README.md", "checksums.toml", "common", *LINUX)),
     *(f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")),
 )
 

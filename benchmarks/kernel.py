@@ -18,6 +18,7 @@ from pathlib import Path
 
 from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.bases import DEFAULT
 from kmlbench.build.cache import default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -104,7 +105,7 @@ def print_work(stock: Prices, disarmed: Prices, ordinary: Prices, trusted: Price
 def guest(which: Kernel, directory: str, command_line: str = "") -> Iterator[SshHost]:
     spec = GuestSpec(
         name=f"prices-{which}",
-        kernel=kernel.ensure(which, cache=default_cache(), progress=Silent()),
+        kernel=kernel.ensure(which, DEFAULT, cache=default_cache(), progress=Silent()),
         image=image.ensure(Server.MYSQL, cache=default_cache(), progress=Silent()),
         memory_mb=1024,
         cpus=1,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from kmlbench import process
 from kmlbench.build import image, kernel
+from kmlbench.build.bases import DEFAULT
 from kmlbench.build.cache import default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.model import Acceleration, Clock, Kernel, Server
@@ -62,7 +63,7 @@ def login_s(which: Kernel, clock: Clock) -> float:
     cache = default_cache()
     spec = GuestSpec(
         name=which,
-        kernel=kernel.ensure(which, cache=cache, progress=Silent()),
+        kernel=kernel.ensure(which, DEFAULT, cache=cache, progress=Silent()),
         image=image.ensure(Server.MYSQL, cache=cache, progress=Silent()),
         memory_mb=2048,
         cpus=1,

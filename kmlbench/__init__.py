@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel Mode Linux for Linux 6.12, and the benchmark suite that can tell its effect from noise.
+"""Kernel Mode Linux for Linux 6.12 and 7.2, and the benchmark suite that can tell its effect from noise.
 
 `read("results/latest")` returns a stored Campaign: its answer, proofs, effects, explanation and figures.
 `campaigns("results")` lists stored campaigns, `sample_files("results")` their Parquet files, `metrics()`

@@ -51,7 +51,7 @@ def require_asked_for(fragment: str, built: str) -> None:
     if missing := lost_options(parse_options(fragment), parse_options(built)):
         raise BuildError(
             "options got lost while the kernel was configured:\n  " + "\n  ".join(missing),
-            remedy="an option with unmet dependencies is dropped: add these to kernel/configs",
+            remedy="an option with unmet dependencies is dropped: add these to kernel/common/configs",
         )
 
 
@@ -61,5 +61,5 @@ def require_same_but_kml(stock: str, kml: str) -> None:
         raise BuildError(
             "the configurations of the two kernels differ in more than Kernel Mode Linux: "
             + ", ".join(names),
-            remedy="move what both need to kernel/configs/common.config",
+            remedy="move what both need to kernel/common/configs/common.config",
         )

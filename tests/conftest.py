@@ -13,6 +13,7 @@ from support.guests import PROCESSOR
 from kmlbench import process
 from kmlbench.build import image, kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -29,6 +30,14 @@ LONGEST = (
     *("guest/test_two_machines.py", "guest/test_sudo_and_jump_host.py", "guest/test_campaign.py"),
     *("guest/test_load.py", "guest/test_hardship.py", "guest/test_admission.py", "guest/test_server.py"),
 )
+
+# A program of kernel/tests writes to its own code by /proc/self/mem. Debian's 7.2 allows only tracers to.
+WRITABLE_CODE = "proc_mem.force_override=always"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test ARGS="--kernel 7.2"`: the guests of fixtures have this version of Linux."""
+    parser.addoption("--kernel", type=Base, choices=list(Base), default=DEFAULT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -62,13 +71,20 @@ def cache() -> Cache:
 
 
 @pytest.fixture(scope="session")
-def stock_kernel(cache: Cache) -> KernelArtifact:
-    return kernel.ensure(Kernel.STOCK, cache=cache, progress=Silent())
+def base(pytestconfig: pytest.Config) -> Base:
+    """The version of Linux of the guests."""
+    chosen: Base = pytestconfig.getoption("--kernel")
+    return chosen
 
 
 @pytest.fixture(scope="session")
-def kml_kernel(cache: Cache) -> KernelArtifact:
-    return kernel.ensure(Kernel.KML, cache=cache, progress=Silent())
+def stock_kernel(base: Base, cache: Cache) -> KernelArtifact:
+    return kernel.ensure(Kernel.STOCK, base, cache=cache, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def kml_kernel(base: Base, cache: Cache) -> KernelArtifact:
+    return kernel.ensure(Kernel.KML, base, cache=cache, progress=Silent())
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +112,7 @@ def specification(built: KernelArtifact, root: ImageArtifact) -> GuestSpec:
         clock=Clock.TIME,
         acceleration=Acceleration.TCG,
         seed=1,
+        command_line=WRITABLE_CODE,
     )
 
 

@@ -23,6 +23,7 @@ from conformance.lists import Test
 from conformance.outcomes import Outcome
 from kmlbench.build import kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import default_cache
 from kmlbench.cli.progress.display import shown
 from kmlbench.errors import InputError, KmlbenchError
@@ -40,6 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lists", default=",".join(lists.suites()), help="which lists, separated by commas")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="only tests whose name matches")
     parser.add_argument("--cells", default=",".join(map(str, CELLS)), help="which cells, separated by commas")
+    parser.add_argument(
+        "--kernel", type=Base, choices=list(Base), default=DEFAULT, help="the version of Linux"
+    )
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--memory-mb", type=int, default=2048)
     parser.add_argument("--cpu-model", default="max")
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     tests = [test for test in tests if fnmatchcase(test.name, options.only)]
     excuses = verdict.parse_exceptions(EXCEPTIONS.read_text().splitlines())
     cache = default_cache()
-    root = image.ensure(cache=cache, progress=progress)
+    root = image.ensure(options.kernel, cache=cache, progress=progress)
     results = earlier(options.reference)
     options.out.mkdir(parents=True, exist_ok=True)
     facts: dict[str, object] = {"cpus": options.cpus, "cpu model": options.cpu_model, "emulation": "QEMU TCG"}
@@ -107,7 +111,7 @@ def earlier(reference: Path | None) -> dict[str, dict[str, Outcome]]:
 def chosen_kernel(which: Kernel, options: argparse.Namespace, progress: Progress) -> KernelArtifact:
     given = {Kernel.STOCK: options.stock, Kernel.KML: options.kml}[which]
     if given is None:
-        return kernel.ensure(which, cache=default_cache(), progress=progress)
+        return kernel.ensure(which, options.kernel, cache=default_cache(), progress=progress)
     return KernelArtifact(kernel=which, release="given", image=given, config=given, key=str(given))
 
 

@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kmlbench import process
-from kmlbench.build import image, kernel
+from kmlbench.build import image, source
 from kmlbench.build.artifacts import ImageArtifact
-from kmlbench.build.cache import Cache, content_key, hash_files
-from kmlbench.build.mirror import debian_mirror
+from kmlbench.build.bases import Base
+from kmlbench.build.cache import Cache, content_key, fresh_log, hash_files
+from kmlbench.build.mirror import KEYRING, debian_mirror, require_keyring
 from kmlbench.build.namespaces import private_prefix
-from kmlbench.errors import MachineError
 from kmlbench.model import Server
-from kmlbench.paths import KERNEL
 from kmlbench.progress import Progress
 
 HERE = Path(__file__).parent
-SOURCES = Path("/usr/src")
 GROUPS = (
     "x86 sigaltstack ptrace futex timers mm seccomp breakpoints clone3 core ipc kcmp membarrier mincore "
     "prctl pidfd proc rseq syscall_user_dispatch timens vDSO capabilities exec"
@@ -32,7 +30,7 @@ ASSEMBLE_TIMEOUT_S = 1800.0
 NEED_GIB = 6.0
 
 
-def ensure(*, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
+def ensure(base: Base, *, cache: Cache, progress: Progress, mirror: str | None = None) -> ImageArtifact:
     """The image, built if the cache does not have it. Raises BuildError with the end of the log."""
     debian = cache.ensure(
         "debian",
@@ -40,11 +38,11 @@ def ensure(*, cache: Cache, progress: Progress, mirror: str | None = None) -> Im
         lambda directory: _bootstrap(directory, cache=cache, progress=progress, mirror=mirror),
         need_gib=NEED_GIB,
     )
-    key = _image_key(debian)
+    key = _image_key(base, debian)
     entry = cache.ensure(
         "image",
         key,
-        lambda directory: _assemble(debian, directory, cache=cache, progress=progress),
+        lambda directory: _assemble(base, debian, directory, cache=cache, progress=progress),
         need_gib=NEED_GIB,
     )
     return ImageArtifact(
@@ -71,12 +69,12 @@ def _debian_key() -> Mapping[str, str]:
     }
 
 
-def _image_key(debian: Path) -> Mapping[str, str]:
+def _image_key(base: Base, debian: Path) -> Mapping[str, str]:
     return {
         "guest": "conformance",
         "debian": debian.name,
         "manifest": hash_files([debian / "packages"]),
-        "source": kernel.source_version(),
+        "source": source.version(base),
         "groups": GROUPS,
         "recipe": hash_files([HERE / "assemble", HERE / "trusted.txt"]),
         "files": hash_files(path for path in (HERE / "guest").rglob("*") if path.is_file()),
@@ -87,37 +85,34 @@ def _image_key(debian: Path) -> Mapping[str, str]:
 def _bootstrap(directory: Path, *, cache: Cache, progress: Progress, mirror: str | None) -> None:
     progress.stage("fetching Debian packages for the conformance guest")
     image.require_memory()
-    if not image.KEYRING.exists():
-        raise MachineError(f"{image.KEYRING} is missing", remedy="run `make setup`")
-    source = mirror or debian_mirror()
-    arguments = (str(directory), source, image.SUITE, str(image.KEYRING), _packages())
+    require_keyring()
+    arguments = (str(directory), mirror or debian_mirror(), image.SUITE, str(KEYRING), _packages())
     process.check(
         (*private_prefix(), str(HERE / "bootstrap"), *arguments),
         timeout_s=BOOTSTRAP_TIMEOUT_S,
-        log=image.fresh_log(cache, "debian-conformance"),
+        log=fresh_log(cache, "debian-conformance"),
     )
 
 
-def _assemble(debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
+def _assemble(base: Base, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
     progress.stage("building the kernel's tests and assembling the conformance image")
     image.require_memory()
     stage = directory / "stage"
     shutil.copytree(image.RECIPE / "files", stage)
     shutil.copytree(HERE / "guest", stage / "usr/lib/kmlbench", dirs_exist_ok=True)
     image.add_keys(stage, directory, "conformance-guest")
-    source = SOURCES / ((KERNEL / "base").read_text().strip() + ".tar.xz")
     paths = (
         HERE / "assemble",
         directory / "root.img",
         debian / "root.tar",
         stage,
-        source,
+        source.ensure(base, cache=cache, progress=progress),
         HERE / "trusted.txt",
     )
     process.check(
         (*private_prefix(), *map(str, paths), GROUPS),
         timeout_s=ASSEMBLE_TIMEOUT_S,
-        log=image.fresh_log(cache, "image-conformance"),
+        log=fresh_log(cache, "image-conformance"),
     )
     shutil.copy(debian / "packages", directory / "packages")
     shutil.rmtree(stage)

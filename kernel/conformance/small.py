@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.image import SOURCES
 from kmlbench import process
-from kmlbench.build import kernel
+from kmlbench.build import source
+from kmlbench.build.bases import DEFAULT
 from kmlbench.build.cache import Cache, hash_files
-from kmlbench.paths import KERNEL
+from kmlbench.progress import Silent
 
 COMPILE = ("gcc", "-O2", "-g", "-std=gnu99", "-D_GNU_SOURCE", "-pthread", "-static", "-w")
 COMPILE_TIMEOUT_S = 120.0
@@ -37,18 +37,19 @@ NAMES = tuple(Path(files[0]).stem for files in PROGRAMS)
 def ensure(*, cache: Cache) -> Path:
     """The directory of the compiled programs, from the cache or compiled by this machine's gcc."""
     key = {
-        "source": kernel.source_version(),
+        "source": source.version(DEFAULT),
         "programs": " ".join(file for files in PROGRAMS for file in files),
         "options": " ".join(COMPILE),
         "recipe": hash_files([Path(__file__)]),
     }
-    return cache.ensure("selftests", key, _build, need_gib=0.5)
+    return cache.ensure("selftests", key, lambda directory: _build(directory, cache), need_gib=0.5)
 
 
-def _build(directory: Path) -> None:
-    base = (KERNEL / "base").read_text().strip()
+def _build(directory: Path, cache: Cache) -> None:
+    archive = source.ensure(DEFAULT, cache=cache, progress=Silent())
+    base = archive.name.removesuffix(".tar.xz")
     tests = "tools/testing/selftests"
-    argv = ("tar", "--extract", "--file", str(SOURCES / f"{base}.tar.xz"), "--directory", str(directory))
+    argv = ("tar", "--extract", "--file", str(archive), "--directory", str(directory))
     wanted = (f"{base}/{tests}", f"{base}/tools/include")
     process.check((*argv, "--strip-components=1", *wanted), timeout_s=UNPACK_TIMEOUT_S)
     root = directory / tests

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whoever changes, moves, copies or looks at code finds the program's own bytes and leaves them: the
- * program itself, a tracer, /proc/<pid>/mem, process_vm_readv, uprobes, mremap, fork.
+ * program itself, a tracer, /proc/<pid>/mem, process_vm_readv, uprobes, mremap, fork. Needs the boot
+ * parameter proc_mem.force_override=always where CONFIG_PROC_MEM_ALWAYS_FORCE is not set.
  */
 #include "direct.h"
 #include "traced.h"

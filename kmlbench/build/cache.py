@@ -154,6 +154,14 @@ def require_space(directory: Path, *, need_gib: float) -> None:
         )
 
 
+def fresh_log(cache: Cache, name: str) -> Path:
+    """An empty log outside the entry, so that it outlives a failed build."""
+    log = cache.root / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    return log
+
+
 def _publish(entry: _Entry, key: Mapping[str, str]) -> None:
     """Give the staged entry its key and its name; one that is replaced is removed when it has been."""
     (entry.partial / KEY_FILE).write_text(json.dumps(dict(key), indent=2, sort_keys=True) + "\n")

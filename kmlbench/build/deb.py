@@ -13,9 +13,10 @@ from pathlib import Path
 from kmlbench import kconfig, process
 from kmlbench.build import deb_config as configuration
 from kmlbench.build import kernel as builder
+from kmlbench.build import source
 from kmlbench.build.architecture import require_architecture
-from kmlbench.build.cache import Cache, hash_files
-from kmlbench.build.kernel import unpack
+from kmlbench.build.bases import Base
+from kmlbench.build.cache import Cache, fresh_log
 from kmlbench.errors import BuildError, MachineError
 from kmlbench.model import Kernel
 from kmlbench.progress import Progress
@@ -61,8 +62,9 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The requested configuration: a full one, or, if `lean`, the project's fragment."""
+    """The requested configuration of a base: a full one, or, if `lean`, the project's fragment."""
 
+    base: Base
     text: str
     lean: bool = False
 
@@ -97,11 +99,11 @@ class _Tree:
     log: Path
 
 
-def request(name: str) -> Request:
+def request(name: str, base: Base) -> Request:
     """What `kmlbench kernel deb NAME` means: a file, or the word "lean". Raises InputError."""
     if name == LEAN:
-        return Request(text=builder.fragment(Kernel.STOCK), lean=True)
-    return Request(text=configuration.read_configuration(Path(name)))
+        return Request(base=base, text=base.fragment(Kernel.STOCK), lean=True)
+    return Request(base=base, text=configuration.read_configuration(Path(name)))
 
 
 def require_tools(wanted: Request) -> None:
@@ -122,18 +124,18 @@ def ensure(kernel: Kernel, wanted: Request, *, cache: Cache, progress: Progress)
     Raises BuildError if the configuration is impossible or the build fails, MachineError if this
     machine lacks something.
     """
-    log = cache.root / "logs" / f"deb-{kernel}.log"
 
     def build(directory: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = fresh_log(cache, f"deb-{kernel}")
+        archive = source.ensure(wanted.base, cache=cache, progress=progress)
         tree = _Tree(source=directory / "source", objects=directory / "objects", log=log)
         progress.stage(f"packages of kernel {kernel}: unpacking and configuring")
+        source.unpack(archive, directory)
         _prepare(kernel, wanted, tree, progress=progress)
         stock = cache.path("deb", content(Kernel.STOCK, wanted)) / builder.LOG
         progress.stage(f"packages of kernel {kernel}: compiling (log: {log})", total=_lines(stock))
         with builder.counting_lines(log, progress):
-            _make(tree, "bindeb-pkg", jobs=os.cpu_count() or 1, variables=_version())
+            _make(tree, "bindeb-pkg", jobs=os.cpu_count() or 1, variables=_version(wanted.base))
         _keep(tree, directory)
 
     entry = cache.ensure("deb", content(kernel, wanted), build, need_gib=need_gib(wanted))
@@ -151,9 +153,8 @@ def content(kernel: Kernel, wanted: Request) -> dict[str, str]:
     set_over = configuration.fragment(configuration.settings(kernel, wanted.options))
     given = f"{wanted.lean}\n{wanted.text}\n{set_over}"
     return {
-        **builder.content(kernel),
+        **builder.content(kernel, wanted.base),
         "configuration": hashlib.sha256(given.encode()).hexdigest(),
-        "patches": hash_files(builder.patches()) if kernel is Kernel.KML else "none",
         "recipe": " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()),
     }
 
@@ -186,11 +187,10 @@ def _missing(packages: list[str]) -> list[str]:
 
 
 def _prepare(kernel: Kernel, wanted: Request, tree: _Tree, *, progress: Progress) -> None:
-    """The configured source; reports the changes to the user's configuration."""
-    unpack(tree.source.parent)
+    """The source, patched and configured; reports the changes to the user's configuration."""
     tree.objects.mkdir()
     if kernel is Kernel.KML:
-        builder.apply(builder.patches(), tree.source)
+        builder.apply(wanted.base.patches(), tree.source, name=source.version(wanted.base))
     changes = _configure(kernel, wanted, tree)
     (tree.objects.parent / CHANGES).write_text("".join(f"{change}\n" for change in changes))
     for line in configuration.summary(changes):
@@ -229,9 +229,9 @@ def _adopt(wanted: Request, tree: _Tree, overlay: Mapping[str, str]) -> dict[str
     return kconfig.parse_options((tree.objects / ".config").read_text())
 
 
-def _version() -> dict[str, str]:
+def _version(base: Base) -> dict[str, str]:
     """The version of the packages: the upstream version of Debian's source."""
-    upstream = builder.source_version().split()[1].partition("-")[0]
+    upstream = source.version(base).split()[1].partition("-")[0]
     return {"KDEB_PKGVERSION": f"{upstream}-1"}
 
 

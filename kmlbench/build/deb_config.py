@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from kmlbench import kconfig
+from kmlbench.build.bases import CONFIGS
 from kmlbench.errors import BuildError, InputError
 from kmlbench.model import Kernel
-from kmlbench.paths import KERNEL
 
 NAME = "CONFIG_LOCALVERSION"
 
@@ -85,8 +85,8 @@ def read_configuration(path: Path) -> str:
 
 
 def required_settings() -> dict[str, str]:
-    """What KERNEL_MODE_LINUX depends on: kernel/configs/required.config."""
-    return kconfig.parse_options((KERNEL / "configs" / "required.config").read_text())
+    """What KERNEL_MODE_LINUX depends on: required.config."""
+    return kconfig.parse_options((CONFIGS / "required.config").read_text())
 
 
 def settings(kernel: Kernel, configuration: Mapping[str, str]) -> dict[str, str]:

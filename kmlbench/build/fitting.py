@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmlbench.build import checksums, image, kernel
+from kmlbench.build import bases, checksums, image, kernel
 from kmlbench.build.cache import Cache, content_key, hash_digests
 from kmlbench.build.pack import BZIMAGE, Entry, Kind, Manifest
 from kmlbench.errors import InputError
@@ -19,8 +19,8 @@ PACKAGES = "packages"
 INSTALLED = {"source": "the source", "compiler": "the compiler", "linker": "the linker"}
 
 IN_CHECKOUT = {
-    "configuration": "its configuration (kernel/configs)",
-    "patches": "its patches (kernel/series, kernel/patches)",
+    "configuration": "its configuration (kernel/common/configs, local.config)",
+    "patches": "its patches (kernel/*/series, kernel/*/patches)",
     "recipe": "the recipe of its build",
     "suite": "Debian's suite",
     "packages": "the list of packages (guest/*/packages.txt)",
@@ -94,7 +94,8 @@ def _own_key(entry: Entry, manifest: Manifest) -> Mapping[str, str]:
     """The key that this checkout would give to this entry; empty if it builds nothing of the kind."""
     match entry.kind:
         case Kind.KERNEL if entry.key.get("kernel") in set(Kernel):
-            return kernel.content(Kernel(entry.key["kernel"]))
+            base = bases.of_source(entry.key.get("source", "")) or bases.DEFAULT
+            return kernel.content(Kernel(entry.key["kernel"]), base)
         case Kind.DEBIAN if entry.key.get("server") in set(Server):
             return image.debian_content(Server(entry.key["server"]))
         case Kind.IMAGE:

@@ -17,18 +17,16 @@ from pathlib import Path
 from kmlbench import process
 from kmlbench.build.architecture import require_architecture
 from kmlbench.build.artifacts import ImageArtifact
-from kmlbench.build.cache import Cache, content_key, hash_files
-from kmlbench.build.mirror import debian_mirror
+from kmlbench.build.cache import Cache, content_key, fresh_log, hash_files
+from kmlbench.build.mirror import KEYRING, debian_mirror, require_keyring
 from kmlbench.build.namespaces import private_prefix
 from kmlbench.errors import MachineError
 from kmlbench.model import Server
-from kmlbench.paths import INSTRUMENT, PROJECT, WORKLOADS, setup_remedy
+from kmlbench.paths import INSTRUMENT, PROJECT, WORKLOADS
 from kmlbench.process import build_environment
 from kmlbench.progress import Progress
 
 RECIPE = PROJECT / "guest"
-
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 SUITE = "sid"
 
@@ -107,7 +105,7 @@ def require_buildable(server: Server, *, cache: Cache, extras: Extras = NOTHING)
     require_memory()
     private_prefix()
     if not cache.path("debian", debian_content(server, extras)).exists():
-        _require_keyring()
+        require_keyring()
         debian_mirror()
 
 
@@ -196,7 +194,7 @@ def _bootstrap(
 ) -> None:
     progress.stage(f"fetching Debian packages for the {recipe.server} guest")
     require_memory()
-    _require_keyring()
+    require_keyring()
     source = mirror or debian_mirror()
     arguments = (str(directory), source, SUITE, str(KEYRING), ",".join(recipe.packages))
     process.check(
@@ -205,11 +203,6 @@ def _bootstrap(
         env=build_environment(),
         log=fresh_log(cache, f"debian-{recipe.server}"),
     )
-
-
-def _require_keyring() -> None:
-    if not KEYRING.exists():
-        raise MachineError(f"{KEYRING} is missing", remedy=setup_remedy())
 
 
 def _assemble(recipe: Recipe, debian: Path, directory: Path, *, cache: Cache, progress: Progress) -> None:
@@ -286,11 +279,3 @@ def require_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
 
 def _sources(pattern: str) -> list[Path]:
     return sorted(WORKLOADS.glob(f"*/{pattern}"))
-
-
-def fresh_log(cache: Cache, name: str) -> Path:
-    """An empty log outside the entry, so that it outlives a failed build."""
-    log = cache.root / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    return log

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kmlbench.build import checksums, kernel
+from kmlbench.build.bases import Base
 from kmlbench.build.cache import KEY_FILE, Cache, content_key
 from kmlbench.errors import MachineError
 from kmlbench.model import Kernel
@@ -33,12 +34,12 @@ class BuiltKernel:
     wanted: bool | None
 
 
-def wanted() -> dict[Kernel, str]:
-    """The keys of the kernels that a campaign of this checkout boots. Raises MachineError."""
-    return {each: content_key(kernel.content(each)) for each in Kernel}
+def wanted() -> dict[tuple[Base, Kernel], str]:
+    """The keys of the kernels that campaigns of this checkout boot. Raises MachineError."""
+    return {(base, each): content_key(kernel.content(each, base)) for base in Base for each in Kernel}
 
 
-def kernels(cache: Cache, wanted: dict[Kernel, str] | None) -> tuple[BuiltKernel, ...]:
+def kernels(cache: Cache, wanted: dict[tuple[Base, Kernel], str] | None) -> tuple[BuiltKernel, ...]:
     """All kernels of the cache, those first that are wanted. Raises MachineError if one is not whole."""
     recorded = checksums.read()
     entries = [path for path in (cache.root / "kernel").glob("[!.]*") if path.is_dir()]
@@ -47,7 +48,7 @@ def kernels(cache: Cache, wanted: dict[Kernel, str] | None) -> tuple[BuiltKernel
 
 
 def _kernel(
-    path: Path, wanted: dict[Kernel, str] | None, recorded: tuple[checksums.Build, ...]
+    path: Path, wanted: dict[tuple[Base, Kernel], str] | None, recorded: tuple[checksums.Build, ...]
 ) -> BuiltKernel:
     try:
         key = msgspec.json.decode((path / KEY_FILE).read_bytes(), type=dict[str, str])

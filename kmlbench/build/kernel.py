@@ -14,16 +14,15 @@ from functools import cache as once
 from pathlib import Path
 
 from kmlbench import kconfig, process
+from kmlbench.build import source
 from kmlbench.build.architecture import require_architecture
 from kmlbench.build.artifacts import KernelArtifact
-from kmlbench.build.cache import Cache, hash_files
-from kmlbench.errors import BuildError, MachineError
+from kmlbench.build.bases import Base
+from kmlbench.build.cache import Cache, hash_digests
+from kmlbench.errors import BuildError
 from kmlbench.model import Kernel
-from kmlbench.paths import KERNEL, setup_remedy
 from kmlbench.process import SYSTEM_PATH, build_environment
 from kmlbench.progress import Progress
-
-COMMON = ("common.config", "debian-price.config")
 
 BUILD_TIMEOUT_S = 3600.0
 
@@ -56,23 +55,27 @@ class Tree:
     log: Path
 
 
-def ensure(kernel: Kernel, *, cache: Cache, progress: Progress) -> KernelArtifact:
+def ensure(
+    kernel: Kernel, base: Base, *, cache: Cache, progress: Progress, mirror: str | None = None
+) -> KernelArtifact:
     """The kernel from the cache, built first if anything that goes into it has changed.
 
-    Raises BuildError if a patch does not apply, an option got lost, the two configurations differ in
-    more than KML's own options, or the build fails; MachineError if a tool or the source is missing.
+    `mirror` is as in `source.ensure`. Raises BuildError if a patch does not apply, an option got lost, the
+    two configurations differ in more than KML's own options, or the build fails; MachineError if a tool or
+    the source is missing.
     """
-    key = content(kernel)
+    key = content(kernel, base)
 
     def build(directory: Path) -> None:
-        _build(kernel, directory, progress=progress)
+        archive = source.ensure(base, cache=cache, progress=progress, mirror=mirror)
+        _build(kernel, base, archive, directory, progress=progress)
 
     return _artifact(kernel, cache.ensure("kernel", key, build, need_gib=NEED_GIB))
 
 
-def built(kernel: Kernel, *, cache: Cache) -> KernelArtifact | None:
+def built(kernel: Kernel, base: Base, *, cache: Cache) -> KernelArtifact | None:
     """The kernel if it is in the cache; builds nothing. Raises MachineError as `ensure`."""
-    entry = cache.path("kernel", content(kernel))
+    entry = cache.path("kernel", content(kernel, base))
     return _artifact(kernel, entry) if entry.exists() else None
 
 
@@ -86,14 +89,14 @@ def _artifact(kernel: Kernel, entry: Path) -> KernelArtifact:
     )
 
 
-def content(kernel: Kernel) -> dict[str, str]:
+def content(kernel: Kernel, base: Base) -> dict[str, str]:
     """What the binary of this kernel depends on, for its content key. Raises MachineError."""
     require_architecture()
     return {
         "kernel": kernel,
-        "source": source_version(),
-        "configuration": hashlib.sha256(fragment(kernel).encode()).hexdigest(),
-        "patches": hash_files(patches()) if kernel is Kernel.KML else "none",
+        "source": source.version(base),
+        "configuration": hashlib.sha256(base.fragment(kernel).encode()).hexdigest(),
+        "patches": hash_patches(base) if kernel is Kernel.KML else "none",
         "recipe": " ".join((CONFIGURATION, *TARGETS, *_settings({"PATH": SYSTEM_PATH, **REPRODUCIBLE}))),
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
@@ -104,25 +107,10 @@ def _settings(variables: Mapping[str, str]) -> Iterator[str]:
     return (f"{name}={value}" for name, value in variables.items())
 
 
-def source_version() -> str:
-    """The Debian package of the source with its version. Raises MachineError if it is not installed."""
-    package = (KERNEL / "base").read_text().strip()
-    result = process.run(
-        ("dpkg-query", "--show", "--showformat=${Package} ${Version}", package), timeout_s=STEP_TIMEOUT_S
-    )
-    if result.returncode != 0 or not result.stdout.strip() or not _tarball().exists():
-        raise MachineError(f"Debian's package {package} is not installed", remedy=setup_remedy())
-    return result.stdout.strip()
-
-
-def patches() -> list[Path]:
-    """The patches in the order of kernel/series."""
-    return [KERNEL / "patches" / name for name in (KERNEL / "series").read_text().split()]
-
-
-def fragment(kernel: Kernel) -> str:
-    """The options requested for this kernel, in the syntax of a kernel configuration."""
-    return "".join((KERNEL / "configs" / name).read_text() for name in (*COMMON, f"{kernel}.config"))
+def hash_patches(base: Base) -> str:
+    """One SHA-256 over the names and contents of the series, whichever of them are common."""
+    digests = ((patch.name, hashlib.sha256(patch.read_bytes()).hexdigest()) for patch in base.patches())
+    return hash_digests((Path("patches", name), digest) for name, digest in digests)
 
 
 @once
@@ -130,59 +118,56 @@ def _first_line(*argv: str) -> str:
     return process.check(argv, timeout_s=STEP_TIMEOUT_S, env=build_environment()).stdout.splitlines()[0]
 
 
-def _tarball() -> Path:
-    return Path("/usr/src") / ((KERNEL / "base").read_text().strip() + ".tar.xz")
-
-
-def _build(kernel: Kernel, directory: Path, *, progress: Progress) -> None:
-    tree = prepare(kernel, directory, progress=progress)
-    progress.stage(f"kernel {kernel}: compiling", total=lines_of_an_earlier_build(directory.parent))
+def _build(kernel: Kernel, base: Base, archive: Path, directory: Path, *, progress: Progress) -> None:
+    tree = prepare(kernel, base, archive, directory, progress=progress)
+    progress.stage(f"kernel {kernel} {base}: compiling", total=lines_of_an_earlier_build(directory.parent))
     with counting_lines(tree.log, progress):
         make(tree, *TARGETS, jobs=os.cpu_count() or 1)
     _keep(tree, directory)
 
 
-def prepare(kernel: Kernel, directory: Path, *, progress: Progress) -> Tree:
-    """A tree below `directory`, patched and configured. Raises as `ensure`."""
-    progress.stage(f"kernel {kernel}: unpacking")
-    tree = Tree(source=unpack(directory), objects=directory / "objects", log=directory / LOG)
+def prepare(kernel: Kernel, base: Base, archive: Path, directory: Path, *, progress: Progress) -> Tree:
+    """A tree below `directory` of the source in `archive`, patched and configured. Raises as `ensure`."""
+    progress.stage(f"kernel {kernel} {base}: unpacking")
+    tree = Tree(source=source.unpack(archive, directory), objects=directory / "objects", log=directory / LOG)
     tree.objects.mkdir()
     if kernel is Kernel.KML:
-        progress.stage(f"kernel {kernel}: patching")
-        apply(patches(), tree.source)
-    progress.stage(f"kernel {kernel}: configuring")
-    _configure(kernel, tree)
+        progress.stage(f"kernel {kernel} {base}: patching")
+        apply(base.patches(), tree.source, name=source.version(base))
+    progress.stage(f"kernel {kernel} {base}: configuring")
+    _configure(kernel, base, tree)
     return tree
 
 
-def apply(series: list[Path], source: Path) -> None:
-    """Apply patches to a source tree, exactly: no fuzz, no rejects.
+def apply(series: list[Path], tree: Path, *, name: str) -> None:
+    """Apply patches to the tree of a source called `name`, exactly: no fuzz, no rejects.
 
     Raises BuildError naming the first patch that does not apply.
     """
     for patch in series:
         argv = ("patch", "--strip=1", "--fuzz=0", "--forward", "--no-backup-if-mismatch", f"--input={patch}")
-        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=source, env=build_environment())
+        result = process.run(argv, timeout_s=STEP_TIMEOUT_S, cwd=tree, env=build_environment())
         if result.returncode != 0:
             raise BuildError(
-                f"{patch.name} does not apply to {source_version()}:\n{result.stdout}",
+                f"{patch.name} does not apply to {name}:\n{result.stdout}",
                 remedy="port the patch to this source version (see kernel/README.md)",
             )
 
 
-def _configure(kernel: Kernel, tree: Tree) -> None:
+def _configure(kernel: Kernel, base: Base, tree: Tree) -> None:
     """Configure the tree, and check the result against the requested options and the other kernel."""
-    built = _configuration(kernel, tree)
-    kconfig.require_asked_for(fragment(kernel), built)
+    wanted = base.fragment(kernel)
+    built = _configuration(wanted, tree)
+    kconfig.require_asked_for(wanted, built)
     if kernel is Kernel.KML:
-        kconfig.require_same_but_kml(_configuration(Kernel.STOCK, tree), built)
-        _configuration(kernel, tree)
+        kconfig.require_same_but_kml(_configuration(base.fragment(Kernel.STOCK), tree), built)
+        _configuration(wanted, tree)
 
 
-def _configuration(kernel: Kernel, tree: Tree) -> str:
-    wanted = tree.objects / "wanted.config"
-    wanted.write_text(fragment(kernel))
-    make(tree, CONFIGURATION, jobs=1, variables={"KCONFIG_ALLCONFIG": str(wanted)})
+def _configuration(wanted: str, tree: Tree) -> str:
+    given = tree.objects / "wanted.config"
+    given.write_text(wanted)
+    make(tree, CONFIGURATION, jobs=1, variables={"KCONFIG_ALLCONFIG": str(given)})
     return (tree.objects / ".config").read_text()
 
 
@@ -234,10 +219,3 @@ def _keep(tree: Tree, directory: Path) -> None:
     (tree.objects / "include/config/kernel.release").rename(directory / "release")
     shutil.rmtree(tree.source)
     shutil.rmtree(tree.objects)
-
-
-def unpack(directory: Path) -> Path:
-    """The source, unpacked as `directory`/source."""
-    argv = ("tar", "--extract", "--file", str(_tarball()), "--directory", str(directory))
-    process.check(argv, timeout_s=STEP_TIMEOUT_S, env=build_environment())
-    return (directory / _tarball().name.removesuffix(".tar.xz")).rename(directory / "source")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The Debian mirror that this machine's apt uses."""
+"""The Debian mirror that this machine's apt uses, and the keys that its indices are signed with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kmlbench import process
 from kmlbench.errors import MachineError
+from kmlbench.paths import setup_remedy
 
 # One line for each index that apt has fetched: an entry that is disabled, or that has only sources, has none.
 # Origin and Label are those that the archive's signed Release file states.
@@ -19,9 +21,14 @@ ARCHIVE = ("Packages", "Debian", "Debian")
 
 TIMEOUT_S = 60.0
 
-NO_ORIGIN = "so the guest's packages have no origin"
+NO_ORIGIN = "so Debian's packages have no origin"
 
-REMEDY = "run `apt-get update`, or name a mirror: kmlbench guest build --mirror https://deb.debian.org/debian"
+REMEDY = (
+    "run `apt-get update`, or name a mirror to `kmlbench guest build` or `kmlbench kernel build`: "
+    "--mirror https://deb.debian.org/debian"
+)
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def debian_mirror() -> str:
@@ -49,3 +56,9 @@ def archives(listing: str) -> Iterator[str]:
         whole = component == "main" and "-" not in codename
         if whole and tuple(archive) == ARCHIVE and not address.startswith("cdrom:"):
             yield address.rstrip("/")
+
+
+def require_keyring() -> None:
+    """Raises MachineError if this machine lacks the keys of Debian's archive."""
+    if not KEYRING.exists():
+        raise MachineError(f"{KEYRING} is missing", remedy=setup_remedy())

@@ -14,7 +14,8 @@ from typing import Annotated
 
 import msgspec
 
-from kmlbench.build import archive, image, kernel
+from kmlbench.build import archive, bases, image, kernel
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import Cache, content_key
 from kmlbench.build.checksums import Sha256, sha256
 from kmlbench.errors import InputError, MachineError
@@ -106,7 +107,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """What an entry is, for people."""
         match entry.kind:
             case Kind.KERNEL:
-                return f"kernel {entry.key.get('kernel')}"
+                base = bases.of_source(entry.key.get("source", ""))
+                return f"kernel {entry.key.get('kernel')} {base or 'of an unknown Linux'}"
             case Kind.DEBIAN:
                 return f"Debian's packages for {entry.key.get('server')}"
             case Kind.IMAGE:
@@ -119,7 +121,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pack(path: Path, *, origin: Origin, cache: Cache, progress: Progress, images: bool = True) -> Manifest:
-    """Write what is built for this checkout to `path`: both kernels, and each image with its packages.
+    """Write what is built for this checkout to `path`: pairs of kernels, and each image with its packages.
 
     Raises MachineError if a kernel is not built or the file cannot be written, InputError if it exists.
     """
@@ -162,17 +164,24 @@ def units(manifest: Manifest) -> int:
 
 
 def _entries(cache: Cache, *, images: bool) -> Iterator[Entry]:
-    for each in Kernel:
-        if kernel.built(each, cache=cache) is None:
+    for each, base in _kernels(cache):
+        if kernel.built(each, base, cache=cache) is None:
             raise MachineError(
-                f"kernel {each} is not built for this checkout", remedy="run `kmlbench kernel build`"
+                f"kernel {each} {base} is not built for this checkout",
+                remedy=f"run `kmlbench kernel build --kernel {base}`",
             )
-        yield _entry(Kind.KERNEL, kernel.content(each), cache=cache)
+        yield _entry(Kind.KERNEL, kernel.content(each, base), cache=cache)
     for server in Server if images else ():
         if image.built(server, cache=cache) is not None:
             packages = image.debian_content(server)
             yield _entry(Kind.DEBIAN, packages, cache=cache)
             yield _entry(Kind.IMAGE, image.content(server, cache.path(Kind.DEBIAN, packages)), cache=cache)
+
+
+def _kernels(cache: Cache) -> Iterator[tuple[Kernel, Base]]:
+    """Both kernels of each base of which one is built; if there is none, those of the default."""
+    some = [base for base in Base if any(kernel.built(each, base, cache=cache) for each in Kernel)]
+    return ((each, base) for base in some or [DEFAULT] for each in Kernel)
 
 
 def _entry(kind: Kind, key: Mapping[str, str], *, cache: Cache) -> Entry:

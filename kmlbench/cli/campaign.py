@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from kmlbench import provenance
+from kmlbench.build.bases import Base
 from kmlbench.cli import dry_run, settings
 from kmlbench.cli.design import Design
 from kmlbench.cli.progress import text
@@ -46,7 +47,9 @@ def begin(
         config, planned, results=arguments.results, holder=str(arguments.results), progress=progress
     ) as ready:
         tools = provenance.tools(guests=ready.clock is not None)
-        record = described(Circumstances(platform=ready.platform, clock=ready.clock, tools=tools))
+        record = described(
+            Circumstances(platform=ready.platform, clock=ready.clock, linux=ready.linux, tools=tools)
+        )
         experiment = session.experiment(spec, ready, record)
         with writer.create(arguments.results, record) as directory:
             failed = session.measure(
@@ -64,10 +67,11 @@ def begin(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a campaign is measured with, as its hosts say. `clock` is None for SSH hosts."""
+    """What a campaign is measured with, as its hosts say. `clock` and `linux` are None for SSH hosts."""
 
     platform: Platform
     clock: Clock | None
+    linux: Base | None
     tools: Mapping[str, str]
 
 
@@ -84,7 +88,9 @@ def _begin_on_cluster(
     address, results = arguments.cluster, arguments.results
     with cluster.fleet(config, planned, address=address, results=results, progress=progress) as workers:
         first = workers.wait()
-        record = described(Circumstances(platform=first.platform, clock=first.clock, tools=first.tools))
+        record = described(
+            Circumstances(platform=first.platform, clock=first.clock, linux=first.linux, tools=first.tools)
+        )
         with writer.create(results, record) as directory:
             failed = cluster.measure(record, directory, workers=workers, progress=progress)
     return _finish(directory.path, failed, progress)
@@ -153,12 +159,13 @@ def _record(
         "hosts": str(arguments.hosts),
         **({} if arguments.cluster is None else {resumption.CLUSTER: arguments.cluster}),
         **_given(config.campaign, planned.seed, circumstances.clock),
+        **({} if circumstances.linux is None else {"kernel": str(circumstances.linux)}),
         **design.options,
     }
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=_title(config.campaign),
+        title=_title(config.campaign, circumstances.linux),
         platform=str(circumstances.platform),
         control=design.control is not None,
         seed=planned.seed,
@@ -171,10 +178,10 @@ def _record(
     )
 
 
-def _title(spec: CampaignSpec) -> str:
-    """What the report is headed with: the server, where a workload needs it."""
+def _title(spec: CampaignSpec, linux: Base | None) -> str:
+    """The server, where a workload needs it, and the Linux of guests."""
     needed = any(need_server(spec.workloads, spec.own).values())
-    return f"Kernel Mode Linux and {TITLES[spec.server]}" if needed else "Kernel Mode Linux"
+    return settings.heading(TITLES[spec.server] if needed else "", linux)
 
 
 def _given(spec: CampaignSpec, seed: int, clock: Clock | None) -> Mapping[str, str]:

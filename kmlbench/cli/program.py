@@ -61,7 +61,7 @@ def try_program(arguments: argparse.Namespace, directory: Path, progress: Progre
     with session.claimed_machines(
         config, planned, results=results, holder=str(results), progress=progress
     ) as ready:
-        record = _record(arguments, tried.definition, planned, ready)
+        record = _record(arguments, config, planned, ready)
         with writer.create(results, record) as stored:
             attempts.keep_functions(tried.bundles, stored.path / reader.RAW)
             session.measure(
@@ -133,6 +133,7 @@ def _server(arguments: argparse.Namespace, bundle: Bundle) -> ServerProgram:
 def _config(arguments: argparse.Namespace, definition: Definition) -> Config:
     """The hosts, with a campaign of this workload alone."""
     config = campaign.load_config(arguments.hosts or paths.HOSTS_EXAMPLE)
+    config = config if arguments.kernel is None else campaign.with_linux(config, arguments.kernel)
     spec = replace(
         config.campaign,
         workloads=(),
@@ -155,13 +156,12 @@ def _planned(config: Config) -> Planned:
     return settings.planned_campaign(trials, spec, seed)
 
 
-def _record(
-    arguments: argparse.Namespace, definition: Definition, planned: Planned, ready: Ready
-) -> PlannedCampaign:
+def _record(arguments: argparse.Namespace, config: Config, planned: Planned, ready: Ready) -> PlannedCampaign:
+    (definition,) = config.campaign.workload_files
     return PlannedCampaign(
         id=secrets.token_hex(4),
         started_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        title=f"Kernel Mode Linux and {Path(arguments.argv[0]).name}",
+        title=settings.heading(Path(arguments.argv[0]).name, ready.linux),
         platform=str(ready.platform),
         control=False,
         seed=planned.seed,
@@ -175,7 +175,7 @@ def _record(
 
 def _words(arguments: argparse.Namespace) -> Iterator[str]:
     """The arguments that try the same again."""
-    for name in ("hosts", "server", "ready", "port", "blocks", "rounds", "timeout"):
+    for name in ("hosts", "kernel", "server", "ready", "port", "blocks", "rounds", "timeout"):
         if (value := getattr(arguments, name)) is not None:
             yield from (f"--{name}", str(value))
     yield from ("--", *arguments.argv)

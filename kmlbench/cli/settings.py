@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
+from kmlbench.build.bases import Base
 from kmlbench.cli import design
 from kmlbench.cli.design import Design
 from kmlbench.config import campaign
-from kmlbench.config.campaign import CampaignSpec, Config, with_clock
+from kmlbench.config.campaign import CampaignSpec, Config, with_clock, with_linux
 from kmlbench.config.yamlfile import (
     ConfigError,
     Faults,
@@ -33,13 +36,16 @@ from kmlbench.workloads.registry import need_server
 
 NUMBERS = ("blocks", "seed", "scale", "loops", "rate", "server", "pairs")
 
+Word = TypeVar("Word", bound=StrEnum)
+
 HELP = "see `run-benchmark --help`"
 
 
 def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
     """hosts.yaml with its defaults overridden by the options. Raises InputError with the faults of both."""
     faults = Faults(messages=list(arguments.faults))
-    clock = _clock(arguments.clock, faults)
+    clock = _chosen("--clock", arguments.clock, Clock, faults)
+    linux = _chosen("--kernel", arguments.kernel, Base, faults)
     chosen = design.parse_design(arguments, faults)
     try:
         settings = campaign.load_config(arguments.hosts, campaign=_given(arguments))
@@ -50,6 +56,7 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Config, Design]:
         raise _together(faults.messages, error) from error
     faults.check(remedy=HELP)
     design.require_usable_rule(chosen, settings.campaign)
+    settings = settings if linux is None else with_linux(settings, linux)
     return (settings if clock is None else with_clock(settings, clock)), chosen
 
 
@@ -60,11 +67,12 @@ def _together(faults: Sequence[str], error: InputError) -> InputError:
     return InputError(*faults, *error.faults, remedy="; ".join(filter(None, remedies)))
 
 
-def _clock(text: str | None, faults: Faults) -> Clock | None:
-    known = [str(clock) for clock in Clock]
+def _chosen(name: str, text: str | None, words: type[Word], faults: Faults) -> Word | None:
+    """The word of a closed set that an option names; None if it is not given."""
+    known = [str(word) for word in words]
     if text is None or text in known:
-        return None if text is None else Clock(text)
-    faults.add("--clock", f"unknown: {text!r}{suggestion(text, known)}")
+        return None if text is None else words(text)
+    faults.add(name, f"unknown: {text!r}{suggestion(text, known)}")
     return None
 
 
@@ -107,6 +115,12 @@ def _bundled(given: str | Definition) -> str | None:
     path = Path(given)
     within = path.stem in files.definitions() and path.resolve() == (WORKLOADS / path.name).resolve()
     return path.stem if within or given == path.stem else None
+
+
+def heading(subject: str, linux: Base | None) -> str:
+    """What the report of a campaign is headed with: the subject, if there is one, and the Linux of guests."""
+    with_subject = f"Kernel Mode Linux and {subject}" if subject else "Kernel Mode Linux"
+    return with_subject if linux is None else f"{with_subject} (Linux {linux})"
 
 
 def planned_campaign(trials: tuple[Trial, ...], spec: CampaignSpec, seed: int) -> Planned:

@@ -114,6 +114,7 @@ def _examination(ready: Ready) -> Examination:
     return Examination(
         platform=ready.platform,
         clock=ready.clock,
+        linux=ready.linux,
         releases=ready.releases,
         facts=ready.facts,
         tools=provenance.tools(guests=ready.clock is not None),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kmlbench.build.bases import Base
 from kmlbench.config.campaign import CampaignSpec
 from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Clock, Kernel, PlannedCampaign, Platform
@@ -39,6 +40,7 @@ class Examination:
 
     platform: Platform
     clock: Clock | None
+    linux: Base | None
     releases: Mapping[Kernel, str]
     facts: Mapping[Kernel, Mapping[str, str]]
     tools: Mapping[str, str]

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
+from kmlbench.build.bases import Base
 from kmlbench.config.yamlfile import Document, Faults, Option, suggestion, title
 from kmlbench.errors import InputError
 from kmlbench.hosts.spec import HostSpec
@@ -239,6 +240,20 @@ def with_clock(settings: Config, clock: Clock) -> Config:
             faults.add("--clock", f"host {host.name!r}: {error}")
     faults.check()
     return replace(settings, hosts=tuple(hosts))
+
+
+def with_linux(settings: Config, base: Base) -> Config:
+    """These settings, with this version of Linux in every guest.
+
+    Raises InputError for a host of the campaign that is not booted with one.
+    """
+    faults = Faults()
+    spec = settings.campaign
+    for host in map(settings.host, dict.fromkeys((*spec.stock, *spec.kml))):
+        if host.linux is None:
+            faults.add("--kernel", f"host {host.name!r} is {host.about}: it has a kernel")
+    faults.check(remedy="leave it out: hosts.yaml says which machine runs which kernel")
+    return replace(settings, hosts=tuple(host.with_linux(base) for host in settings.hosts))
 
 
 def conflicts(spec: CampaignSpec, hosts: Hosts) -> Iterator[tuple[str, str]]:

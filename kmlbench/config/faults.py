@@ -103,6 +103,8 @@ def _members(hint: object) -> list[str]:
 
 def unknown_word(value: object, known: Collection[str]) -> str:
     """What is wrong with a value that is none of the known words."""
+    if isinstance(value, float) and str(value) in known:
+        return f'must be text, in quotes: "{value}"'
     if not isinstance(value, str) or not value:
         return "must be text"
     return f"unknown: {value!r}{suggestion(value, known)}"

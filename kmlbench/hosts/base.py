@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kmlbench.build.bases import Base
 from kmlbench.build.cache import Cache
 from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError
@@ -57,7 +58,7 @@ Machines = Callable[[Boot, Path], AbstractContextManager[Booted]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a campaign needs to start. `clock` is None for SSH hosts.
+    """What a campaign needs to start. `clock` and `linux` are None for SSH hosts.
 
     `facts` are those that are known of a boot of each kernel before there is one.
     """
@@ -67,6 +68,7 @@ class Ready:
     clock: Clock | None
     releases: Mapping[Kernel, str]
     facts: Mapping[Kernel, Mapping[str, str]] = field(default_factory=dict)
+    linux: Base | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import ClassVar
 from kmlbench import process
 from kmlbench.build import image, instrument, kernel
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import default_cache
 from kmlbench.build.image import NOTHING, Extras
 from kmlbench.build.instrument import Instrument, Unavailable
@@ -26,7 +27,7 @@ from kmlbench.rules import number, plain_field, text_field
 
 ONE_CPU = "a clock that counts instructions needs one CPU; use clock: time for more"
 
-ALIKE = ("memory_mb", "cpus", "cpu_model", "clock")
+ALIKE = ("linux", "memory_mb", "cpus", "cpu_model", "clock")
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -67,6 +68,9 @@ class QemuHostSpec(HostSpec):
     memory_mb: int = field(metadata=number("the guest's memory in MiB", 512, 1 << 20))
     cpus: int = field(metadata=number("the guest's processors", 1, 64))
     cpu_model: str = field(metadata=text_field("QEMU's name for the processor: max, or host under KVM"))
+    linux: Base = field(
+        default=DEFAULT, metadata=plain_field("the version of Linux that both kernels of a pair are made of")
+    )
     clock: Clock | None = field(
         default=None,
         metadata=plain_field(
@@ -76,7 +80,7 @@ class QemuHostSpec(HostSpec):
 
     @property
     def description(self) -> str:
-        return f"the guest {self.name} ({self.memory_mb} MiB, processors: {self.cpus})"
+        return f"the guest {self.name} (Linux {self.linux}, {self.memory_mb} MiB, processors: {self.cpus})"
 
     @property
     def claim(self) -> Claim:
@@ -96,7 +100,10 @@ class QemuHostSpec(HostSpec):
         for name in ALIKE:
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
-                yield f"{name} ({ours}, {theirs}); only the kernel may differ"
+                yield f"{name} ({ours}, {theirs}); only `kernel` may differ"
+
+    def with_linux(self, base: Base) -> QemuHostSpec:
+        return replace(self, linux=base)
 
     def with_clock(self, clock: Clock) -> QemuHostSpec:
         if clock is Clock.INSTRUCTIONS and self.cpus > 1:
@@ -106,7 +113,11 @@ class QemuHostSpec(HostSpec):
     def outlook(self, server: Server, kernels: Iterable[Kernel], extras: Extras = NOTHING) -> Iterator[str]:
         cache = default_cache()
         try:
-            missing = [f"the {name} kernel" for name in kernels if kernel.built(name, cache=cache) is None]
+            missing = [
+                f"the {name} kernel {self.linux}"
+                for name in kernels
+                if kernel.built(name, self.linux, cache=cache) is None
+            ]
             if image.built(server, cache=cache, extras=extras) is None:
                 missing.append(f"the image with {', '.join((server, *extras.packages))}")
         except MachineError as error:
@@ -122,7 +133,9 @@ class QemuHostSpec(HostSpec):
     def prepare(cls, pairs: Sequence[Mapping[Kernel, QemuHostSpec]], job: Job) -> Ready:
         image.require_buildable(job.server, cache=job.cache, extras=job.extras)
         first, host = next(iter(pairs[0].items()))
-        kernels = {name: kernel.ensure(name, cache=job.cache, progress=job.progress) for name in pairs[0]}
+        kernels = {
+            name: kernel.ensure(name, host.linux, cache=job.cache, progress=job.progress) for name in pairs[0]
+        }
         root = image.ensure(job.server, cache=job.cache, progress=job.progress, extras=job.extras)
 
         def accelerate() -> Acceleration:
@@ -141,6 +154,7 @@ class QemuHostSpec(HostSpec):
             clock=clock,
             releases={name: artifact.release for name, artifact in kernels.items()},
             facts=known_facts(pairs[0], builds),
+            linux=host.linux,
         )
 
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kmlbench.build.bases import Base
 from kmlbench.build.image import NOTHING, Extras
 from kmlbench.errors import HostError, MachineError
 from kmlbench.hosts.base import Claim, Job, Ready, Size
@@ -72,6 +73,16 @@ class HostSpec(ABC):
         """Why this host and another of its kind cannot be compared."""
         del other
         yield from ()
+
+    @property
+    def linux(self) -> Base | None:
+        """The version of Linux that it is booted with; None for a host that has one already."""
+        return None
+
+    def with_linux(self, base: Base) -> HostSpec:
+        """This host with this version of Linux, if it is booted with one."""
+        del base
+        return self
 
     def with_clock(self, clock: Clock) -> HostSpec:
         """This host with this clock, if it has a clock to set. Raises ValueError for one it cannot have."""

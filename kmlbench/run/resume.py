@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kmlbench import provenance
+from kmlbench.build.bases import DEFAULT
 from kmlbench.config.campaign import Config
 from kmlbench.config.yamlfile import suggestion
 from kmlbench.errors import InputError
@@ -25,7 +26,7 @@ from kmlbench.workloads.registry import ADAPTERS
 # Options that a resumption takes from the campaign.
 FIXED = (
     *("workloads", "blocks", "seed", "scale", "loops", "rate", "server", "clock", "control", "stop_at"),
-    *("no_instrument", "pairs", "threads", "transports"),
+    *("kernel", "no_instrument", "pairs", "threads", "transports"),
 )
 
 # The option of campaigns on a cluster, which may have another address when they are resumed.
@@ -71,7 +72,8 @@ def restore(arguments: argparse.Namespace, campaign: PlannedCampaign) -> None:
         setattr(arguments, name, campaign.options.get(name))
     own = (load(name, text) for name, text in campaign.definitions.items())
     arguments.workload = [definition for definition in own if definition.name not in ADAPTERS]
-    # A campaign of before there were levels has one; hosts.yaml may have others by now.
+    # A campaign of before there were levels, or a second Linux, has one; hosts.yaml may have others by now.
+    arguments.kernel = arguments.kernel or (DEFAULT if arguments.clock else None)
     arguments.threads = arguments.threads or "1"
     arguments.transports = arguments.transports or Transport.SOCKET
     arguments.hosts = arguments.hosts or Path(campaign.options.get("hosts", "hosts.yaml"))

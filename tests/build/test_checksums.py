@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmlbench.build import checksums, kernel
+from kmlbench.build.bases import Base
 from kmlbench.build.cache import content_key
 from kmlbench.build.checksums import Build, Verdict
 from kmlbench.errors import InputError
@@ -61,10 +62,11 @@ def test_no_build_is_recorded_twice() -> None:
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("base", list(Base))
 @pytest.mark.parametrize("of", list(Kernel))
-def test_the_record_is_of_this_series(of: Kernel) -> None:
+def test_the_record_is_of_this_series(of: Kernel, base: Base) -> None:
     """After a change of the series: kmlbench kernel list --checksums prints what belongs into the record."""
-    key = kernel.content(of)
+    key = kernel.content(of, base)
     # Debian may have another source by now, which nobody has built yet.
     recorded = tuple(build for build in checksums.read() if build.source == key["source"])
     verdict = checksums.verdict(key, "0" * 64, recorded=recorded)

@@ -15,7 +15,7 @@ from support.paths import REPOSITORY
 from kmlbench import kconfig
 from kmlbench.build import deb
 from kmlbench.build import deb_config as configuration
-from kmlbench.build import kernel as builder
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import Cache
 from kmlbench.build.deb import PackageArtifact, Request
 from kmlbench.build.deb_config import Cause, Change
@@ -40,16 +40,18 @@ def options(text: str = USER, **changed: str) -> dict[str, str]:
     return {**kconfig.parse_options(text), **{f"CONFIG_{name}": value for name, value in changed.items()}}
 
 
-def test_required_is_what_the_patches_depend_on() -> None:
-    series = "".join(patch.read_text() for patch in builder.patches())
+@pytest.mark.parametrize("base", list(Base))
+def test_required_is_what_the_patches_depend_on(base: Base) -> None:
+    series = "".join(patch.read_text() for patch in base.patches())
     depends = re.findall(r"^\+\tdepends on (.+)$", series.partition("+config KERNEL_MODE_LINUX\n")[2], re.M)
     words = " && ".join(depends).split(" && ")
     expected = {f"CONFIG_{word.lstrip('!')}": "n" if word.startswith("!") else "y" for word in words}
     assert configuration.required_settings() == expected
 
 
-def test_the_guests_kernels_have_what_is_required() -> None:
-    asked = builder.fragment(Kernel.STOCK) + "CONFIG_X86_64=y\nCONFIG_XEN_PV=n\n"
+@pytest.mark.parametrize("base", list(Base))
+def test_the_guests_kernels_have_what_is_required(base: Base) -> None:
+    asked = base.fragment(Kernel.STOCK) + "CONFIG_X86_64=y\nCONFIG_XEN_PV=n\n"
     assert kconfig.lost_options(configuration.required_settings(), kconfig.parse_options(asked)) == ()
 
 
@@ -57,7 +59,7 @@ def test_the_guests_kernels_have_what_is_required() -> None:
 def test_a_configuration_is_read_plain_or_compressed(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     file = tmp_path / "config"
     file.write_bytes(pack(USER.encode()))
-    assert deb.request(str(file)).options == options()
+    assert deb.request(str(file), DEFAULT).options == options()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, content: bytes, mes
     file = tmp_path / "config"
     file.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        deb.request(str(file))
+        deb.request(str(file), DEFAULT)
 
 
 def test_a_configuration_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +86,8 @@ def test_a_configuration_that_is_not_there_ends_with_2(capsys: pytest.CaptureFix
 
 
 def test_the_word_lean_is_the_configuration_of_the_guests() -> None:
-    assert deb.request("lean").lean
-    assert deb.request("lean").options == kconfig.parse_options(builder.fragment(Kernel.STOCK))
+    assert deb.request("lean", DEFAULT).lean
+    assert deb.request("lean", DEFAULT).options == kconfig.parse_options(DEFAULT.fragment(Kernel.STOCK))
 
 
 def test_both_kernels_of_a_pair_get_the_same_but_for_kml() -> None:
@@ -160,7 +162,7 @@ def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(deb, "NEEDED", ("dpkg", "no-such-package"))
     monkeypatch.setattr(deb, "NEEDED_FOR", {"CONFIG_HZ": "not-asked", "CONFIG_SMP": "no-such-compressor"})
     with pytest.raises(MachineError, match="not installed: no-such-compressor no-such-package") as caught:
-        deb.require_tools(Request(text=USER))
+        deb.require_tools(Request(base=DEFAULT, text=USER))
     assert "apt-get install no-such-compressor no-such-package" in str(caught.value)
 
 
@@ -170,24 +172,29 @@ def test_the_setup_installs_what_packages_need() -> None:
 
 
 def test_the_packages_depend_on_configuration_and_kernel() -> None:
-    stock, kml = (deb.content(kernel, Request(text=USER)) for kernel in (Kernel.STOCK, Kernel.KML))
+    stock, kml = (
+        deb.content(kernel, Request(base=DEFAULT, text=USER)) for kernel in (Kernel.STOCK, Kernel.KML)
+    )
     assert stock["patches"] == "none" != kml["patches"]
     assert stock["configuration"] != kml["configuration"]
-    other = deb.content(Kernel.STOCK, Request(text=USER.replace("250", "1000")))
+    other = deb.content(Kernel.STOCK, Request(base=DEFAULT, text=USER.replace("250", "1000")))
     assert other["configuration"] != stock["configuration"]
-    assert deb.content(Kernel.STOCK, deb.request("lean"))["configuration"] != stock["configuration"]
+    assert deb.content(Kernel.STOCK, deb.request("lean", DEFAULT))["configuration"] != stock["configuration"]
 
 
 def test_a_distributions_modules_need_more_disk_than_a_lean_kernel() -> None:
     modules = USER + "CONFIG_MODULES=y\n"
-    needed = [deb.need_gib(Request(text=text)) for text in (USER, modules, modules + "CONFIG_DEBUG_INFO=y\n")]
+    needed = [
+        deb.need_gib(Request(base=DEFAULT, text=text))
+        for text in (USER, modules, modules + "CONFIG_DEBUG_INFO=y\n")
+    ]
     assert needed == sorted(set(needed))
 
 
 def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deb, "LEAN_GIB", 1e9)
     with pytest.raises(MachineError, match="GiB free"):
-        deb.ensure(Kernel.STOCK, Request(text=USER), cache=Cache(tmp_path), progress=Silent())
+        deb.ensure(Kernel.STOCK, Request(base=DEFAULT, text=USER), cache=Cache(tmp_path), progress=Silent())
 
 
 @pytest.fixture

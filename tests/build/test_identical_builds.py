@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.build import checksums
+from kmlbench.build import checksums, source
 from kmlbench.build import kernel as builder
 from kmlbench.build.artifacts import KernelArtifact
+from kmlbench.build.bases import Base
 from kmlbench.build.cache import Cache
 from kmlbench.build.checksums import Verdict, sha256
 from kmlbench.model import Kernel
@@ -37,10 +38,11 @@ def test_a_kernel_does_not_have_where_when_or_by_whom_it_was_built(
         assert f"{Path.home()}/".encode() not in content
 
 
-def objects(directory: Path) -> dict[str, str]:
+def objects(base: Base, directory: Path, cache: Cache) -> dict[str, str]:
     """The checksums of the objects of DIRECTORIES, built below a new directory, which is removed."""
     directory.mkdir(parents=True)
-    tree = builder.prepare(Kernel.KML, directory, progress=Silent())
+    archive = source.ensure(base, cache=cache, progress=Silent())
+    tree = builder.prepare(Kernel.KML, base, archive, directory, progress=Silent())
     builder.make(tree, *DIRECTORIES, jobs=2)
     made = {
         str(path.relative_to(tree.objects)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -53,19 +55,23 @@ def objects(directory: Path) -> dict[str, str]:
 
 
 @pytest.mark.soak
-def test_objects_are_the_same_in_two_directories(tmp_path: Path) -> None:
-    made = objects(tmp_path / "a")
+@pytest.mark.parametrize("base", list(Base))
+def test_objects_are_the_same_in_two_directories(base: Base, cache: Cache, tmp_path: Path) -> None:
+    made = objects(base, tmp_path / "a", cache)
     assert {"init/main.o", "arch/x86/entry/entry_64.o", "arch/x86/entry/vdso/vdso64.so"} <= made.keys()
-    assert objects(tmp_path / "another/place-with-a-longer-name") == made
+    assert objects(base, tmp_path / "another/place-with-a-longer-name", cache) == made
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(WHOLE_TIMEOUT_S)
+@pytest.mark.parametrize("base", list(Base))
 @pytest.mark.parametrize("kernel", list(Kernel))
-def test_a_kernel_is_the_same_in_two_directories(kernel: Kernel, cache: Cache, tmp_path: Path) -> None:
-    here = builder.ensure(kernel, cache=cache, progress=Silent())
-    there = builder.ensure(kernel, cache=Cache(tmp_path / "another-place"), progress=Silent())
+def test_a_kernel_is_the_same_in_two_directories(
+    kernel: Kernel, base: Base, cache: Cache, tmp_path: Path
+) -> None:
+    here = builder.ensure(kernel, base, cache=cache, progress=Silent())
+    there = builder.ensure(kernel, base, cache=Cache(tmp_path / "another-place"), progress=Silent())
     for name in ("bzImage", "vmlinux", "System.map", "config"):
         assert sha256(there.image.with_name(name)) == sha256(here.image.with_name(name)), name
-    verdict = checksums.verdict(builder.content(kernel), sha256(here.image), recorded=checksums.read())
+    verdict = checksums.verdict(builder.content(kernel, base), sha256(here.image), recorded=checksums.read())
     assert verdict in {Verdict.SAME, Verdict.UNKNOWN_COMPILER}

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmlbench.build import checksums, image, kernel, pack, unpack
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import Cache, content_key
 from kmlbench.build.pack import FILES, Kind
 from kmlbench.cli.main import main
@@ -41,13 +42,18 @@ ROOT = bytes(1 << 17) + b"root" * 20000 + bytes(3 << 20) + os.urandom(100) + byt
 NOISE = random.Random(1).randbytes(10000)
 
 
+def content(each: Kernel, base: Base) -> dict[str, str]:
+    """The key of a kernel here."""
+    return {"kernel": str(each), **CHECKOUT, **MACHINE, "source": f"linux-source-{base} {base}.117-1"}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     """What this checkout builds on this machine, without asking dpkg and gcc; nothing is recorded."""
     record = tmp_path_factory.mktemp("record") / "checksums.toml"
     record.write_text("build = []\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "content", lambda each: {"kernel": str(each), **CHECKOUT, **MACHINE})
+        patch.setattr(kernel, "content", content)
         patch.setattr(image, "debian_content", lambda server, *_: {"server": str(server), "packages": "bash"})
         patch.setattr(image, "additions", lambda server, *_: {"files": "f", "workloads": f"w of {server}"})
         patch.setattr(checksums, "RECORD", record)
@@ -62,9 +68,9 @@ def fill(kind: Kind, content: dict[str, bytes]) -> Callable[[Path], None]:
     return write
 
 
-def build_kernels(cache: Cache, *, image: bytes = b"bzImage" * 100) -> None:
+def build_kernels(cache: Cache, base: Base = DEFAULT, *, image: bytes = b"bzImage" * 100) -> None:
     for each in Kernel:
-        cache.ensure("kernel", kernel.content(each), fill(Kind.KERNEL, {"bzImage": image}), need_gib=0)
+        cache.ensure("kernel", kernel.content(each, base), fill(Kind.KERNEL, {"bzImage": image}), need_gib=0)
 
 
 def build_image(cache: Cache, *, packages: bytes = b"bash 1\n") -> None:
@@ -109,7 +115,7 @@ def test_what_was_packed_is_what_is_unpacked(full: Cache, packed: Path, empty: C
     arrivals = unpack.unpack(packed, cache=empty, progress=Silent())
     assert {arrival.state for arrival in arrivals} == {unpack.State.UNPACKED}
     assert files(empty) == files(full)
-    assert all(kernel.built(each, cache=empty) for each in Kernel)
+    assert all(kernel.built(each, DEFAULT, cache=empty) for each in Kernel)
 
 
 def test_an_image_arrives_with_its_holes_and_a_private_key(packed: Path, empty: Cache) -> None:
@@ -151,14 +157,34 @@ def test_kernels_are_taken_alone_from_a_pack_with_an_image(packed: Path, empty: 
 
 
 def test_a_kernel_that_is_not_built_is_not_packed(empty: Cache, tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"kernel stock is not built[^$]*kmlbench kernel build"):
+    with pytest.raises(MachineError, match=r"kernel stock 6.12 is not built[^$]*kmlbench kernel build"):
         pack.pack(tmp_path / "lab", origin=ORIGIN, cache=empty, progress=Silent())
     assert not (tmp_path / "lab").exists()
 
 
+@pytest.mark.parametrize("built", [[DEFAULT], [Base.LINUX_7_2], list(Base)])
+def test_all_pairs_that_are_built_are_packed(empty: Cache, tmp_path: Path, built: list[Base]) -> None:
+    for base in built:
+        build_kernels(empty, base)
+    manifest = pack.pack(tmp_path / "lab", origin=ORIGIN, cache=empty, progress=Silent())
+    labels = [manifest.label(entry) for entry in manifest.entries]
+    assert labels == [f"kernel {each} {base}" for base in built for each in Kernel]
+    there = Cache(tmp_path / "there")
+    unpack.unpack(tmp_path / "lab", cache=there, progress=Silent())
+    assert [base for base in Base if kernel.built(Kernel.KML, base, cache=there)] == built
+
+
+def test_half_a_pair_is_not_packed(empty: Cache, tmp_path: Path) -> None:
+    build_kernels(empty)
+    key = kernel.content(Kernel.STOCK, Base.LINUX_7_2)
+    empty.ensure("kernel", key, fill(Kind.KERNEL, {}), need_gib=0)
+    with pytest.raises(MachineError, match=r"kernel kml 7.2 is not built[^$]*kernel build --kernel 7.2"):
+        pack.pack(tmp_path / "lab", origin=ORIGIN, cache=empty, progress=Silent())
+
+
 def test_an_entry_that_lacks_a_file_is_not_packed(full: Cache, tmp_path: Path) -> None:
     cache = Cache(shutil.copytree(full.root, tmp_path / "copy"))
-    (cache.path("kernel", kernel.content(Kernel.KML)) / "vmlinux").unlink()
+    (cache.path("kernel", kernel.content(Kernel.KML, DEFAULT)) / "vmlinux").unlink()
     with pytest.raises(MachineError, match=r"vmlinux could not be read[^$]*build it again"):
         pack.pack(tmp_path / "lab", origin=ORIGIN, cache=cache, progress=Silent())
 
@@ -257,9 +283,9 @@ def test_packages_of_another_day_are_replaced_only_if_asked(packed: Path, full: 
     [
         (
             {"patches": "q"},
-            r"kernel kml: its patches .* differs from this checkout's[^$]*1.2 .commit 0123456789ab",
+            r"kernel kml 6.12: its patches .* differs from this checkout's[^$]*1.2 .commit 0123456789ab",
         ),
-        ({"configuration": "q"}, r"kernel stock: its configuration .* differs[^$]*pack again"),
+        ({"configuration": "q"}, r"kernel stock 6.12: its configuration .* differs[^$]*pack again"),
         (
             {"compiler": "gcc 14"},
             r"the compiler is gcc 14 here, and was gcc 12.2.0[^$]*install the same",
@@ -271,7 +297,7 @@ def test_what_this_checkout_would_not_use_is_refused_with_the_reason(
     packed: Path, empty: Cache, monkeypatch: pytest.MonkeyPatch, other: dict[str, str], message: str
 ) -> None:
     own = kernel.content
-    monkeypatch.setattr(kernel, "content", lambda each: {**own(each), **other})
+    monkeypatch.setattr(kernel, "content", lambda *of: {**own(*of), **other})
     with pytest.raises(InputError, match=message):
         unpack.unpack(packed, cache=empty, progress=Silent())
     assert files(empty) == {}
@@ -284,7 +310,7 @@ def test_an_image_of_other_files_is_refused_and_its_kernels_are_not(
     with pytest.raises(InputError, match=r"guest image with mysql: workloads/ differs[^$]*--kernels-only"):
         unpack.unpack(packed, cache=empty, progress=Silent())
     unpack.unpack(packed, cache=empty, progress=Silent(), images=False)
-    assert all(kernel.built(each, cache=empty) for each in Kernel)
+    assert all(kernel.built(each, DEFAULT, cache=empty) for each in Kernel)
 
 
 def test_a_kernel_that_is_not_the_recorded_one_is_refused(
@@ -292,7 +318,7 @@ def test_a_kernel_that_is_not_the_recorded_one_is_refused(
 ) -> None:
     record = tmp_path / "checksums.toml"
     monkeypatch.setattr(checksums, "RECORD", record)
-    key = kernel.content(Kernel.KML)
+    key = kernel.content(Kernel.KML, DEFAULT)
     build = checksums.Build(
         **{part: key[part] for part in ("source", "compiler", "linker")},
         kernel=Kernel.KML,
@@ -301,7 +327,9 @@ def test_a_kernel_that_is_not_the_recorded_one_is_refused(
         vmlinux="0" * 64,
     )
     record.write_text(checksums.toml((build,)))
-    with pytest.raises(InputError, match=r"kernel kml: its SHA-256 is [^$]*checksums.toml[^$]*build here"):
+    with pytest.raises(
+        InputError, match=r"kernel kml 6.12: its SHA-256 is [^$]*checksums.toml[^$]*build here"
+    ):
         unpack.unpack(packed, cache=empty, progress=Silent())
     assert files(empty) == {}
 
@@ -317,7 +345,7 @@ def test_the_command_carries_kernels(
     assert files(Cache(tmp_path / "there/kmlbench")) == files(full)
     said = capsys.readouterr().err
     assert "guest image with mysql: unpacked" in said
-    assert "kernel kml: unpacked" in said
+    assert "kernel kml 6.12: unpacked" in said
     assert "not recorded: an unknown compiler" in said
 
 

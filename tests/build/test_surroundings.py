@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kmlbench.build import image, kernel
+from kmlbench.build.bases import DEFAULT
 from kmlbench.model import Kernel
 from kmlbench.process import build_environment, check
 
@@ -93,16 +94,16 @@ def test_nothing_of_the_shell_reaches_make(tmp_path: Path) -> None:
 
 def test_the_key_of_a_kernel_is_the_same_under_an_odd_shell(request: pytest.FixtureRequest) -> None:
     kernel._first_line.cache_clear()
-    before = kernel.content(Kernel.STOCK)
+    before = kernel.content(Kernel.STOCK, DEFAULT)
     kernel._first_line.cache_clear()
     request.getfixturevalue("odd")
-    assert kernel.content(Kernel.STOCK) == before
+    assert kernel.content(Kernel.STOCK, DEFAULT) == before
     kernel._first_line.cache_clear()
 
 
 def test_the_key_of_a_kernel_says_where_its_compiler_was_looked_for() -> None:
     path = build_environment().variables["PATH"]
-    assert f"PATH={path}" in kernel.content(Kernel.STOCK)["recipe"].split()
+    assert f"PATH={path}" in kernel.content(Kernel.STOCK, DEFAULT)["recipe"].split()
 
 
 def test_a_proxy_reaches_the_mirror(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,8 @@ def test_every_fault_of_options_and_file_is_told_at_once(
         "getpid,sysbench",
         "--clock",
         "fast",
+        "--kernel",
+        "7.1",
         "--scale",
         "x",
     ]
@@ -83,6 +85,7 @@ def test_every_fault_of_options_and_file_is_told_at_once(
         "--blocks: campaign: blocks: 0 is not between 1 and 1000",
         "--workloads: campaign: workloads: unknown: 'sysbench'",
         "--clock: unknown: 'fast'; known: instructions, time",
+        "--kernel: unknown: '7.1'; did you mean '7.2'?",
         "--scale: campaign: scale: must be a number",
         "--server: campaign: server: unknown: 'postgres'",
         "host 'stock': the key 'cpu_model' is missing",
@@ -117,8 +120,8 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert [line[:5] for line in lines[:8]] == [f"{position:04d}-" for position in range(8)]
     text = "\n".join(lines[8:])
     for sentence in (
-        "pair 1: the stock kernel on the guest stock (2048 MiB, processors: 1), the kml kernel on the",
-        "built first, since not in the cache: the stock kernel, the kml kernel, the image with mysql",
+        "pair 1: the stock kernel on the guest stock (Linux 6.12, 1536 MiB, processors: 1), the kml kernel",
+        "built first, since not in the cache: the stock kernel 6.12, the kml kernel 6.12, the image with",
         "the question: kml:/trusted against stock:/usr, by cpu_total of wisconsin",
         "results: a new directory below results",
         "the time is a guess",
@@ -187,13 +190,36 @@ def test_a_control_plans_one_cell_twice(
     assert run_benchmark(["--hosts", HOSTS, *more, *options]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
     kernel = cell.partition("-")[0]
-    guest = f"{kernel} (2048 MiB, processors: 1)"
+    guest = f"{kernel} (Linux 6.12, 1536 MiB, processors: 1)"
     assert f"pair 1: the {kernel} kernel on the guest {guest}" in lines
-    built = f"built first, since not in the cache: the {kernel} kernel, the image with mysql"
+    built = f"built first, since not in the cache: the {kernel} kernel 6.12, the image with mysql"
     assert built in lines
     trials = [line for line in lines if re.match(r"\d{4}-", line)]
     assert trials == [f"{position:04d}-{cell}-getpid" for position in range(4)]
     assert summary.startswith("4 trials in 4 boots")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_campaign_of_another_linux_is_of_it_on_both_sides(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run_benchmark(["--hosts", HOSTS, "--dry-run", "--kernel", "7.2"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("stock", "kml"):
+        assert f"the {name} kernel on the guest {name} (Linux 7.2, 1536 MiB" in printed
+        assert f"the {name} kernel 7.2, " in printed
+    assert "6.12" not in printed
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_machines_that_run_have_the_linux_that_they_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = real_hosts(tmp_path)
+    assert run_benchmark(["--hosts", str(hosts), "--dry-run", "--kernel", "7.2"]) == 2
+    fault = "--kernel: host 'stock' is a machine that is already running: it has a kernel"
+    assert fault in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("nothing_starts")

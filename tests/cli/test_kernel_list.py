@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kmlbench.build import kernel
+from kmlbench.build import kernel, source
+from kmlbench.build.artifacts import KernelArtifact
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import Cache
 from kmlbench.cli.main import main
 from kmlbench.errors import MachineError
@@ -30,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = Cache(tmp_path / "kmlbench")
     cache.ensure("kernel", OLDER, build, need_gib=0)
-    cache.ensure("kernel", kernel.content(Kernel.KML), build, need_gib=0)
+    cache.ensure("kernel", kernel.content(Kernel.KML, DEFAULT), build, need_gib=0)
     return cache
 
 
@@ -41,10 +43,47 @@ def test_each_kernel_has_a_line_and_what_lacks_is_named(
     printed = capsys.readouterr()
     heading, current, older = printed.out.splitlines()
     assert heading.startswith("kernel  release")
-    key = cache.path("kernel", kernel.content(Kernel.KML)).name
+    key = cache.path("kernel", kernel.content(Kernel.KML, DEFAULT)).name
     assert current.split()[:5] == ["kml", "6.12.117-kmlbench", key, "yes", "6"]
     assert older.split()[3:] == ["no", "6", "gcc", "11", "not", "recorded:", "an", "unknown", "compiler"]
-    assert "which a campaign boots, is not built: run `kmlbench kernel build`" in printed.err
+    assert "which a campaign boots, is not built: run `kmlbench kernel build --kernel 7.2`" in printed.err
+
+
+def test_each_linux_has_kernels_that_campaigns_boot(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    key = kernel.content(Kernel.KML, Base.LINUX_7_2)
+    cache.ensure("kernel", key, build, need_gib=0)
+    assert main(["kernel", "list", "--json"]) == 0
+    listed = {each["source"]: each["wanted"] for each in json.loads(capsys.readouterr().out)}
+    assert listed == {
+        source.version(DEFAULT): True,
+        source.version(Base.LINUX_7_2): True,
+        OLDER["source"]: False,
+    }
+    assert main(["kernel", "list"]) == 0
+    notes = capsys.readouterr().err
+    for base in Base:
+        assert f"stock {base}: " in notes
+        assert f"kml {base}: " not in notes
+
+
+def test_the_linux_that_is_named_is_built_from_the_mirror_that_is_named(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def ensure(each: Kernel, base: Base, *, mirror: str | None, **_: object) -> KernelArtifact | None:
+        asked.append((each, base, mirror))
+        return kernel.built(Kernel.KML, DEFAULT, cache=cache)
+
+    monkeypatch.setattr(kernel, "ensure", ensure)
+    assert main(["kernel", "build", "--kernel", "7.2", "--mirror", "http://mirror.example"]) == 0
+    assert main(["kernel", "build", "kml"]) == 0
+    assert asked == [
+        *((each, Base.LINUX_7_2, "http://mirror.example") for each in Kernel),
+        (Kernel.KML, DEFAULT, None),
+    ]
+    assert main(["kernel", "build", "--kernel", "5.10"]) == 2
+    assert "6.12" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("cache")
@@ -60,7 +99,7 @@ def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_machine_without_a_compiler_lists_what_it_has(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lacks(_: Kernel) -> dict[str, str]:
+    def lacks(*_: object) -> dict[str, str]:
         raise MachineError("the program gcc is not installed on this machine")
 
     monkeypatch.setattr(kernel, "content", lacks)
@@ -76,7 +115,7 @@ def test_checksums_are_printed_for_the_record(capsys: pytest.CaptureFixture[str]
     (build,) = tomllib.loads(capsys.readouterr().out)["build"]
     assert build["kernel"] == "kml"
     assert build["bzImage"] == build["vmlinux"]
-    assert build["compiler"] == kernel.content(Kernel.KML)["compiler"]
+    assert build["compiler"] == kernel.content(Kernel.KML, DEFAULT)["compiler"]
 
 
 def test_without_kernels_there_are_no_checksums(

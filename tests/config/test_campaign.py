@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.paths import REPOSITORY
 
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.config import campaign
 from kmlbench.config.yamlfile import option, read_options
@@ -426,9 +427,39 @@ def test_the_two_guests_of_a_campaign_differ_in_nothing_but_the_kernel(tmp_path:
     guest += "    cpu_model: max\n    clock: time\n"
     text = "hosts:\n  a:\n" + guest.format("stock", 1024) + "  b:\n" + guest.format("kml", 2048)
     text += GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
-    result = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only the kernel may differ"
+    result = "hosts 'a' and 'b' differ in memory_mb (1024, 2048); only `kernel` may differ"
     assert faults(tmp_path, text) == [f"hosts.yaml:18: campaign: kml: {result}"]
     assert load(tmp_path, text.replace("1024", "2048")).campaign.kml == ("b",)
+
+
+def guests(*, stock: str, kml: str) -> str:
+    """Two guests, each with its own line, and their campaign."""
+    guest = "    kind: qemu\n    kernel: {0}\n    memory_mb: 1024\n    cpus: 1\n    cpu_model: max\n    {1}\n"
+    text = "hosts:\n  a:\n" + guest.format("stock", stock) + "  b:\n" + guest.format("kml", kml)
+    return text + GOOD[GOOD.index("campaign:") :].replace("plain", "a").replace("near", "b")
+
+
+def test_both_kernels_of_a_campaign_are_of_one_linux(tmp_path: Path) -> None:
+    for lines, linux in (('linux: "7.2"', "linux: '7.2'"), Base.LINUX_7_2), (("# 6.12", "# 6.12"), DEFAULT):
+        config = load(tmp_path, guests(stock=lines[0], kml=lines[1]))
+        assert [host.linux for host in config.hosts] == [linux, linux]
+    (fault,) = faults(tmp_path, guests(stock='linux: "7.2"', kml="# 6.12"))
+    assert "hosts 'a' and 'b' differ in linux (7.2, 6.12); only `kernel` may differ" in fault
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("7.2", 'linux: must be text, in quotes: "7.2"'),
+        ("6.12", 'linux: must be text, in quotes: "6.12"'),
+        ("7", "linux: must be text"),
+        ('"7.1"', "linux: unknown: '7.1'; did you mean '7.2'?"),
+        ('"stock"', "linux: unknown: 'stock'; known: 6.12, 7.2"),
+    ],
+)
+def test_a_linux_that_is_none(tmp_path: Path, written: str, fault: str) -> None:
+    text = guests(stock=f"linux: {written}", kml="# 6.12")
+    assert faults(tmp_path, text) == [f"hosts.yaml:8: host 'a': {fault}"]
 
 
 PAIRS = GOOD.replace("stock: plain", "stock: [plain, plain2]").replace("kml: near", "kml: [near, near2]")

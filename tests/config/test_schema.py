@@ -26,7 +26,14 @@ from kmlbench.hosts.kinds import KINDS
 VALIDATOR = Draft202012Validator(schema.hosts_schema())
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"
 DOOR = {"address": "192.0.2.7", "port": 22, "user": "root", "key": "keys/far", "host_key": KEY}
-GUEST = {"kind": "qemu", "memory_mb": 2048, "cpus": 1, "cpu_model": "max", "clock": "instructions"}
+GUEST = {
+    "kind": "qemu",
+    "memory_mb": 2048,
+    "cpus": 1,
+    "cpu_model": "max",
+    "linux": "7.2",
+    "clock": "instructions",
+}
 MACHINE = {
     **{"kind": "ssh", "kernel": "kml", **DOOR, "jump": {**DOOR, "port": 2222}},
     **{"sudo": True, "reboot": True, "boot_deadline_s": 60},

@@ -17,6 +17,7 @@ from support.guests import PROCESSOR
 from support.paths import REPOSITORY
 
 import kmlbench
+from kmlbench.build.bases import Base
 from kmlbench.cli.main import main, run_benchmark
 from kmlbench.hosts import kind_qemu
 from kmlbench.hosts.base import Booted, Machines
@@ -79,7 +80,11 @@ def sabotaged(ready: Machines) -> Machines:
 
 @pytest.mark.parametrize("server", [Server.MARIADB, pytest.param(Server.MYSQL, marks=pytest.mark.soak)])
 def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server,
+    base: Base,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """MariaDB starts in a third of MySQL's time, and it starts five times here."""
     guests_of = kind_qemu.guests
@@ -90,7 +95,7 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     monkeypatch.setattr(kind_qemu, "guests", with_saboteur)
     hosts = tmp_path / "hosts.yaml"
     hosts.write_text(HOSTS)
-    chosen = ["--hosts", str(hosts), "--results", str(tmp_path), "--server", server]
+    chosen = ["--hosts", str(hosts), "--results", str(tmp_path), "--server", server, "--kernel", base]
     assert run_benchmark(chosen) == 5
     written = Path(capsys.readouterr().out.splitlines()[-1])
     stored = reader.read_campaign(tmp_path / "latest")
@@ -102,6 +107,9 @@ def test_a_campaign_from_hosts_yaml_to_the_report_with_a_hole_in_it(
     assert "failed: run" in page
     assert set(LEVELS) <= set(re.findall(r"oltp_\w+", page))
     assert stored.campaign.platform in page
+    assert f"(Linux {base})" in page
+    assert stored.campaign.options["kernel"] == base
+    assert all(boot.facts["kernel_release"].startswith(f"{base}.") for boot in stored.facts)
     timing = json.loads((stored.directory / "timing.json").read_text())
     # 4.8 of 80 s with nothing beside it (2 cores, QEMU 7.2 TCG), of which reading what was counted is half.
     assert timing["controller_s"] < 0.1 * timing["total_s"]

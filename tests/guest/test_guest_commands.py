@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.paths import REPOSITORY
 
+from kmlbench.build.artifacts import KernelArtifact
+from kmlbench.build.bases import Base
 from kmlbench.cli.commands import guest
 from kmlbench.errors import InputError
 from kmlbench.hosts import detached
@@ -37,9 +39,15 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.guest
-@pytest.mark.usefixtures("stock_kernel", "mysql_image")
-def test_boot_use_and_stop(runtime: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert command("boot", "stock", "--hosts", str(HOSTS), "--clock", "time") == 0
+@pytest.mark.usefixtures("mysql_image")
+def test_boot_use_and_stop(
+    base: Base,
+    stock_kernel: KernelArtifact,
+    runtime: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert command("boot", "stock", "--hosts", str(HOSTS), "--clock", "time", "--kernel", base) == 0
     running = detached.find_guest("stock", root=runtime)
     try:
         with pytest.raises(InputError, match="already running"):
@@ -48,7 +56,8 @@ def test_boot_use_and_stop(runtime: Path, tmp_path: Path, capfd: pytest.CaptureF
         assert command("copy", "stock", str(tmp_path / "file"), "/tmp/a file") == 0
         assert command("ssh", "stock", "--", "cat", "/tmp/a file") == 0
         assert command("ssh", "stock", "--", "sh", "-c", "exit 7") == 7
-        assert capfd.readouterr().out == "content\n"
+        assert command("ssh", "stock", "--", "uname", "-r") == 0
+        assert capfd.readouterr().out == f"content\n{stock_kernel.release}\n"
         assert (runtime.stat().st_mode & 0o777) == 0o700
     finally:
         assert command("stop", "stock") == 0

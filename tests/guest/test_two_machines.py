@@ -35,6 +35,7 @@ from support.powered_machine import ARMED, USERS_OWN, Powered, powered, stand_in
 from kmlbench import process
 from kmlbench.build import deb
 from kmlbench.build.artifacts import ImageArtifact, KernelArtifact
+from kmlbench.build.bases import DEFAULT
 from kmlbench.hosts.qemu import GuestSpec
 from kmlbench.hosts.ssh import SshHost, connect
 from kmlbench.model import Completed, Kernel, Prefix, Server
@@ -184,7 +185,7 @@ def test_the_tutorial_for_two_machines(
             continue
         for line in block.splitlines():
             if line == BUILD:
-                deb.request(str(desk.directory / "config"))
+                deb.request(str(desk.directory / "config"), DEFAULT)
                 stand_in_packages(desk.directory / "packages", (stock_kernel, kml_kernel))
                 continue
             started = time.monotonic()

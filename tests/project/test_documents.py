@@ -158,7 +158,7 @@ def messages() -> str:
                     lines.append(" ".join("".join(map(str, texts)).splitlines()))
                 case ast.Constant(value=str(text)):
                     lines.append(" ".join(text.splitlines()))
-    patches = (REPOSITORY / "kernel/patches").glob("*.patch")
+    patches = (REPOSITORY / "kernel").glob("*/patches/*.patch")
     sources = (REPOSITORY / "workloads").glob("*/*.[ch]")
     return "\n".join([*lines, *(path.read_text() for path in (*patches, *sources))])
 

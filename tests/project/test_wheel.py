@@ -23,6 +23,7 @@ from support.paths import REPOSITORY
 
 from kmlbench import provenance
 from kmlbench.build import deb, image, kernel
+from kmlbench.build.bases import Base
 from kmlbench.model import Kernel, Server
 
 pytestmark = pytest.mark.slow
@@ -33,13 +34,15 @@ BUILD = "from setuptools import build_meta; print(build_meta.build_{}({!r}))"
 CONTENTS = """
 import json, pathlib, sys
 from kmlbench.build import deb, image, kernel
+from kmlbench.build.bases import Base
 from kmlbench.model import Kernel, Server
 debian = pathlib.Path(sys.argv[1])
-contents = {name: dict(kernel.content(name)) for name in Kernel}
+contents = {f"{name} {base}": dict(kernel.content(name, base)) for base in Base for name in Kernel}
 for server in Server:
     contents[server] = dict(image.content(server, debian))
     contents[f"debian {server}"] = dict(image.debian_content(server))
-contents["deb"] = dict(deb.content(Kernel.KML, deb.request("lean")))
+for base in Base:
+    contents[f"deb {base}"] = dict(deb.content(Kernel.KML, deb.request("lean", base)))
 print(json.dumps(contents))
 """
 
@@ -52,7 +55,7 @@ print(getattr(built, "plugin", built))
 LEFT_LYING_ABOUT = (
     "build/lib/kmlbench/removed.py",
     "workloads/client/__pycache__/mixes.cpython-311.pyc",
-    "kernel/patches/__pycache__/old.pyc",
+    "kernel/common/patches/__pycache__/old.pyc",
 )
 
 
@@ -209,11 +212,14 @@ def test_the_page_that_a_remedy_names_is_there(installed: Installed, tmp_path: P
 def test_kernels_and_images_are_those_of_the_checkout(installed: Installed, tmp_path: Path) -> None:
     """Else each of the two would build its own, for half an hour."""
     (tmp_path / "packages").write_text("mysql-server-core 9.7\n")
-    contents: dict[str, object] = {name: kernel.content(name) for name in Kernel}
+    contents: dict[str, object] = {
+        f"{name} {base}": kernel.content(name, base) for base in Base for name in Kernel
+    }
     for server in Server:
         contents[server] = image.content(server, tmp_path)
         contents[f"debian {server}"] = image.debian_content(server)
-    contents["deb"] = deb.content(Kernel.KML, deb.request("lean"))
+    for base in Base:
+        contents[f"deb {base}"] = deb.content(Kernel.KML, deb.request("lean", base))
     assert json.loads(installed.printed("python", "-c", CONTENTS, str(tmp_path))) == contents
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -442,14 +443,48 @@ def test_a_campaign_without_levels_has_none_whatever_hosts_yaml_has_by_now(
 @pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize(
     ("workload", "title"),
-    [("oltp_insert", "Kernel Mode Linux and MySQL"), ("memcached", "Kernel Mode Linux")],
+    [
+        ("oltp_insert", "Kernel Mode Linux and MySQL (Linux 6.12)"),
+        ("memcached", "Kernel Mode Linux (Linux 6.12)"),
+    ],
 )
-def test_a_campaign_is_headed_with_the_server_that_it_needs(
+def test_a_campaign_is_headed_with_the_server_that_it_needs_and_its_linux(
     campaigns: Campaigns, workload: str, title: str
 ) -> None:
     campaigns.playing.script = interrupted
     assert campaigns.begin("--workloads", workload) == 130
     assert campaigns.stored().campaign.title == title
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_keeps_its_linux_whatever_hosts_yaml_has_by_now(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--kernel", "7.2") == 130
+    record = campaigns.stored().campaign
+    assert (record.title, record.options["kernel"]) == ("Kernel Mode Linux (Linux 7.2)", "7.2")
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    assert "the stock kernel on the guest stock0 (Linux 7.2, " in capsys.readouterr().out
+    assert campaigns.resume("--kernel", "6.12") == 2
+    assert "--kernel: a resumed campaign keeps its original options" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_campaign_of_before_there_were_two_has_the_first_linux(
+    campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaigns.playing.script = interrupted
+    assert campaigns.begin("--kernel", "7.2") == 130
+    record = campaigns.stored().campaign
+    options = {name: value for name, value in record.options.items() if name != "kernel"}
+    shutil.rmtree(campaigns.results)
+    with writer.create(campaigns.results, replace(record, options=options)):
+        pass
+    capsys.readouterr()
+    assert campaigns.resume("--dry-run") == 0
+    assert "the stock kernel on the guest stock0 (Linux 6.12, " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("unreported")

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmlbench import process
-from kmlbench.build.image import KEYRING
-from kmlbench.build.mirror import ARGV, debian_mirror
+from kmlbench.build.mirror import ARGV, KEYRING, debian_mirror
 from kmlbench.model import CommandResult
 from kmlbench.process import Environment, build_environment
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from support.host_sessions import getpid, getpid_argv, inspecting
 from kmlbench import provenance
 from kmlbench.hosts.base import Booted, Machines, Ready
 from kmlbench.hosts.qemu_process import tied_to_parent
+from kmlbench.hosts.spec import HostSpec
 from kmlbench.model import Boot, Clock, CommandResult, Kernel, Platform
 from kmlbench.process import QEMU
 from kmlbench.run import preflight, setup
@@ -118,7 +119,11 @@ def ready(machines: Machines) -> Ready:
 
 def stage(monkeypatch: pytest.MonkeyPatch, machines: Machines) -> None:
     """Have `run-benchmark` work on `machines`."""
-    monkeypatch.setattr(setup, "prepare_machines", lambda *_, **__: ready(machines))
+
+    def prepare(chosen: Sequence[Mapping[Kernel, HostSpec]], *_: object, **__: object) -> Ready:
+        return replace(ready(machines), linux=next(iter(chosen[0].values())).linux)
+
+    monkeypatch.setattr(setup, "prepare_machines", prepare)
     monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
     monkeypatch.setattr(provenance, "git_commit", lambda: "c0ffee")
 

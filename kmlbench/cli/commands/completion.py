@@ -7,6 +7,7 @@ import argparse
 
 import shtab
 
+from kmlbench.build.bases import Base
 from kmlbench.cli import programs
 from kmlbench.cli.parser import actions
 from kmlbench.model import Clock, Server
@@ -54,6 +55,7 @@ _kmlbench_cells() {
 _kmlbench_metrics() { compgen -W "%(metrics)s" -- "$1"; }
 _kmlbench_servers() { compgen -W "%(servers)s" -- "$1"; }
 _kmlbench_clocks() { compgen -W "%(clocks)s" -- "$1"; }
+_kmlbench_bases() { compgen -W "%(bases)s" -- "$1"; }
 """
 
 ZSH = r"""
@@ -72,6 +74,7 @@ _kmlbench_cells() { compadd -- %(cells)s }
 _kmlbench_metrics() { compadd -- %(metrics)s }
 _kmlbench_servers() { compadd -- %(servers)s }
 _kmlbench_clocks() { compadd -- %(clocks)s }
+_kmlbench_bases() { compadd -- %(bases)s }
 """
 
 # By the name of the argument, or by its metavar.
@@ -95,6 +98,7 @@ COMPLETED = {
             ("name", "hosts"),
             ("server", "servers"),
             ("clock", "clocks"),
+            ("kernel", "bases"),
         )
     },
 }
@@ -130,5 +134,6 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
         "metrics": " ".join(METRICS),
         "servers": " ".join(Server),
         "clocks": " ".join(Clock),
+        "bases": " ".join(Base),
     }
     return shtab.complete(parser, shell, preamble=PREAMBLES[shell] % words)

@@ -115,9 +115,10 @@ def _accelerated(settings: Config) -> Finding:
     answer = kvm.refused()
     if answer is None:
         cache = default_cache()
+        linux = next(host.linux for host in settings.hosts if host.linux is not None)
         try:
             built = (
-                kernel.built(Kernel.STOCK, cache=cache),
+                kernel.built(Kernel.STOCK, linux, cache=cache),
                 image.built(settings.campaign.server, cache=cache),
             )
         except MachineError as error:
@@ -135,7 +136,11 @@ def _accelerated(settings: Config) -> Finding:
 def _is_built(settings: Config) -> bool:
     cache = default_cache()
     try:
-        kernels = [kernel.built(name, cache=cache) for name in Kernel]
+        kernels = [
+            kernel.built(host.kernel, host.linux, cache=cache)
+            for host in settings.hosts
+            if host.linux is not None
+        ]
     except MachineError:
         return False
     return None not in (*kernels, image.built(settings.campaign.server, cache=cache))

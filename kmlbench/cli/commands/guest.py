@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kmlbench.build import image, kernel
+from kmlbench.build.bases import Base
 from kmlbench.build.cache import Cache, default_cache
 from kmlbench.config import campaign
 from kmlbench.errors import InputError
@@ -31,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     boot = _named(verbs, "boot", "boot a guest from hosts.yaml and leave it running")
     boot.add_argument("--hosts", type=Path, default=Path("hosts.yaml"), help="the file that names the hosts")
     boot.add_argument("--clock", type=Clock, choices=list(Clock), help="overrides the clock in hosts.yaml")
+    boot.add_argument(
+        "--kernel", type=Base, choices=list(Base), dest="base", help="overrides `linux` in hosts.yaml"
+    )
     boot.add_argument("--server", type=Server, choices=list(Server), help="overrides the one in hosts.yaml")
     boot.epilog = "example: kmlbench guest boot kml --clock time"
     boot.set_defaults(run=_boot)
@@ -80,11 +84,12 @@ def _boot(arguments: argparse.Namespace, progress: Progress) -> int:
     if not isinstance(host, QemuHostSpec):
         raise InputError(f"{arguments.hosts}: host {host.name} is not a guest, so it cannot be booted")
     server = arguments.server or settings.campaign.server
-    wanted = replace(host, clock=arguments.clock or host.clock)
+    wanted = replace(host, clock=arguments.clock or host.clock, linux=arguments.base or host.linux)
     spec = _specification(wanted, server, cache=cache, progress=progress)
     progress.stage(f"booting {spec.name}")
     running = detached.start_guest(spec, root=detached.default_directory(cache.root, progress=progress))
-    progress.note(f"{running.name} runs ({spec.acceleration}, clock {spec.clock}): port {running.port}")
+    how = f"Linux {spec.kernel.release}, {spec.acceleration}, clock {spec.clock}"
+    progress.note(f"{running.name} runs ({how}): port {running.port}")
     return 0
 
 
@@ -92,7 +97,7 @@ def _specification(host: QemuHostSpec, server: Server, *, cache: Cache, progress
     if host.clock is Clock.INSTRUCTIONS and host.cpus > 1:
         raise InputError(f"guest {host.name} has {host.cpus} CPUs; the instruction clock needs exactly one")
     image.require_buildable(server, cache=cache)
-    built = kernel.ensure(host.kernel, cache=cache, progress=progress)
+    built = kernel.ensure(host.kernel, host.linux, cache=cache, progress=progress)
     root = image.ensure(server, cache=cache, progress=progress)
     acceleration, clock = choose_acceleration(host, lambda: kvm.probe(built, root, cache=cache))
     return GuestSpec(

@@ -6,12 +6,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmlbench import provenance
 from kmlbench.build import deb as package
 from kmlbench.build import kernel as builder
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import default_cache
 from kmlbench.cli.parser import JSON, printable
 from kmlbench.errors import InputError, MachineError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 
+MIRROR = "the Debian mirror of a source that is fetched, instead of the one this machine's apt uses"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
@@ -32,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "kernels", nargs="*", type=Kernel, metavar="KERNEL", help="stock or kml; both if not given"
     )
-    build.epilog = "example: kmlbench kernel build kml"
+    _add_base(build)
+    build.add_argument("--mirror", help=MIRROR)
+    build.epilog = "example: kmlbench kernel build kml --kernel 7.2"
     build.set_defaults(run=_build)
     _configure_list(verbs)
     _configure_packs(verbs)
@@ -45,8 +51,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     deb.add_argument(
         "--output", type=Path, default=Path(), metavar="DIR", help="where the packages are written (here)"
     )
+    _add_base(deb)
     deb.epilog = "example: kmlbench kernel deb /boot/config-6.12.0-amd64 --output packages"
     deb.set_defaults(run=_deb)
+
+
+def _add_base(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kernel",
+        type=Base,
+        choices=list(Base),
+        default=DEFAULT,
+        dest="base",
+        help=f"the version of Linux ({DEFAULT})",
+    )
 
 
 def _configure_list(verbs: Any) -> None:
@@ -82,10 +100,12 @@ def _build(arguments: argparse.Namespace, progress: Progress) -> int:
     from kmlbench.build import checksums
 
     cache = default_cache()
+    recorded = checksums.read()
+    base = arguments.base
     for kernel in arguments.kernels or list(Kernel):
-        artifact = builder.ensure(kernel, cache=cache, progress=progress)
+        artifact = builder.ensure(kernel, base, cache=cache, progress=progress, mirror=arguments.mirror)
         verdict = checksums.verdict(
-            builder.content(kernel), checksums.sha256(artifact.image), recorded=checksums.read()
+            builder.content(kernel, base), checksums.sha256(artifact.image), recorded=recorded
         )
         progress.note(f"{artifact.kernel}: Linux {artifact.release}, {artifact.image} (checksum {verdict})")
     return 0
@@ -109,10 +129,11 @@ def _list(arguments: argparse.Namespace, progress: Progress) -> int:
         return 0
     for line in _columns([_HEADING, *map(_row, kernels)]):
         print(printable(line))
-    for kernel, key in (wanted or {}).items():
+    for (base, kernel), key in (wanted or {}).items():
         if key not in {each.key for each in kernels}:
             progress.note(
-                f"{kernel}: {key}, which a campaign boots, is not built: run `kmlbench kernel build`"
+                f"{kernel} {base}: {key}, which a campaign boots, is not built: "
+                f"run `kmlbench kernel build --kernel {base}`"
             )
     return 0
 
@@ -121,8 +142,11 @@ def _checksums() -> int:
     from kmlbench.build import checksums
 
     cache = default_cache()
-    built = [builder.built(kernel, cache=cache) for kernel in Kernel]
-    builds = tuple(checksums.of(each, builder.content(each.kernel)) for each in built if each is not None)
+    builds = tuple(
+        checksums.of(built, builder.content(kernel, base))
+        for base, kernel in product(Base, Kernel)
+        if (built := builder.built(kernel, base, cache=cache)) is not None
+    )
     if not builds:
         raise InputError(
             "no kernel of this checkout is built, so there are no checksums",
@@ -183,7 +207,7 @@ def _unpack(arguments: argparse.Namespace, progress: Progress) -> int:
 
 
 def _deb(arguments: argparse.Namespace, progress: Progress) -> int:
-    wanted = package.request(arguments.configuration)
+    wanted = package.request(arguments.configuration, arguments.base)
     package.require_tools(wanted)
     cache = default_cache()
     for kernel in Kernel:

@@ -7,6 +7,7 @@ import argparse
 import secrets
 from pathlib import Path
 
+from kmlbench.build.bases import Base
 from kmlbench.cli import design, dry_run, settings
 from kmlbench.cli.parser import JSON
 from kmlbench.cli.progress import text
@@ -64,6 +65,7 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--pairs", metavar="N", help="how many pairs of guests run at the same time, at most")
     add("--server", metavar="NAME", help="mysql or mariadb")
+    add("--kernel", metavar="VERSION", help=f"the version of Linux that guests boot: {', '.join(Base)}")
     add("--clock", metavar="NAME", help="what a guest's clock counts: instructions or time")
     add(
         "--no-instrument",

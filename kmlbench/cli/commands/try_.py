@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.progress import Progress
 
 BLOCKS, ROUNDS, TIMEOUT_S = 4, 5, 30
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"the seconds that a run may take ({TIMEOUT_S})",
     )
     add("--hosts", type=Path, metavar="FILE", help="the hosts, instead of two guests")
+    add("--kernel", type=Base, choices=list(Base), help=f"the version of Linux of the guests ({DEFAULT})")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="where campaigns are kept")
     add("argv", nargs="+", metavar="PROGRAM", help="after --, the program and its arguments")
     parser.epilog = "example: kmlbench try -- ls -l /usr/bin"
