@@ -148,7 +148,58 @@ static void timer_behind_its_int(void)
 	asm volatile("jmp 1f; .byte 0xcd, %c0; 1: jmp 1b" : : "i" (TIMER_VECTOR));
 }
 
-/* INT n while real interrupts and other programs' INT n come too. */
+#define RF		0x10000
+
+/* Return to the bytes at code with RF set, as a page fault at INT n leaves it. */
+static void to_code_with_rf(int number, siginfo_t *info, void *context)
+{
+	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)number, (void)info;
+	registers[REG_R8] = registers[REG_RIP];
+	registers[REG_RIP] = (unsigned long)code;
+	registers[REG_EFL] |= RF;
+}
+
+/*
+ * INT n that pushes RF set looks like a fault right behind it. By looks, nobody can tell INT 0 and INT 6 from
+ * that; the others end the same way as ever.
+ */
+static void check_signal_of(unsigned int vector)
+{
+	const bool good = caught == SIGSEGV || (vector == 0 && caught == SIGFPE) ||
+			  (vector == 3 && caught == SIGTRAP) || (vector == 6 && caught == SIGILL);
+
+	if (!good)
+		fprintf(stderr, "int %u: signal %d at code+%ld\n", vector, caught, caught_ip - (unsigned long)code);
+	CHECK(good);
+}
+
+static void catch_all(void)
+{
+	catch(SIGSEGV);
+	catch(SIGTRAP);
+	catch(SIGFPE);
+	catch(SIGILL);
+}
+
+static void what_looks_like_a_fault(void)
+{
+	const struct sigaction action = { .sa_sigaction = to_code_with_rf, .sa_flags = SA_SIGINFO };
+
+	CHECK(!sigaction(SIGUSR1, &action, NULL));
+	catch_all();
+	for (unsigned int vector = 0; vector < VECTORS; vector++) {
+		if (vector == NMI_VECTOR && real_nmis)
+			continue;
+		write_int(vector);
+		caught = 0;
+		raise(SIGUSR1);
+		check_signal_of(vector);
+	}
+}
+
+/* INT n while real interrupts and other programs' INT n come too. An emulator may leave RF set. */
 static void a_storm(void)
 {
 	const unsigned int programs = 4, rounds = 2000;
@@ -157,15 +208,14 @@ static void a_storm(void)
 	for (unsigned int program = 0; program < programs; program++) {
 		if (fork())
 			continue;
-		catch(SIGSEGV);
-		catch(SIGTRAP);
+		catch_all();
 		for (unsigned int round = 0; round < rounds; round++) {
 			const unsigned int vector = (round * 7 + program * 64) % VECTORS;
 
 			if (vector == NMI_VECTOR && real_nmis)
 				continue;
 			run_int(vector);
-			CHECK(caught);
+			check_signal_of(vector);
 		}
 		_exit(0);
 	}
@@ -184,6 +234,7 @@ int main(int count, char **arguments)
 		{ "division by zero behind int 0", division_behind_its_int, SIGFPE, SIGSEGV },
 		{ "undefined instruction behind int 6", undefined_behind_its_int, SIGILL, SIGSEGV },
 		{ "timer interrupts behind their int", timer_behind_its_int, SIGALRM },
+		{ "what looks like a fault", what_looks_like_a_fault },
 		{ "a storm", a_storm },
 	};
 
