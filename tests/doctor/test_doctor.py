@@ -20,6 +20,7 @@ from support.paths import REPOSITORY
 from kmlbench import paths
 from kmlbench.build import image, kernel
 from kmlbench.cli.main import main
+from kmlbench.config.campaign import load_config
 from kmlbench.doctor import checks, host_checks, questions
 from kmlbench.doctor.checks import Finding, FindingState
 from kmlbench.errors import HostError
@@ -47,6 +48,13 @@ QUIET = {
     "var_free": "90000",
     "version_sysbench": "sysbench 1.0.20",
 }
+
+
+def guest_mib() -> int:
+    """The memory of the guests that hosts.yaml has."""
+    size = load_config(REPOSITORY / "hosts.yaml").hosts[0].size
+    assert size is not None
+    return size.memory_mb
 
 
 def finding_of(name: str, **changed: str | None) -> Finding:
@@ -240,7 +248,7 @@ def test_a_machine_without_qemu_or_memory_for_the_guests_prevents(
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
     printed = capsys.readouterr().out
     assert "  prevents  qemu: missing\n" in printed
-    assert "  prevents  guest: 2048 MiB, 1 processors\n" in printed
+    assert f"  prevents  guest: {guest_mib()} MiB, 1 processors\n" in printed
 
 
 def test_what_installs_qemu_is_a_command_that_is_there(
@@ -293,9 +301,11 @@ def test_a_guest_needs_room_for_qemu_beside_its_memory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kvm, "refused", lambda: KvmAnswer(acceleration=Acceleration.TCG, reason="no"))
-    monkeypatch.setattr(questions, "ask_this_machine", lambda: {**QUIET, "memory": str((2048 + 511) << 10)})
+    monkeypatch.setattr(
+        questions, "ask_this_machine", lambda: {**QUIET, "memory": str((guest_mib() + 511) << 10)}
+    )
     assert main(["doctor", "--hosts", str(REPOSITORY / "hosts.yaml")]) == 3
-    assert "  prevents  guest: 2048 MiB, 1 processors\n" in capsys.readouterr().out
+    assert f"  prevents  guest: {guest_mib()} MiB, 1 processors\n" in capsys.readouterr().out
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
