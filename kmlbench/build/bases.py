@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from kmlbench import kconfig
 from kmlbench.model import Kernel
 from kmlbench.paths import KERNEL
 
@@ -16,6 +17,8 @@ CONFIGS = COMMON / "configs"
 
 # Options of one version alone; Kconfig takes the last of two lines for one option.
 LOCAL = "local.config"
+
+REQUIRED = "required.config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,11 @@ class Base(StrEnum):
         if local.exists():
             files.insert(2, local)
         return "".join(file.read_text() for file in files)
+
+    def required(self) -> dict[str, str]:
+        """What KERNEL_MODE_LINUX depends on: required.config in common and, where there is one, here."""
+        files = [place / REQUIRED for place in (CONFIGS, self.directory)]
+        return kconfig.parse_options("".join(file.read_text() for file in files if file.exists()))
 
 
 DEFAULT = Base.LINUX_6_12

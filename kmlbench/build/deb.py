@@ -150,7 +150,7 @@ def ensure(kernel: Kernel, wanted: Request, *, cache: Cache, progress: Progress)
 
 def content(kernel: Kernel, wanted: Request) -> dict[str, str]:
     """What the packages of this kernel depend on, for their content key."""
-    set_over = configuration.fragment(configuration.settings(kernel, wanted.options))
+    set_over = configuration.fragment(configuration.settings(wanted.base, kernel, wanted.options))
     given = f"{wanted.lean}\n{wanted.text}\n{set_over}"
     return {
         **builder.content(kernel, wanted.base),
@@ -205,10 +205,10 @@ def _lines(log: Path) -> int | None:
 def _configure(kernel: Kernel, wanted: Request, tree: _Tree) -> tuple[configuration.Change, ...]:
     """Configure the tree and check it; the changes to the user's configuration."""
     adopted = _adopt(wanted, tree, {})
-    overlay = configuration.settings(kernel, adopted)
+    overlay = configuration.settings(wanted.base, kernel, adopted)
     built = _adopt(wanted, tree, overlay)
     if kernel is Kernel.KML:
-        stock = _adopt(wanted, tree, configuration.settings(Kernel.STOCK, adopted))
+        stock = _adopt(wanted, tree, configuration.settings(wanted.base, Kernel.STOCK, adopted))
         kconfig.require_same_but_kml(configuration.fragment(stock), configuration.fragment(built))
         _adopt(wanted, tree, overlay)
     configuration.require_settings(overlay, built)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kmlbench import kconfig
-from kmlbench.build.bases import CONFIGS
+from kmlbench.build.bases import Base
 from kmlbench.errors import BuildError, InputError
 from kmlbench.model import Kernel
 
@@ -84,14 +84,9 @@ def read_configuration(path: Path) -> str:
     return text
 
 
-def required_settings() -> dict[str, str]:
-    """What KERNEL_MODE_LINUX depends on: required.config."""
-    return kconfig.parse_options((CONFIGS / "required.config").read_text())
-
-
-def settings(kernel: Kernel, configuration: Mapping[str, str]) -> dict[str, str]:
+def settings(base: Base, kernel: Kernel, configuration: Mapping[str, str]) -> dict[str, str]:
     """What overrides the user's configuration for this kernel of the pair."""
-    wanted = {**required_settings(), **_keys(configuration), "CONFIG_LOCALVERSION_AUTO": "n"}
+    wanted = {**base.required(), **_keys(configuration), "CONFIG_LOCALVERSION_AUTO": "n"}
     wanted[NAME] = f'"-kmlbench-{kernel}"'
     if kernel is Kernel.KML:
         wanted[SWITCH] = "y"

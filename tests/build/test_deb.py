@@ -43,16 +43,19 @@ def options(text: str = USER, **changed: str) -> dict[str, str]:
 @pytest.mark.parametrize("base", list(Base))
 def test_required_is_what_the_patches_depend_on(base: Base) -> None:
     series = "".join(patch.read_text() for patch in base.patches())
-    depends = re.findall(r"^\+\tdepends on (.+)$", series.partition("+config KERNEL_MODE_LINUX\n")[2], re.M)
+    lines = re.findall(r"^([+-])\tdepends on (.+)$", series.partition("+config KERNEL_MODE_LINUX\n")[2], re.M)
+    depends: list[str] = []
+    for sign, line in lines:
+        (depends.append if sign == "+" else depends.remove)(line)
     words = " && ".join(depends).split(" && ")
     expected = {f"CONFIG_{word.lstrip('!')}": "n" if word.startswith("!") else "y" for word in words}
-    assert configuration.required_settings() == expected
+    assert base.required() == expected
 
 
 @pytest.mark.parametrize("base", list(Base))
 def test_the_guests_kernels_have_what_is_required(base: Base) -> None:
     asked = base.fragment(Kernel.STOCK) + "CONFIG_X86_64=y\nCONFIG_XEN_PV=n\n"
-    assert kconfig.lost_options(configuration.required_settings(), kconfig.parse_options(asked)) == ()
+    assert kconfig.lost_options(base.required(), kconfig.parse_options(asked)) == ()
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
@@ -91,7 +94,7 @@ def test_the_word_lean_is_the_configuration_of_the_guests() -> None:
 
 
 def test_both_kernels_of_a_pair_get_the_same_but_for_kml() -> None:
-    stock, kml = (configuration.settings(kernel, options()) for kernel in (Kernel.STOCK, Kernel.KML))
+    stock, kml = (configuration.settings(DEFAULT, kernel, options()) for kernel in (Kernel.STOCK, Kernel.KML))
     assert kconfig.unexpected_differences(stock, kml) == ()
     assert stock["CONFIG_IA32_EMULATION"] == kml["CONFIG_IA32_EMULATION"] == "n"
     assert "CONFIG_KERNEL_MODE_LINUX" not in stock
@@ -117,13 +120,13 @@ def test_both_kernels_of_a_pair_get_the_same_but_for_kml() -> None:
     ],
 )
 def test_keys_of_another_build_are_left_out(given: dict[str, str], becomes: dict[str, str]) -> None:
-    wanted = configuration.settings(Kernel.STOCK, {**options(), **given})
+    wanted = configuration.settings(DEFAULT, Kernel.STOCK, {**options(), **given})
     assert {name: wanted[name] for name in configuration.KEYS if name in wanted} == becomes
 
 
 def test_every_change_has_its_cause() -> None:
     adopted = options(CC_VERSION_TEXT='"gcc 12"', HZ="1000", NEW_IN_THIS_SOURCE="y")
-    wanted = configuration.settings(Kernel.KML, adopted)
+    wanted = configuration.settings(DEFAULT, Kernel.KML, adopted)
     built = {**adopted, **wanted, "CONFIG_COMPAT": "n"}
     assert configuration.configuration_changes(options(), adopted, built, wanted) == (
         Change(name="CONFIG_KERNEL_MODE_LINUX", before="n", after="y", cause=Cause.PAIR),
