@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the ways into the kernel cost on both kernels, in instructions, with each skipped measure kept once.
 
-    .venv/bin/python benchmarks/kernel.py
+    .venv/bin/python benchmarks/kernel.py [--kernel VERSION]
 
 Boots guests of QEMU under the instruction clock (-icount shift=0, -cpu max, one CPU): every figure is a count
 of instructions in an emulator, not a time, and says nothing about what one of them costs in hardware. Kernels
@@ -10,6 +10,7 @@ and image must be in the cache (`make benchmark` puts them there).
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from kmlbench import process
 from kmlbench.build import image, kernel
-from kmlbench.build.bases import DEFAULT
+from kmlbench.build.bases import DEFAULT, Base
 from kmlbench.build.cache import default_cache
 from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
@@ -43,21 +44,26 @@ Prices = Mapping[str, float]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="what the ways into the kernel cost, in instructions")
+    parser.add_argument(
+        "--kernel", type=Base, choices=list(Base), default=DEFAULT, help="the version of Linux"
+    )
+    base: Base = parser.parse_args().kernel
     with tempfile.TemporaryDirectory() as directory:
         program = Path(directory) / "prices"
         process.check(("cc", "-O2", "-static", "-o", str(program), str(SOURCE)), timeout_s=60.0)
-        with guest(Kernel.STOCK, directory) as host:
+        with guest(Kernel.STOCK, base, directory) as host:
             stock = prices(host, program, Prefix.USR)
-        with guest(Kernel.KML, directory, DISARMED) as host:
+        with guest(Kernel.KML, base, directory, DISARMED) as host:
             disarmed = prices(host, program, Prefix.USR)
-        with guest(Kernel.KML, directory) as host:
+        with guest(Kernel.KML, base, directory) as host:
             ordinary = prices(host, program, Prefix.USR)
             trusted = prices(host, program, Prefix.TRUSTED)
             host.run(OFF, timeout_s=60.0)
             off = prices(host, program, Prefix.TRUSTED)
         kept = {}
         for name in KEPT:
-            with guest(Kernel.KML, directory, f"kernel_mode_linux_keep={name}") as host:
+            with guest(Kernel.KML, base, directory, f"kernel_mode_linux_keep={name}") as host:
                 kept[name] = prices(host, program, Prefix.TRUSTED)
     print_calls(stock, disarmed, ordinary, trusted, off)
     print_kept(stock, trusted, kept)
@@ -102,10 +108,10 @@ def print_work(stock: Prices, disarmed: Prices, ordinary: Prices, trusted: Price
 
 
 @contextmanager
-def guest(which: Kernel, directory: str, command_line: str = "") -> Iterator[SshHost]:
+def guest(which: Kernel, base: Base, directory: str, command_line: str = "") -> Iterator[SshHost]:
     spec = GuestSpec(
         name=f"prices-{which}",
-        kernel=kernel.ensure(which, DEFAULT, cache=default_cache(), progress=Silent()),
+        kernel=kernel.ensure(which, base, cache=default_cache(), progress=Silent()),
         image=image.ensure(Server.MYSQL, cache=default_cache(), progress=Silent()),
         memory_mb=1024,
         cpus=1,
