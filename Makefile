@@ -7,6 +7,10 @@ BIN := .venv/bin
 # Two processors are enough for the deadlines of the guests, and what `make test` is timed on.
 WORKERS := 2
 
+# The version of Linux beside the default, and the tests that are of the kernel.
+OTHER := 7.2
+KERNEL_TESTS := $(patsubst %,tests/guest/test_%.py,admission arming conformance direct_calls direct_share hardship kernel kernel_bugs kernel_faults nmi)
+
 .PHONY: benchmark test check soak conformance lint build setup lock audit clean
 
 ## from nothing to a report: set up, build what is missing, run the default campaign
@@ -21,10 +25,13 @@ test: lint build
 check: lint
 	@$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not guest and not browser and not slow" $(ARGS)
 
-## what `test` does a little of, for hours: fuzzing, kills, storms of NMIs, and the conformance of `make conformance`
+## what `test` does a little of, for hours: fuzzing, kills, storms of NMIs, and the conformance of `make conformance`;
+## then all of it that is of the kernel on the other version of Linux
 soak: build
 	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
 	@$(MAKE) --no-print-directory conformance ARGS=
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "guest or soak" --kernel $(OTHER) $(KERNEL_TESTS) $(ARGS)
+	@$(MAKE) --no-print-directory conformance ARGS="--kernel $(OTHER)"
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
