@@ -79,7 +79,9 @@ static void nothing(int argument)
 
 static void store_to_null(int argument)
 {
-	*(volatile int *)8 = argument;
+	volatile int *volatile nowhere = NULL;
+
+	*nowhere = argument;
 }
 
 static void work(void)
