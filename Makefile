@@ -30,7 +30,7 @@ check: lint
 soak: build
 	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
 	@$(MAKE) --no-print-directory conformance ARGS=
-	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "guest or soak" --kernel $(OTHER) $(KERNEL_TESTS) $(ARGS)
+	@$(BIN)/pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "guest or soak" --kernel $(OTHER) $(KERNEL_TESTS)
 	@$(MAKE) --no-print-directory conformance ARGS="--kernel $(OTHER)"
 
 lint: setup
