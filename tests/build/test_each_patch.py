@@ -20,8 +20,10 @@ from kmlbench.progress import Silent
 
 DATA = REPOSITORY / "tests/data/kernel"
 
-# The program is init, and the others that it runs; the kernel's build packs them.
+# The program is init, and the others that it runs; the kernel's build packs them. Anybody may write to
+# the root directory of a tmpfs, so nothing below it would be trusted.
 FILES = """\
+dir /. 755 0 0
 dir /dev 755 0 0
 nod /dev/console 600 0 0 c 5 1
 dir /proc 755 0 0
