@@ -50,6 +50,13 @@ def test_a_program_of_one_process_calls_directly(trusted: SshHost) -> None:
     assert share >= 0.9, result
 
 
+def test_a_program_patches_nothing_that_another_has_called(trusted: SshHost) -> None:
+    """What one process learned of libc and ld.so is there for the next, from its first call on."""
+    command = ("/trusted/bin/sha256sum", "/usr/bin/bash", *["/usr/bin/cat"] * 20)
+    calls(trusted, *command)
+    assert calls(trusted, *command)["KernelModeTrapFirst"] == 0
+
+
 def test_the_reasons_add_up_to_the_calls_by_syscall(trusted: SshHost) -> None:
     result = calls(trusted, "/trusted/bin/bash", "-c", "for i in {1..50}; do (exit 0); done")
     reasons = [value for name, value in result.items() if name.startswith("KernelModeTrap")]

@@ -14,7 +14,7 @@ from kmlbench.hosts.qemu import GuestSpec, boot
 from kmlbench.hosts.ssh import SshHost
 from kmlbench.model import Prefix
 
-PROGRAMS = ("writers", "promises")
+PROGRAMS = ("writers", "text", "promises")
 # What else is about threads, tracers and sites; on one processor tests/guest/test_kernel.py has it.
 ELSEWHERE = ("tracing", "registers", "sites", "calls", "preserved")
 
