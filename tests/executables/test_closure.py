@@ -8,12 +8,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.programs import OWN, compiled, library, search_options
 
@@ -27,10 +27,17 @@ SYSTEM_PROGRAMS = ("/usr/bin/git", "/usr/bin/qemu-system-x86_64", "/usr/bin/gdb"
 
 
 def listed(program: Path, environment: Mapping[str, str] | None = None) -> dict[str, Path | None]:
-    """Each library and where glibc would load it from; None for those that it does not find."""
+    """Each library and where glibc would load it from; None for those that it does not find.
+
+    It lists what it does not find and goes on, and may then find it for another library that needs it. Run,
+    the program would have ended before.
+    """
     variables = {"LD_TRACE_LOADED_OBJECTS": "1", **(environment or {})}
     result = subprocess.run((LOADER, program), capture_output=True, text=True, env=variables, check=True)
-    return {name: Path(path) if path else None for name, path, _ in LISTED.findall(result.stdout)}
+    found: dict[str, Path | None] = {}
+    for name, path, _ in LISTED.findall(result.stdout):
+        found.setdefault(name, Path(path) if path else None)
+    return found
 
 
 def files(paths: Mapping[str, Path]) -> dict[str, Path]:
@@ -131,6 +138,18 @@ def parts_needing(names: Sequence[str]) -> st.SearchStrategy[Part]:
 TREES = st.tuples(*(parts_needing(NAMES[:index]) for index in range(len(NAMES) + 1)))
 
 
+ABSENT = Part(places=(), needs=(), paths=(), old=False)
+
+# liba.so is not found for the program, and then found for libb.so.
+FOUND_TOO_LATE = (
+    replace(ABSENT, places=("b",)),
+    replace(ABSENT, places=("a",), needs=("liba.so",), paths=("b",)),
+    ABSENT,
+    ABSENT,
+    replace(ABSENT, needs=("liba.so", "libb.so")),
+)
+
+
 @pytest.fixture(scope="module")
 def stubs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp("stubs")
@@ -140,6 +159,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(tree=TREES, environment=st.lists(st.sampled_from(DIRECTORIES), max_size=2, unique=True))
+@example(tree=FOUND_TOO_LATE, environment=["a"])
 def test_any_tree_of_libraries_is_resolved_as_by_glibc(
     tree: tuple[Part, ...], environment: list[str], stubs: dict[str, Path]
 ) -> None:
